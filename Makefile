@@ -1,0 +1,57 @@
+# Run `make` for the list of targets.
+PYTHON ?= $(shell python3.11 -c "print('python3.11')" 2>/dev/null || echo python3)
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help train test test-slow validate lint format tensorboard clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+train: .venv/installed ## Train a bot; settings in ARGS, e.g. make train ARGS="experiment=debug seed=1"
+	$(BIN)/python -m rlbot.train $(ARGS)
+
+test: .venv/installed-dev ## Run the tests, the slow ones left out
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-slow: .venv/installed-dev ## Run the slow tests
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+validate: .venv/installed ## Check that everything works on this machine
+	$(BIN)/python -m rlbot.validate $(ARGS)
+
+lint: .venv/installed-dev ## Check style, types and which package imports which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/installed-dev ## Format the code and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+tensorboard: .venv/installed ## Show the curves of all runs in a browser
+	$(BIN)/tensorboard --logdir outputs $(ARGS)
+
+clean: ## Remove caches and build products; runs and .venv stay
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find rlbot tests -type d -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/pyvenv.cfg:
+	$(PYTHON) -m venv .venv
+
+# Stamps: installation is repeated only where the requirements changed.
+.venv/installed: .venv/pyvenv.cfg pyproject.toml constraints.txt
+	@echo "[START] Installing into .venv; the first time takes some minutes"
+	$(INSTALL) -e .
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	@echo "[START] Installing what the tests need"
+	$(INSTALL) -e ".[dev,notify]"
+	@touch $@

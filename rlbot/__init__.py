@@ -1,0 +1,1 @@
+"""Trains Rocket League bots: simulation, environment, rewards, learner, curriculum, configured with Hydra."""

@@ -1,0 +1,309 @@
+"""Runs a command of the project under Hydra: one place for what a user sees when something is wrong.
+
+    def main(config: TrainConfig, directory: Path) -> float:
+        with building():  # a ValueError in here is the user's to mend
+            parts = ...
+        return train(parts)  # an error in here is a crash: a traceback, and the directory stays
+
+    if __name__ == "__main__":
+        run(main, "train")
+
+Wrong settings cost one to three lines on stderr, exit status 1 and no directory. HYDRA_FULL_ERROR=1 or
+debug=true shows the traceback as well. In a multirun a job that fails leaves the others alone; the failed ones
+are named at the end.
+"""
+
+import argparse
+import copy
+import functools
+import json
+import os
+import re
+import shutil
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from rlbot.config import ConfigError, TrainConfig, config_dir, load, unknown
+
+Main = Callable[[TrainConfig, Path], float | None]
+FAILURES = "failures.jsonl"  # in the directory of a multirun: a line for each failed job, from any process
+
+INPUT_ERRORS = (
+    HydraException,
+    OmegaConfBaseException,
+    ValueError,
+    TypeError,
+    OSError,
+)  # from odd input to Hydra
+
+
+@contextmanager
+def building() -> Iterator[None]:
+    """Marks the part of a command where a ValueError or OSError is about the user's settings, not a crash."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except (ValueError, OSError) as error:
+        raise ConfigError(str(error)) from error
+
+
+def compose(overrides: Sequence[str] = (), config_name: str = "train") -> TrainConfig:
+    """The settings of one command line, checked, without a run directory. Raises ConfigError."""
+    try:
+        return load(_compose(overrides, config_name))
+    except INPUT_ERRORS as error:
+        raise explain(error, overrides, config_name) from error
+
+
+def run(main: Main, config_name: str = "train") -> None:
+    """Calls `main(config, directory)` as the command line asks, once, or in a multirun once a job.
+
+    What `main` returns is the score of the run, for a sweep. Returns if all went well, else leaves with exit
+    status 1, and with 130 after Ctrl-C.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a console without UTF-8 must not end a run
+    wish = os.environ.get("HYDRA_FULL_ERROR")
+    overrides: list[str] = []
+    status: int | str | None = 0
+    try:
+        overrides = _parse(sys.argv[1:]).overrides
+        Guard.verbose = wish == "1" or "debug=true" in [text.lower() for text in overrides]
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets errors through instead of printing them
+        hydra.main(str(config_dir()), config_name, version_base="1.3")(_job(main, Guard.verbose))()
+    except SystemExit as stop:
+        status = stop.code
+    except KeyboardInterrupt:
+        _print_error("interrupted")
+        status = 130
+    except Exception as error:
+        _report(explain(error, overrides, config_name), Guard.verbose)
+        status = 1
+    finally:
+        os.environ.pop("HYDRA_FULL_ERROR", None)
+        if wish is not None:
+            os.environ["HYDRA_FULL_ERROR"] = wish
+    failed = Guard.failures()
+    for failure in failed:
+        _print_error(f"job {failure['job']} ({' '.join(failure['overrides'])}): {failure['error']}")
+    if status or failed:
+        Guard.clean()
+        sys.exit(status or 1)
+
+
+def overlay(saved: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings a checkpoint was made with (a `document`), changed by what this command line names.
+
+    A group that is named (hardware=cpu) is taken whole from `chosen`, what the command line alone would give; a recipe
+    (experiment=...) makes `chosen` count in everything.
+    """
+    keys = [_key(override) for override in HydraConfig.get().overrides.task]
+    if "experiment" in keys:
+        return dict(chosen)
+    merged: dict[str, Any] = copy.deepcopy(dict(saved))
+    for key in ("resume", "debug", *keys):
+        *path, name = key.split(".")
+        source: Any = chosen
+        target: Any = merged
+        for step in path:
+            source, target = (each[int(step) if isinstance(each, list) else step] for each in (source, target))
+        target[int(name) if isinstance(target, list) else name] = source[int(name) if isinstance(source, list) else name]
+    return merged
+
+
+class Guard(Callback):
+    """Hydra's callback, named in the root configurations: sees a run before Hydra makes its directory.
+
+    Checks the settings there, so that wrong ones neither make a directory nor write into an old one, and
+    notes what is going to be made, so that it can be taken away again.
+    """
+
+    verbose: ClassVar[bool] = False  # tracebacks are wanted
+    root: ClassVar[Path | None] = None  # directory of the run, or of the whole multirun
+    made: ClassVar[Path | None] = None  # its topmost parent that was not there before; None where all were
+    multirun: ClassVar[bool] = False
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        try:
+            Guard._note(Path(config.hydra.run.dir))
+            HydraConfig.instance().set_config(config)  # for settings that refer to Hydra's own
+            load(config)
+        except Exception as error:  # Hydra would turn it into a warning and go on
+            _report(explain(error), Guard.verbose)
+            sys.exit(1)
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        try:
+            Guard._note(Path(config.hydra.sweep.dir), multirun=True)
+        except OmegaConfBaseException as error:
+            _report(explain(error), Guard.verbose)
+            sys.exit(1)
+
+    @classmethod
+    def _note(cls, root: Path, multirun: bool = False) -> None:
+        cls.root, cls.multirun = root.resolve(), multirun
+        missing = [folder for folder in (cls.root, *cls.root.parents) if not folder.exists()]
+        cls.made = missing[-1] if missing else None
+
+    @classmethod
+    def failures(cls) -> list[dict[str, Any]]:
+        """The failed jobs of the multirun that just ended, in their order."""
+        path = cls.root / FAILURES if cls.root and cls.multirun else None
+        if path is None or not path.exists():
+            return []
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return sorted(map(json.loads, lines), key=lambda failure: int(failure["job"]))
+
+    @classmethod
+    def clean(cls) -> None:
+        """Takes away what was made for nothing: a multirun without a job left, and empty parents."""
+        if cls.root is None or cls.made is None:
+            return
+        if cls.multirun and cls.root.exists() and not any(path.is_dir() for path in cls.root.iterdir()):
+            shutil.rmtree(cls.root, ignore_errors=True)
+        for folder in (cls.root, *cls.root.parents):
+            with suppress(OSError):  # not there, or in use by another run
+                folder.rmdir()
+            if folder == cls.made:
+                break
+
+
+def _job(main: Main, verbose: bool) -> Callable[[DictConfig], float | None]:
+    """`main` as Hydra's task function. It may be sent to another process, so it uses no state of this one."""
+
+    @functools.wraps(main)
+    def job(cfg: DictConfig) -> float | None:
+        settings = HydraConfig.get()
+        directory = Path(settings.runtime.output_dir)
+        multirun = settings.mode == RunMode.MULTIRUN
+        fresh = _is_bare(directory, settings.output_subdir) and (multirun or Guard.made is not None)
+        if multirun:
+            print(_ascii(f"[START] Job {settings.job.num}: {' '.join(settings.overrides.task)}"), flush=True)
+        try:
+            return main(load(cfg), directory)
+        except KeyboardInterrupt:
+            if fresh and _is_bare(directory, settings.output_subdir):
+                shutil.rmtree(directory, ignore_errors=True)
+            raise
+        except ConfigError as error:
+            failure = error
+            if fresh:
+                shutil.rmtree(directory, ignore_errors=True)
+        except Exception as error:
+            print(_ascii(traceback.format_exc(), keep="\n"), file=sys.stderr)
+            failure = ConfigError(f"{type(error).__name__}: {error}")
+        if not multirun:
+            _report(failure, verbose)
+            sys.exit(1)
+        message = "; ".join(str(failure).splitlines())
+        record = {"job": settings.job.num, "overrides": list(settings.overrides.task), "error": message}
+        with open(Path(settings.runtime.cwd, settings.sweep.dir, FAILURES), "a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+        return None  # an exception would end the sweep; Optuna's sweeper takes None for a failed trial
+
+    return job
+
+
+def _is_bare(directory: Path, subdirectory: str | None) -> bool:
+    return all(path.name == subdirectory for path in directory.iterdir())
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    def refuse(message: str) -> NoReturn:
+        raise ConfigError(f"{message.removeprefix('argument ')}; --hydra-help lists the options")
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]  # it would print the usage, many lines of it
+    return parser.parse_args(list(arguments))
+
+
+def _compose(overrides: Sequence[str], config_name: str) -> DictConfig:
+    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return hydra.compose(config_name, list(overrides))
+
+
+def explain(error: Exception, overrides: Sequence[str] = (), config_name: str = "train") -> ConfigError:
+    """What Hydra or OmegaConf raised, as lines that name the setting and say what to do."""
+    if isinstance(error, ConfigError):
+        return error
+    text = str(error).strip()
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    if isinstance(error, OverrideParseException):
+        return ConfigError(_explain_syntax(error.override))
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and "primary" not in text:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        there_are = f"; there are: {', '.join(error.options)}" if error.options else ""
+        return ConfigError(f"{group}={option}: no such option of {group}{there_are}")
+    if isinstance(cause, OmegaConfBaseException):
+        key = str(cause.full_key or "")
+        if key and isinstance(cause, (ConfigKeyError, ConfigAttributeError)) and not key.startswith("hydra."):
+            return ConfigError(unknown(key))
+        text = f"{key}: {cause}" if key else str(cause)
+    quoted = text.split("'")[1] if text.count("'") > 1 else ""
+    if text.startswith(("Ambiguous value", "Sweep parameters")):
+        return ConfigError(f"{quoted}: many values need --multirun; a list is written NAME=[A,B]")
+    if text.startswith("Could not append"):
+        return ConfigError(f"{quoted}: is there already; leave out the +")
+    if text.startswith("Could not delete") and text.endswith("does not exist."):
+        return ConfigError(unknown(quoted))
+    line = next(iter(text.splitlines()), type(error).__name__)
+    if not any(_key(override) and _key(override) in line for override in overrides):
+        line = "".join(f"{override}: " for override in _culprit(error, overrides, config_name)) + line
+    if not isinstance(error, INPUT_ERRORS):
+        line = f"{type(error).__name__}: {line}; HYDRA_FULL_ERROR=1 shows where"
+    return ConfigError(line)
+
+
+def _explain_syntax(override: str) -> str:
+    if "=" not in override:
+        return f"{override or chr(39) * 2}: must be NAME=VALUE, such as seed=1"
+    if not override.isascii():
+        return f"{override}: letters beyond ASCII need quotes inside quotes: \"{_key(override)}='VALUE'\""
+    if match := re.search(r"(.+)\.(\d\w*[A-Za-z_]\w*)=", override):
+        return f"{override}: a name that begins with a digit goes in braces: {match[1]}={{{match[2]}:VALUE}}"
+    return f"{override}: cannot be read as NAME=VALUE; special signs need quotes: NAME=\"'VALUE'\""
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
+
+
+def _culprit(error: Exception, overrides: Sequence[str], config_name: str) -> list[str]:
+    """The override that alone gives the same error, where Hydra's message does not name it; none or one."""
+    for override in overrides:
+        try:
+            _compose([override], config_name)
+        except Exception as other:
+            if str(other) == str(error):
+                return [override]
+    return []
+
+
+def _report(error: ConfigError, verbose: bool) -> None:
+    if verbose and error.__traceback__ is not None:
+        print(_ascii("".join(traceback.format_exception(error)), keep="\n"), file=sys.stderr)
+    for line in str(error).splitlines():
+        _print_error(line)
+
+
+def _print_error(line: str) -> None:
+    print(_ascii(f"[ERROR] {line}"), file=sys.stderr, flush=True)
+
+
+def _ascii(text: str, keep: str = "") -> str:
+    return "".join(c if " " <= c <= "~" or c in keep else c.encode("unicode_escape").decode() for c in text)

@@ -1,0 +1,348 @@
+"""The settings of a training run: their types, their limits, and the checks across groups.
+
+Values live in conf/ alone; the classes here give each a type and, through `Annotated`, a range. `load` turns
+a composed Hydra configuration into these frozen objects, or raises one `ConfigError` that names every fault.
+"""
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rlbot.typed import MISSING, Converter, Range, names_of, shown
+
+MAX_LINES = 3
+
+Count = Annotated[int, Range(1)]
+Natural = Annotated[int, Range(0)]
+Number = Annotated[float, Range(-1e15)]
+Positive = Annotated[float, Range(0, above=True)]
+NonNegative = Annotated[float, Range(0)]
+Fraction = Annotated[float, Range(0, 1)]
+
+ResetKind = Annotated[str, ("kickoff", "near_ball", "airborne", "anywhere")]
+Teams = Annotated[str, ("1v1", "1v2", "2v2")]
+
+
+class ConfigError(ValueError):
+    """Settings that a user has to mend. `problems` holds all of them, the message their first three lines."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        lines = [line for problem in self.problems for line in problem.splitlines() if line.strip()]
+        if len(lines) > MAX_LINES:
+            lines[MAX_LINES - 1 :] = [f"and {len(lines) - MAX_LINES + 1} more"]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    num_envs: Count
+    tick_skip: Annotated[int, Range(1, 120)]
+    action_delay: Natural
+    time_limit: Positive | None
+    no_touch_limit: Positive | None
+    collision_meshes: str | None
+    reset: dict[ResetKind, NonNegative]
+
+
+@dataclass(frozen=True)
+class RewardTerm:
+    """A built-in term (`target` is None) or a user's own: "module.function" or "path/to/file.py:function"."""
+
+    weight: float
+    target: str | None
+    arguments: dict[str, Any]
+
+    @classmethod
+    def parse(cls, value: Any, key: str, converter: Converter) -> "RewardTerm | None":
+        """From a weight, or from {_target_: ..., weight: ..., and the arguments of the function}."""
+        if not isinstance(value, Mapping):
+            return cls(converter.convert(Number, value, key), None, {})
+        target = value.get("_target_")
+        if not isinstance(target, str) or not re.fullmatch(r"[\w.]+\.\w+|.+\.py:\w+", target):
+            converter.fault(f"{key}._target_", target, "must be module.function or path/to/file.py:function")
+        if "weight" not in value:
+            converter.problems.append(f"{key}.weight: is missing")
+            return None
+        weight = converter.convert(Number, value["weight"], f"{key}.weight")
+        arguments = {str(name): item for name, item in value.items() if name not in ("_target_", "weight")}
+        return cls(weight, target, arguments)
+
+    def document(self) -> dict[str, Any]:
+        """The form that `parse` reads."""
+        return {"_target_": self.target, "weight": self.weight, **self.arguments}
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    terms: dict[str, RewardTerm]
+    clip: Positive
+    zero_sum: tuple[str, ...]
+    team_spirit: Fraction
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    hidden: tuple[Count, ...]
+    layer_norm: bool
+    activation: Literal["relu", "tanh", "elu", "gelu", "leaky_relu", "silu"]
+    shared_trunk: bool
+    action_head: Literal["table", "multi_discrete", "continuous"]
+
+
+@dataclass(frozen=True)
+class LearnerConfig:
+    batch_size: Count
+    minibatch_size: Count
+    epochs: Count
+    learning_rate: Positive
+    anneal_learning_rate: bool
+    gamma: Annotated[float, Range(0, 1, above=True)]
+    gae_lambda: Fraction
+    clip_range: Positive
+    clip_range_value: Positive | None
+    entropy_coef: NonNegative
+    value_coef: NonNegative
+    max_grad_norm: Positive
+    target_kl: Positive | None
+    normalize_advantage: bool
+    normalize_return: bool
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    name: str
+    until: Count | None
+    teams: dict[Teams, NonNegative]
+    opponent: Literal["self", "past", "random", "idle"]
+    reward: dict[str, Number]
+    reset: dict[ResetKind, NonNegative]
+
+
+@dataclass(frozen=True)
+class CurriculumConfig:
+    stages: tuple[StageConfig, ...]
+
+
+@dataclass(frozen=True)
+class HardwareConfig:
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["auto", "fp32", "fp16", "bf16"]
+    compile: bool
+    threads: Count | None
+
+
+@dataclass(frozen=True)
+class NotifyConfig:
+    enabled: bool
+    url_env: str
+    events: tuple[Literal["start", "checkpoint", "end", "failure"], ...]
+
+
+@dataclass(frozen=True)
+class UserConfig:
+    name: str
+    notify: NotifyConfig
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    total_timesteps: Count
+    seed: Annotated[int, Range(0, 2**31 - 1)]
+    resume: str | None
+    debug: bool
+    checkpoint_interval: Count
+    keep_best: Natural
+    log_interval: Count
+    env: EnvConfig
+    reward: RewardConfig
+    model: ModelConfig
+    learner: LearnerConfig
+    curriculum: CurriculumConfig
+    hardware: HardwareConfig
+    user: UserConfig
+
+
+def config_dir() -> Path:
+    """The folder conf/: inside the package where it was installed from a wheel, beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    return next(folder for folder in (package / "conf", package.parent / "conf") if folder.is_dir())
+
+
+def load(cfg: DictConfig) -> TrainConfig:
+    """A composed configuration as typed, frozen objects. Raises ConfigError with every problem found."""
+    plain: dict[str, Any] = {}
+    for name in cfg:
+        try:
+            if name != "hydra":
+                value = MISSING if OmegaConf.is_missing(cfg, name) else cfg[name]
+                is_group = OmegaConf.is_config(value)
+                plain[str(name)] = OmegaConf.to_container(value, resolve=True) if is_group else value
+        except OmegaConfBaseException as error:
+            raise ConfigError(f"{error.full_key or str(name)}: {str(error).splitlines()[0]}") from error
+    return load_document(plain)
+
+
+def load_document(plain: Mapping[str, Any]) -> TrainConfig:
+    """The same from plain values, such as `document` gives. Raises ConfigError with every problem found."""
+    converter = Converter(unknown)
+    config: TrainConfig = converter.convert(TrainConfig, plain, "")
+    problems = converter.problems or list(_check(config))
+    if problems:
+        raise ConfigError(*problems)
+    return config
+
+
+def document(config: Any) -> Any:
+    """JSON-able values of settings, in the form of the YAML files: what checkpoints and run.json hold."""
+    if isinstance(config, RewardTerm):
+        return config.weight if config.target is None else config.document()
+    if dataclasses.is_dataclass(config):
+        return {each.name: document(getattr(config, each.name)) for each in dataclasses.fields(config)}
+    if isinstance(config, Mapping):
+        return {name: document(value) for name, value in config.items()}
+    return [document(value) for value in config] if isinstance(config, tuple) else config
+
+
+def settings(kind: Any = TrainConfig, prefix: str = "") -> Iterator[str]:
+    """The dotted names of all settings; an item of a list is called 0."""
+    for name, inner in get_type_hints(kind).items():
+        key = prefix + name
+        yield key
+        if dataclasses.is_dataclass(inner):
+            yield from settings(inner, f"{key}.")
+        elif get_origin(inner) is tuple and dataclasses.is_dataclass(get_args(inner)[0]):
+            yield from settings(get_args(inner)[0], f"{key}.0.")
+
+
+def unknown(key: str) -> str:
+    """The line for a setting that does not exist, with the nearest one that does."""
+    key = re.sub(r"\[(\d+)\]", r".\1", key)
+    group, _, name = key.rpartition(".")
+    parent = _kind_of(group)
+    if get_origin(parent) is dict or parent is RewardTerm:
+        return _unknown_name(key, name, _names_in(parent))
+    siblings = list(get_type_hints(parent)) if dataclasses.is_dataclass(parent) else []
+    if group and (near := difflib.get_close_matches(name, siblings, 1)):
+        return f"{key}: no such setting; did you mean {group}.{near[0]}?"
+    names = {full.rpartition(".")[2]: full for full in reversed(list(settings()))}
+    if near := difflib.get_close_matches(name, list(names), 1, 0.8):  # the right name in the wrong place
+        return f"{key}: no such setting; did you mean {names[near[0]]}?"
+    if group and siblings:
+        return f"{key}: no such setting; {group} has: {', '.join(siblings)}"
+    return f"{key}: no such setting; --cfg job shows all there are"
+
+
+def _kind_of(key: str) -> Any:
+    """The type of a setting or of a group of settings; None where there is none of that name."""
+    kind: Any = TrainConfig
+    for name in key.split(".") if key else []:
+        if get_origin(kind) in (tuple, dict):
+            kind = get_args(kind)[0 if get_origin(kind) is tuple else 1]
+        else:
+            kind = (
+                get_type_hints(kind, include_extras=True).get(name)
+                if dataclasses.is_dataclass(kind)
+                else None
+            )
+    return kind
+
+
+def _names_in(kind: Any) -> list[str]:
+    """The names that a mapping may hold; none where any will do."""
+    if kind is RewardTerm:
+        return []
+    return list(names_of(get_args(kind)[0])) or _built_in_terms()
+
+
+def _unknown_name(key: str, name: str, names: list[str]) -> str:
+    if not names or name in names:
+        return f"{key}: not in the chosen file yet; add it with +{key}=VALUE"
+    near = difflib.get_close_matches(name, names, 1)
+    return f"{key}: no such name; {f'did you mean {near[0]}?' if near else 'there are: ' + ', '.join(names)}"
+
+
+def _built_in_terms() -> list[str]:
+    from rlbot.reward import TERMS  # imports Numba: late, so that a slip elsewhere is answered at once
+
+    return list(TERMS)
+
+
+def _check(config: TrainConfig) -> Iterator[str]:
+    """The problems that no value has alone."""
+    env = config.env
+    if env.action_delay >= env.tick_skip:
+        yield f"env.action_delay={env.action_delay}: must be below env.tick_skip={env.tick_skip}"
+    yield from _check_shares("env.reset", env.reset)
+    if env.collision_meshes is not None:
+        folder = Path(env.collision_meshes).expanduser().resolve()
+        folder = folder if folder.name == "soccar" and any(folder.glob("*.cmf")) else folder / "soccar"
+        if not any(folder.glob("*.cmf")):
+            yield f"env.collision_meshes={shown(str(folder))}: holds no .cmf files; null takes the package's"
+    if config.resume not in (None, "latest") and not Path(str(config.resume)).expanduser().exists():
+        yield f"resume={config.resume}: no such folder; name a run, a checkpoint, or latest"
+    if not config.model.hidden:
+        yield "model.hidden=[]: needs at least one layer, such as [256,256]"
+    yield from _check_batch(config)
+    yield from _check_stages(config.curriculum.stages)
+    yield from _check_terms(config)
+
+
+def _check_shares(key: str, shares: Mapping[str, float]) -> Iterator[str]:
+    if sum(shares.values()) <= 0:
+        yield f"{key}={shown(shares)}: at least one share must be above 0"
+
+
+def _check_batch(config: TrainConfig) -> Iterator[str]:
+    batch, part = config.learner.batch_size, config.learner.minibatch_size
+    if part > batch:
+        yield f"learner.minibatch_size={part}: must be at most learner.batch_size={batch}"
+    elif batch % part:
+        parts = range(-(-batch // part), 100_000)  # the first that divides gives the nearest size below
+        fit = next((batch // n for n in parts if batch % n == 0), batch)
+        fault = f"does not divide learner.batch_size={batch}; use for example {fit}"
+        yield f"learner.minibatch_size={part} {fault}"
+    arenas = config.env.num_envs
+    if batch < 2 * arenas:
+        yield f"learner.batch_size={batch}: must be at least {2 * arenas}, one step of env.num_envs={arenas}"
+
+
+def _check_stages(stages: tuple[StageConfig, ...]) -> Iterator[str]:
+    if not stages:
+        yield "curriculum.stages=[]: needs at least one stage"
+    previous = 0
+    for i, stage in enumerate(stages):
+        key = f"curriculum.stages.{i}"
+        if stage.name in [other.name for other in stages[:i]]:
+            yield f"{key}.name={stage.name}: another stage has this name"
+        if stage.until is None and i < len(stages) - 1:
+            yield f"{key}.until=null: only the last stage may go on to the end; give it a timestep"
+        if stage.until is not None and stage.until <= previous:
+            yield f"{key}.until={stage.until}: must be above the {previous} of the stage before"
+        previous = stage.until or previous
+        yield from _check_shares(f"{key}.teams", stage.teams)
+        if stage.reset:
+            yield from _check_shares(f"{key}.reset", stage.reset)
+
+
+def _check_terms(config: TrainConfig) -> Iterator[str]:
+    built_in = _built_in_terms()
+    known = [*built_in, *(name for name, term in config.reward.terms.items() if term.target)]
+    used = [(f"reward.terms.{name}", name) for name in config.reward.terms]
+    used += [(f"reward.zero_sum.{i}", name) for i, name in enumerate(config.reward.zero_sum)]
+    for i, stage in enumerate(config.curriculum.stages):
+        used += [(f"curriculum.stages.{i}.reward.{name}", name) for name in stage.reward]
+    for key, name in used:
+        if name not in known:
+            own = "; a term of your own needs a _target_" if key == f"reward.terms.{name}" else ""
+            yield _unknown_name(key if key.endswith(name) else f"{key}={name}", name, built_in) + own

@@ -1,0 +1,227 @@
+"""N arenas as one batch of learning problems: every car present is one row of the batch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numba import njit
+from numpy.typing import NDArray
+
+from rlbot.env import reset
+from rlbot.env.observation import LIMIT, OBSERVATION_SIZE, observe
+from rlbot.reward import Reward
+from rlbot.reward.compose import Books
+from rlbot.sim import Arenas, State
+
+TICKS_PER_SECOND = 120
+OBSERVATION_SPACE = gymnasium.spaces.Box(-LIMIT, LIMIT, (OBSERVATION_SIZE,), np.float32)
+ACTION_SPACE = gymnasium.spaces.Box(-1.0, 1.0, (8,), np.float32)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How time passes and when an episode ends. Limits in seconds, None for no limit.
+
+    A goal terminates; a time limit, or nobody touching the ball for a while, truncates.
+    """
+
+    tick_skip: int = 8
+    action_delay: int = 0
+    time_limit: float | None = 300.0
+    no_touch_limit: float | None = 10.0
+
+    @property
+    def seconds_per_step(self) -> float:
+        return self.tick_skip / TICKS_PER_SECOND
+
+
+# What is counted for every car: the columns of `BatchEnv.counts`.
+COUNTS = ("touches", "goals", "conceded", "demos", "saves", "shots", "boost_pickups", "air", "speed", "steps")
+_TOUCHES, _GOALS, _CONCEDED, _DEMOS, _SAVES, _SHOTS, _PICKUPS, _AIR, _SPEED, _STEPS = range(len(COUNTS))
+
+
+@njit(cache=True)
+def _count(arenas0, arenas, cars0, cars, car_arena, car_slot, counts):  # type: ignore[no-untyped-def]
+    for c in range(len(car_arena)):
+        n, slot = car_arena[c], car_slot[c]
+        car0, car, row = cars0[n, slot], cars[n, slot], counts[c]
+        blue = arenas[n].blue_score - arenas0[n].blue_score
+        orange = arenas[n].orange_score - arenas0[n].orange_score
+        row[_TOUCHES] += car.touched
+        row[_GOALS] += blue if slot < 2 else orange
+        row[_CONCEDED] += orange if slot < 2 else blue
+        row[_DEMOS] += max(car.demos - car0.demos, 0.0)
+        row[_SAVES] += max(car.saves - car0.saves, 0.0)
+        row[_SHOTS] += max(car.shots - car0.shots, 0.0)
+        row[_PICKUPS] += max(car.boost_pickups - car0.boost_pickups, 0.0)
+        row[_AIR] += 1.0 - max(car.on_ground, car.is_demoed)
+        row[_SPEED] += np.sqrt(car.vel[0] ** 2 + car.vel[1] ** 2 + car.vel[2] ** 2)
+        row[_STEPS] += 1.0
+
+
+@njit(cache=True)
+def _end(arenas0, arenas, cars, steps, untouched, max_steps, max_untouched, ended):  # type: ignore[no-untyped-def]
+    """Advance the clocks of every arena; ended[n] becomes 0 (goes on), 1 (goal) or 2 (a limit). Returns how many end."""
+    count = 0
+    for n in range(len(arenas)):
+        steps[n] += 1
+        touched = 0.0
+        for slot in range(cars.shape[1]):
+            touched += cars[n, slot].touched
+        untouched[n] = 0 if touched > 0 else untouched[n] + 1
+        goals = (
+            arenas[n].blue_score
+            + arenas[n].orange_score
+            - arenas0[n].blue_score
+            - arenas0[n].orange_score
+        )
+        if goals > 0:
+            ended[n] = 1
+        elif steps[n] >= max_steps or untouched[n] >= max_untouched:
+            ended[n] = 2
+        else:
+            ended[n] = 0
+        count += ended[n] > 0
+    return count
+
+
+class BatchEnv(VectorEnv):  # type: ignore[type-arg]
+    """N RocketSim arenas as a gymnasium.vector.VectorEnv whose rows are cars, ordered by arena, then slot.
+
+    `num_envs` = C, the cars present over all arenas; `car_arena` and `car_slot` (C,) locate them, slots 0 and 1 are blue.
+    All cars of an arena start and end their episodes together, and an arena that ended starts anew within the same
+    step (autoreset mode SAME_STEP). Arenas of one batch may have different team sizes.
+    """
+
+    metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012 - gymnasium's
+
+    def __init__(
+        self,
+        team_sizes: Sequence[tuple[int, int]],
+        reward: Reward,
+        reset_mix: Mapping[str, float],
+        rules: Rules = Rules(),  # noqa: B008 - frozen
+        first_arena: int = 0,
+    ) -> None:
+        """`team_sizes`: (blue, orange) of each arena. `first_arena`: number of the first arena in a batch that is spread
+        over processes; seeds belong to arenas, so that the spread changes nothing."""
+        self.rules, self.reward, self.reset_mix = rules, reward, dict(reset_mix)
+        self.arenas = Arenas(team_sizes, rules.tick_skip, rules.action_delay)
+        self.team_sizes, self._first_arena = list(team_sizes), first_arena
+        self.car_arena, self.car_slot = self.arenas.car_arena, self.arenas.car_slot
+        self.num_envs = self.arenas.num_cars
+        self.single_observation_space, self.single_action_space = OBSERVATION_SPACE, ACTION_SPACE
+        self.observation_space = batch_space(OBSERVATION_SPACE, self.num_envs)
+        self.action_space = batch_space(ACTION_SPACE, self.num_envs)
+
+        num_arenas, num_cars = len(self.arenas), self.num_envs
+        self.state, self._before = self.arenas.state(), self.arenas.state()
+        self.books = Books(num_cars, len(reward.names))
+        self.counts = np.zeros((num_cars, len(COUNTS)))
+        self._limits = tuple(
+            np.iinfo(np.int64).max if limit is None else max(round(limit / rules.seconds_per_step), 1)
+            for limit in (rules.time_limit, rules.no_touch_limit)
+        )
+        self.steps = np.zeros(num_arenas, np.int64)
+        self._untouched = np.zeros(num_arenas, np.int64)
+        self._ended = np.zeros(num_arenas, np.int64)
+        self._controls = np.zeros((num_cars, 8), np.float32)
+        self._obs = np.zeros((num_cars, OBSERVATION_SIZE), np.float32)
+        self._final_obs = np.zeros((num_cars, OBSERVATION_SIZE), np.float32)
+        self._rewards = np.zeros(num_cars, np.float32)
+        self._all_cars = np.arange(num_cars)
+        self._cars_of = [np.flatnonzero(self.car_arena == n) for n in range(num_arenas)]
+        self._rngs = self._generators(0)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Start every arena anew; returns the observations (C, 180) and an empty dict. With a seed, everything that
+        follows is a function of it and of the controls."""
+        if seed is not None:
+            self._rngs = self._generators(seed)
+            self.arenas.rebuild()
+        for n in range(len(self.arenas)):
+            self._start(n)
+        observe(self.state, self._controls, self.car_arena, self.car_slot, self._all_cars, self._obs)
+        return self._obs.copy(), {}
+
+    def step(
+        self, actions: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Advance every arena by tick_skip ticks under `actions` (C, 8), the cars' controls.
+
+        Returns observations (C, 180), rewards (C,), terminated (C,), truncated (C,) and an info dict. Where an episode
+        ended the observation is the first of the next one; info then has "final_obs" (C, 180), valid in those rows, and
+        "ended" (N,): 1 for a goal, 2 for a limit.
+        """
+        self._controls[:] = actions
+        before, after = self.state, self._before
+        self.arenas.step(self._controls, before, after)
+        self.state, self._before = after, before
+        args = (before.arenas, after.arenas, before.cars, after.cars)
+        self.reward(before, after, self.car_arena, self.car_slot, self.books, self._rewards)
+        _count(*args, self.car_arena, self.car_slot, self.counts)
+        count = _end(
+            before.arenas, after.arenas, after.cars, self.steps, self._untouched, *self._limits, self._ended
+        )
+        observe(after, self._controls, self.car_arena, self.car_slot, self._all_cars, self._obs)
+        info = self._finish() if count else {}
+        ended = self._ended[self.car_arena]
+        return self._obs.copy(), self._rewards.copy(), ended == 1, ended == 2, info
+
+    def _finish(self) -> dict[str, Any]:
+        """Keep the last observations of the arenas that ended, start them anew and observe their first state."""
+        over = np.flatnonzero(self._ended)
+        cars = np.concatenate([self._cars_of[n] for n in over])
+        self._final_obs[cars] = self._obs[cars]
+        for n in over.tolist():
+            self._start(n)
+        observe(self.state, self._controls, self.car_arena, self.car_slot, cars, self._obs)
+        return {"final_obs": self._final_obs.copy(), "ended": self._ended.copy()}
+
+    def _start(self, n: int) -> None:
+        self.arenas.place(n, reset.draw(self._rngs[n], self.reset_mix, self.arenas.slots[n]), self.state)
+        self._controls[self._cars_of[n]] = 0
+        self.steps[n] = self._untouched[n] = 0
+
+    def _generators(self, seed: int) -> list[np.random.Generator]:
+        return [np.random.default_rng([seed, self._first_arena + n]) for n in range(len(self.arenas))]
+
+    def clear_statistics(self) -> None:
+        """Begin `books` (what each term paid) and `counts` (touches, goals, ...) anew."""
+        self.books.clear()
+        self.counts[:] = 0
+
+    def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """All that decides how the batch goes on, as (arrays, JSON-able): `restore` continues from it."""
+        arrays = {
+            **self.arenas.snapshot(),
+            "steps": self.steps.copy(),
+            "untouched": self._untouched.copy(),
+            "controls": self._controls.copy(),
+        }
+        return arrays, {"generators": [rng.bit_generator.state for rng in self._rngs]}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]], document: Mapping[str, Any]) -> NDArray[np.float32]:
+        """Continue from a `snapshot()`; returns the current observations (C, 180). Raises ValueError where the snapshot
+        is of another number of arenas or cars."""
+        if arrays["controls"].shape != self._controls.shape:
+            raise ValueError(
+                f"the saved environment has {len(arrays['controls'])} cars, this one {self.num_envs}"
+            )
+        self.arenas.rebuild()
+        self.arenas.restore({name: arrays[name] for name in ("ball", "car", "pad")})
+        self.steps[:], self._untouched[:], self._controls[:] = (
+            arrays["steps"], arrays["untouched"], arrays["controls"],
+        )  # fmt: skip
+        for rng, state in zip(self._rngs, document["generators"], strict=True):
+            rng.bit_generator.state = state
+        for n in range(len(self.arenas)):
+            self.arenas.read(n, self.state)
+        observe(self.state, self._controls, self.car_arena, self.car_slot, self._all_cars, self._obs)
+        return self._obs.copy()

@@ -1,0 +1,206 @@
+"""What a car sees: 180 numbers in its team's frame, computed for a whole batch at once.
+
+Every car sees the field as if it played blue: for orange the field is turned half round, x and y change sign. "Local"
+means the car's own axes (forward, right, up). Positions and velocities are divided by 2300 (a car's top speed in uu/s),
+so that they stay in about [-3, 3] and the difference of two positions is as large as a second at full speed.
+"""
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from rlbot.sim import PAD_COOLDOWN, State
+
+POSITION_SCALE = 1 / 2300
+CAR_SPIN_SCALE = 1 / 5.5  # a car turns at most 5.5 rad/s
+BALL_SPIN_SCALE = 1 / 6.0  # the ball at most 6 rad/s
+DEMO_SCALE = 1 / 3.0  # a demolished car is gone for 3 s
+FLIP_SCALE = 1 / 1.25  # a flip is lost 1.25 s after the jump
+GRAVITY_Z = -650.0
+BALL_RADIUS = 91.25
+GOAL_Y = 5120.0
+GOAL_Z = 321.0  # half the height of the goal
+LIMIT = 10.0  # no number leaves [-LIMIT, LIMIT]
+
+_OTHER_CAR = (
+    ("present", 1),
+    ("pos", 3),
+    ("vel", 3),
+    ("ang_vel", 3),
+    ("forward", 3),
+    ("up", 3),
+    ("local_pos", 3),  # relative to the own car
+    ("local_vel", 3),
+    ("boost", 1),
+    ("demoed", 1),
+    ("on_ground", 1),
+    ("has_flip", 1),
+)
+# Every number has a name here; (name, how many), in the order they are written.
+OBSERVATION: tuple[tuple[str, int], ...] = (
+    ("ball.pos", 3),
+    ("ball.vel", 3),
+    ("ball.ang_vel", 3),
+    ("ball.local_pos", 3),  # relative to the own car
+    ("ball.local_vel", 3),
+    ("ball.distance", 1),
+    ("ball.local_pos_in_half_a_second", 3),  # of free flight: where to drive to rather than where the ball was
+    ("ball.local_pos_in_a_second", 3),
+    ("car.pos", 3),
+    ("car.vel", 3),
+    ("car.ang_vel", 3),
+    ("car.forward", 3),
+    ("car.up", 3),
+    ("car.local_vel", 3),
+    ("car.local_ang_vel", 3),
+    ("car.boost", 1),
+    ("car.on_ground", 1),
+    ("car.has_flip", 1),
+    ("car.has_jumped", 1),
+    ("car.has_double_jumped", 1),
+    ("car.has_flipped", 1),
+    ("car.air_time_since_jump", 1),
+    ("car.is_supersonic", 1),
+    ("car.is_demoed", 1),
+    ("car.demo_timer", 1),
+    ("car.handbrake", 1),
+    ("previous_action", 8),
+    ("goal.opponent_local_pos", 3),
+    ("goal.own_local_pos", 3),
+    ("pads.timer", 34),  # 0 is ready, 1 was just taken; in the order of the own half first
+    *((f"mate.{name}", size) for name, size in _OTHER_CAR),
+    *((f"opponent_1.{name}", size) for name, size in _OTHER_CAR),
+    *((f"opponent_2.{name}", size) for name, size in _OTHER_CAR),
+)
+OBSERVATION_SIZE = sum(size for _, size in OBSERVATION)
+
+
+def columns(name: str) -> slice:
+    """The columns of the observation that hold `name`. Raises KeyError for a name that is not in OBSERVATION."""
+    first = 0
+    for each, size in OBSERVATION:
+        if each == name:
+            return slice(first, first + size)
+        first += size
+    raise KeyError(name)
+
+
+@njit(cache=True, inline="always")
+def _world(out, at, vector, sign, scale):  # type: ignore[no-untyped-def]
+    out[at] = vector[0] * sign * scale
+    out[at + 1] = vector[1] * sign * scale
+    out[at + 2] = vector[2] * scale
+    return at + 3
+
+
+@njit(cache=True, inline="always")
+def _local(out, at, car, x, y, z, scale):  # type: ignore[no-untyped-def]
+    out[at] = (x * car.forward[0] + y * car.forward[1] + z * car.forward[2]) * scale
+    out[at + 1] = (x * car.right[0] + y * car.right[1] + z * car.right[2]) * scale
+    out[at + 2] = (x * car.up[0] + y * car.up[1] + z * car.up[2]) * scale
+    return at + 3
+
+
+@njit(cache=True)
+def _ball(out, at, arena, car, sign):  # type: ignore[no-untyped-def]
+    pos, vel = arena.ball_pos, arena.ball_vel
+    at = _world(out, at, pos, sign, POSITION_SCALE)
+    at = _world(out, at, vel, sign, POSITION_SCALE)
+    at = _world(out, at, arena.ball_ang_vel, sign, BALL_SPIN_SCALE)
+    x, y, z = pos[0] - car.pos[0], pos[1] - car.pos[1], pos[2] - car.pos[2]
+    at = _local(out, at, car, x, y, z, POSITION_SCALE)
+    at = _local(out, at, car, vel[0] - car.vel[0], vel[1] - car.vel[1], vel[2] - car.vel[2], POSITION_SCALE)
+    out[at] = np.sqrt(x * x + y * y + z * z) * POSITION_SCALE
+    at += 1
+    for t in (0.5, 1.0):
+        height = max(pos[2] + vel[2] * t + 0.5 * GRAVITY_Z * t * t, BALL_RADIUS)
+        at = _local(out, at, car, x + vel[0] * t, y + vel[1] * t, height - car.pos[2], POSITION_SCALE)
+    return at
+
+
+@njit(cache=True)
+def _own_car(out, at, car, controls, sign):  # type: ignore[no-untyped-def]
+    at = _world(out, at, car.pos, sign, POSITION_SCALE)
+    at = _world(out, at, car.vel, sign, POSITION_SCALE)
+    at = _world(out, at, car.ang_vel, sign, CAR_SPIN_SCALE)
+    at = _world(out, at, car.forward, sign, 1.0)
+    at = _world(out, at, car.up, sign, 1.0)
+    at = _local(out, at, car, car.vel[0], car.vel[1], car.vel[2], POSITION_SCALE)
+    at = _local(out, at, car, car.ang_vel[0], car.ang_vel[1], car.ang_vel[2], CAR_SPIN_SCALE)
+    out[at] = car.boost / 100
+    out[at + 1] = car.on_ground
+    out[at + 2] = car.has_flip
+    out[at + 3] = car.has_jumped
+    out[at + 4] = car.has_double_jumped
+    out[at + 5] = car.has_flipped
+    out[at + 6] = min(car.air_time_since_jump * FLIP_SCALE, 1.0)
+    out[at + 7] = car.is_supersonic
+    out[at + 8] = car.is_demoed
+    out[at + 9] = car.demo_timer * DEMO_SCALE
+    out[at + 10] = car.handbrake
+    at += 11
+    for i in range(8):
+        out[at + i] = controls[i]
+    at += 8
+    for end in (1.0, -1.0):
+        y = end * GOAL_Y * sign - car.pos[1]
+        at = _local(out, at, car, -car.pos[0], y, GOAL_Z - car.pos[2], POSITION_SCALE)
+    return at
+
+
+@njit(cache=True)
+def _other_car(out, at, other, car, sign):  # type: ignore[no-untyped-def]
+    if other.present == 0:
+        out[at : at + 26] = 0.0
+        return at + 26
+    out[at] = 1.0
+    at = _world(out, at + 1, other.pos, sign, POSITION_SCALE)
+    at = _world(out, at, other.vel, sign, POSITION_SCALE)
+    at = _world(out, at, other.ang_vel, sign, CAR_SPIN_SCALE)
+    at = _world(out, at, other.forward, sign, 1.0)
+    at = _world(out, at, other.up, sign, 1.0)
+    pos, vel = other.pos, other.vel
+    x, y, z = pos[0] - car.pos[0], pos[1] - car.pos[1], pos[2] - car.pos[2]
+    at = _local(out, at, car, x, y, z, POSITION_SCALE)
+    at = _local(out, at, car, vel[0] - car.vel[0], vel[1] - car.vel[1], vel[2] - car.vel[2], POSITION_SCALE)
+    out[at] = other.boost / 100
+    out[at + 1] = other.is_demoed
+    out[at + 2] = other.on_ground
+    out[at + 3] = other.has_flip
+    return at + 4
+
+
+@njit(cache=True)
+def _observe(arenas, cars, controls, car_arena, car_slot, pad_cooldown, which, out):  # type: ignore[no-untyped-def]
+    for c in which:
+        n, slot = car_arena[c], car_slot[c]
+        arena, car, row = arenas[n], cars[n, slot], out[c]
+        blue = slot < 2
+        sign = 1.0 if blue else -1.0
+        at = _ball(row, 0, arena, car, sign)
+        at = _own_car(row, at, car, controls[c], sign)
+        for i in range(34):
+            pad = i if blue else 33 - i
+            row[at + i] = arena.pad_timer[pad] / pad_cooldown[pad]
+        at += 34
+        at = _other_car(row, at, cars[n, slot ^ 1], car, sign)
+        first = 2 if blue else 0  # slots 0 and 2 see the others in the same order
+        at = _other_car(row, at, cars[n, first + (slot & 1)], car, sign)
+        at = _other_car(row, at, cars[n, first + 1 - (slot & 1)], car, sign)
+        for i in range(at):
+            row[i] = min(max(row[i], -LIMIT), LIMIT)
+
+
+def observe(
+    state: State,
+    controls: NDArray[np.float32],
+    car_arena: NDArray[np.int64],
+    car_slot: NDArray[np.int64],
+    which: NDArray[np.int64],
+    out: NDArray[np.float32],
+) -> None:
+    """Write the observations of the cars `which` (indices into C) into their rows of `out` (C, 180).
+
+    `controls` (C, 8) are those of the step that led to `state`; `car_arena` and `car_slot` (C,) locate each car.
+    """
+    _observe(state.arenas, state.cars, controls, car_arena, car_slot, PAD_COOLDOWN, which, out)

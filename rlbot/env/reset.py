@@ -1,0 +1,166 @@
+"""How an episode starts: kickoff, near the ball, airborne or anywhere, drawn by weight."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from rlbot.sim import CarPlacement, Placement
+
+# Blue's kickoff spawns (x, y, yaw); orange's are the same turned half round. From RocketSim's soccar constants.
+SPAWNS = (
+    (-2048.0, -2560.0, 0.25 * math.pi),
+    (2048.0, -2560.0, 0.75 * math.pi),
+    (-256.0, -3840.0, 0.5 * math.pi),
+    (256.0, -3840.0, 0.5 * math.pi),
+    (0.0, -4608.0, 0.5 * math.pi),
+)
+REST_Z = 17.0  # height of a car that stands on its wheels
+BALL_REST_Z = 93.15
+FIELD_X, FIELD_Y, FIELD_Z = 4096.0, 5120.0, 2044.0
+_CORNER = 8064.0  # |x| + |y| of the walls across the corners
+_MIN_GAP = 200.0  # between two cars placed at random
+_MAX_TRIES = 100
+
+Slots = Sequence[int]  # the occupied slots of an arena; 0 and 1 are blue
+
+
+def kickoff(rng: np.random.Generator, slots: Slots) -> Placement:
+    """The official kickoff: both teams take the same spawns, seen from their own side."""
+    order = rng.permutation(len(SPAWNS))
+    cars = []
+    for slot in slots:
+        x, y, yaw = SPAWNS[order[slot % 2]]
+        cars.append(
+            CarPlacement((x, y, REST_Z), yaw) if slot < 2 else CarPlacement((-x, -y, REST_Z), yaw + math.pi)
+        )
+    return Placement(cars, ball_pos=(0.0, 0.0, BALL_REST_Z))
+
+
+def anywhere(rng: np.random.Generator, slots: Slots) -> Placement:
+    """Ball and cars anywhere, moving any way; half of the cars on the ground, half in the air."""
+    ball = _point(rng, 400.0, 150.0, 1500.0)
+    taken = [ball]
+    return Placement([_car(rng, taken, airborne=bool(rng.random() < 0.5)) for _ in slots], ball, _velocity(rng, 2000.0))
+
+
+def near_ball(rng: np.random.Generator, slots: Slots) -> Placement:
+    """A slow ball low above the ground, and the cars on the ground within 400 to 1800 uu of it, facing it roughly."""
+    x, y, z = _point(rng, 900.0, BALL_REST_Z, 400.0)
+    if rng.random() < 0.7:
+        z = BALL_REST_Z
+    taken = [(x, y, z)]
+    cars = []
+    for _ in slots:
+        pos = _around(rng, taken, x, y, 400.0, 1800.0)
+        taken.append(pos)
+        yaw = math.atan2(y - pos[1], x - pos[0]) + rng.normal(0.0, 0.6)
+        speed = rng.uniform(0.0, 1400.0)
+        vel = (speed * math.cos(yaw), speed * math.sin(yaw), 0.0)
+        cars.append(CarPlacement(pos, yaw, vel=vel, boost=_boost(rng)))
+    vx, vy, _ = _velocity(rng, 800.0)
+    return Placement(cars, (x, y, z), (vx, vy, 0.0 if z == BALL_REST_Z else rng.uniform(-300.0, 300.0)))
+
+
+def airborne(rng: np.random.Generator, slots: Slots) -> Placement:
+    """A high ball, and the cars in the air below it with boost to fly, facing it roughly."""
+    x, y, z = ball = _point(rng, 900.0, 700.0, 1500.0)
+    taken = [ball]
+    cars = []
+    for _ in slots:
+        px, py, _ = pos = _around(rng, taken, x, y, 300.0, 1500.0, rng.uniform(200.0, max(z - 200.0, 300.0)))
+        taken.append(pos)
+        flat = math.hypot(x - px, y - py)
+        yaw = math.atan2(y - py, x - px) + rng.normal(0.0, 0.4)
+        pitch = math.atan2(z - pos[2], flat) + rng.normal(0.0, 0.3)
+        speed = rng.uniform(300.0, 1400.0)
+        vel = tuple(
+            speed * part
+            for part in (math.cos(yaw) * math.cos(pitch), math.sin(yaw) * math.cos(pitch), math.sin(pitch))
+        )
+        roll = rng.normal(0.0, 0.3)
+        cars.append(CarPlacement(pos, yaw, pitch, roll, vel, boost=rng.uniform(30.0, 100.0)))
+    return Placement(cars, ball, _velocity(rng, 600.0))
+
+
+RESETS: dict[str, Callable[[np.random.Generator, Slots], Placement]] = {
+    "kickoff": kickoff,
+    "near_ball": near_ball,
+    "airborne": airborne,
+    "anywhere": anywhere,
+}
+
+
+def draw(rng: np.random.Generator, mix: Mapping[str, float], slots: Slots) -> Placement:
+    """A start for an arena whose occupied slots are `slots`, by the weights of `mix` (at least one above 0)."""
+    names = list(mix)
+    weights = np.cumsum([mix[name] for name in names])
+    chosen = int(np.searchsorted(weights, rng.random() * weights[-1], side="right"))
+    return RESETS[names[chosen]](rng, slots)
+
+
+def _point(rng: np.random.Generator, margin: float, low: float, high: float) -> tuple[float, float, float]:
+    """A point inside the walls, at least `margin` uu from them (corners included), z in [low, high]."""
+    while True:
+        x = rng.uniform(-FIELD_X + margin, FIELD_X - margin)
+        y = rng.uniform(-FIELD_Y + margin, FIELD_Y - margin)
+        if abs(x) + abs(y) < _CORNER - margin * math.sqrt(2):
+            return x, y, rng.uniform(low, high)
+
+
+def _around(
+    rng: np.random.Generator,
+    taken: Sequence[tuple[float, float, float]],
+    x: float,
+    y: float,
+    low: float,
+    high: float,
+    z: float = REST_Z,
+) -> tuple[float, float, float]:
+    """A free place at height z, `low` to `high` uu from (x, y); anywhere on the field when none is found."""
+    for _ in range(_MAX_TRIES):
+        angle, distance = rng.uniform(0.0, 2 * math.pi), rng.uniform(low, high)
+        pos = (x + distance * math.cos(angle), y + distance * math.sin(angle), z)
+        inside = (
+            abs(pos[0]) < FIELD_X - 300
+            and abs(pos[1]) < FIELD_Y - 300
+            and abs(pos[0]) + abs(pos[1]) < _CORNER - 500
+        )
+        if inside and _free(pos, taken):
+            return pos
+    return _point(rng, 400.0, z, z)
+
+
+def _car(
+    rng: np.random.Generator, taken: list[tuple[float, float, float]], airborne: bool
+) -> CarPlacement:
+    pos = (0.0, 0.0, REST_Z)
+    for _ in range(_MAX_TRIES):
+        pos = _point(rng, 400.0, 150.0, 1600.0) if airborne else _point(rng, 400.0, REST_Z, REST_Z)
+        if _free(pos, taken):
+            break
+    taken.append(pos)
+    yaw = rng.uniform(-math.pi, math.pi)
+    if not airborne:
+        speed = rng.uniform(-500.0, 2000.0)
+        vel = (speed * math.cos(yaw), speed * math.sin(yaw), 0.0)
+        return CarPlacement(pos, yaw, vel=vel, boost=_boost(rng))
+    pitch, roll = rng.uniform(-0.5 * math.pi, 0.5 * math.pi), rng.uniform(-math.pi, math.pi)
+    ang_vel = tuple(rng.uniform(-2.0, 2.0, 3).tolist())
+    return CarPlacement(pos, yaw, pitch, roll, _velocity(rng, 1500.0), ang_vel, _boost(rng))
+
+
+def _free(pos: tuple[float, float, float], taken: Sequence[tuple[float, float, float]]) -> bool:
+    return all(math.dist(pos, other) > _MIN_GAP for other in taken)
+
+
+def _velocity(rng: np.random.Generator, top_speed: float) -> tuple[float, float, float]:
+    """A velocity in any direction, up to `top_speed` uu/s."""
+    direction = rng.normal(size=3)
+    x, y, z = (direction * rng.uniform(0.0, top_speed) / max(float(np.linalg.norm(direction)), 1e-6)).tolist()
+    return x, y, z
+
+
+def _boost(rng: np.random.Generator) -> float:
+    """0 to 100; every fourth car starts empty, so that it learns to drive without and to fetch some."""
+    return 0.0 if rng.random() < 0.25 else float(rng.uniform(0.0, 100.0))

@@ -1,0 +1,6 @@
+"""Device, precision, compilation, threads and the GPU monitor."""
+
+from rlbot.hardware.gpu import gpu_line, gpu_stats
+from rlbot.hardware.hardware import Hardware
+
+__all__ = ["Hardware", "gpu_line", "gpu_stats"]

@@ -1,0 +1,68 @@
+"""Generalized advantage estimation over rows of trajectories that may end anywhere in the rollout."""
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+
+
+def next_values(values: Floats, terminated: Flags, truncated: Flags, final_values: Floats) -> Floats:
+    """Value of what followed each row in ITS OWN trajectory, (T, A).
+
+    values (T+1, A): the last row is the value of the observation after the rollout. final_values (K,): values
+    of the final observations of the rows that were truncated and not terminated, in row-major order of (T,
+    A).
+    """
+    following = values[1:].copy()
+    # After a truncation the next stored row belongs to the next episode, hence never to this bootstrap.
+    following[truncated & ~terminated] = final_values
+    return following
+
+
+@njit(cache=True)
+def _gae(
+    rewards: Floats,
+    values: Floats,
+    following: Floats,
+    terminated: Flags,
+    truncated: Flags,
+    gamma: float,
+    lam: float,
+) -> Floats:
+    steps, agents = rewards.shape
+    advantages = np.empty((steps, agents), dtype=np.float32)
+    running = np.zeros(agents, dtype=np.float32)
+    for t in range(steps - 1, -1, -1):
+        for a in range(agents):
+            # Branches, not products with zero: what stands in a masked cell may be anything, NaN included.
+            delta = rewards[t, a] - values[t, a]
+            if not terminated[t, a]:
+                delta += gamma * following[t, a]
+                if not truncated[t, a]:
+                    delta += gamma * lam * running[a]
+            running[a] = delta
+            advantages[t, a] = delta
+    return advantages
+
+
+def gae(
+    rewards: Floats,
+    values: Floats,
+    next_values: Floats,
+    terminated: Flags,
+    truncated: Flags,
+    gamma: float,
+    gae_lambda: float,
+) -> tuple[Floats, Floats]:
+    """Advantages and lambda-returns, (T, A) float32 each, from (T, A) arrays.
+
+    next_values[t] is the value of what followed row t in its own trajectory (see `next_values`); it is not
+    read where the row terminated. The recursion is cut where a row terminated or was truncated, and nowhere
+    else: at the end of the rollout it bootstraps from next_values[-1].
+
+    Schulman et al. (2016), "High-Dimensional Continuous Control Using Generalized Advantage Estimation".
+    """
+    advantages = _gae(rewards, values, next_values, terminated, truncated, gamma, gae_lambda)
+    return advantages, advantages + values

@@ -1,0 +1,299 @@
+"""Proximal policy optimization: one rollout in, changed weights and a dictionary of metrics out."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlbot.hardware import Hardware
+from rlbot.learner.gae import gae, next_values
+from rlbot.learner.losses import approximate_kl, policy_loss, value_loss
+from rlbot.learner.return_scale import ReturnScale
+from rlbot.learner.rollout import Rollout
+from rlbot.model import ActorCritic
+
+VALUE_ROWS = 16384  # rows of one forward pass without gradients: bounds the memory, yet fills a GPU
+STEP_METRICS = (
+    "loss/policy",
+    "loss/value",
+    "loss/total",
+    "policy/entropy",
+    "policy/kl",
+    "policy/clip_fraction",
+    "policy/ratio_max",
+    "learner/gradient_norm",
+    "learner/bad_updates",
+)
+KL, RATIO_MAX, BAD = 4, 6, 8
+
+
+@dataclass
+class Batch:
+    """T * A rows on the device, in the order of the rollout; values are in scaled units."""
+
+    observations: Tensor
+    actions: Tensor
+    log_probs: Tensor
+    advantages: Tensor
+    returns: Tensor
+    values: Tensor
+
+
+class PPO:
+    """Updates `model` in place from rollouts.
+
+    Numerically CleanRL's PPO, with these differences: a truncated row bootstraps from the value of its own
+    final observation; values are recomputed after the rollout; advantages are standardised over the batch;
+    minibatches are nearly equal parts of the batch, so that no row is left out of an epoch.
+
+    epochs passes over round(rows / minibatch_size) minibatches (at least one); target_kl (None = never) ends
+    the update after the first epoch whose mean KL exceeds it; clip_range_value None = no clipping of values.
+    All randomness (the order of rows) comes from a generator of its own, seeded with `seed`.
+    """
+
+    def __init__(
+        self,
+        model: ActorCritic,
+        *,
+        hardware: Hardware,
+        minibatch_size: int,
+        epochs: int,
+        learning_rate: float,
+        gamma: float,
+        gae_lambda: float,
+        clip_range: float,
+        clip_range_value: float | None,
+        entropy_coef: float,
+        value_coef: float,
+        max_grad_norm: float,
+        target_kl: float | None,
+        normalize_advantage: bool,
+        normalize_return: bool,
+        seed: int = 0,
+    ) -> None:
+        assert minibatch_size > 0 and epochs > 0
+        assert next(model.parameters()).device == hardware.device, "move the model to hardware.device first"
+        self.model = model
+        self.hardware = hardware
+        self.minibatch_size = minibatch_size
+        self.epochs = epochs
+        self.gamma = gamma
+        self.gae_lambda = gae_lambda
+        self.clip_range = clip_range
+        self.clip_range_value = clip_range_value
+        self.entropy_coef = entropy_coef
+        self.value_coef = value_coef
+        self.max_grad_norm = max_grad_norm
+        self.target_kl = target_kl
+        self.normalize_advantage = normalize_advantage
+        self.normalize_return = normalize_return
+        self.return_scale = ReturnScale(gamma)
+        self._named = dict(model.named_parameters())
+        self._parameters = list(self._named.values())
+        self._optimizer = torch.optim.Adam(self._parameters, lr=learning_rate, eps=1e-5, fused=True)
+        self._scaler = hardware.scaler()
+        self._generator = torch.Generator().manual_seed(seed)
+        self._evaluate = hardware.compile(model.evaluate)
+        self._value = hardware.compile(model.value)
+        self._gathered = torch.empty(0)
+
+    @property
+    def learning_rate(self) -> float:
+        """Settable between updates."""
+        return float(self._optimizer.param_groups[0]["lr"])
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        self._optimizer.param_groups[0]["lr"] = float(value)
+
+    def update(self, rollout: Rollout) -> dict[str, float]:
+        """Learn from a finished rollout; the metrics are means over the minibatches whose step was taken.
+
+        "learner/updates" counts the minibatches of this update (fewer after a target-KL stop),
+        "learner/bad_updates" those of them whose loss or gradient was not finite, for which no step was
+        taken. Where that is all of them, the means are NaN. The device is waited for twice: for the values,
+        which GAE needs on the host, and for the metrics at the end (and once an epoch with a target KL).
+        """
+        assert rollout.finished, "finish() the rollout before learning from it"
+        batch, metrics = self._prepare(rollout)
+        steps = self._optimize(batch)
+        good = steps[steps[:, BAD] == 0.0]
+        means = good.mean(0) if len(good) else np.full(len(STEP_METRICS), np.nan)
+        metrics.update(zip(STEP_METRICS, means.tolist(), strict=True))
+        metrics["policy/ratio_max"] = float(good[:, RATIO_MAX].max()) if len(good) else float("nan")
+        metrics["learner/updates"] = float(len(steps))
+        metrics["learner/bad_updates"] = float(len(steps) - len(good))
+        metrics["learner/learning_rate"] = self.learning_rate
+        return metrics
+
+    def _prepare(self, rollout: Rollout) -> tuple[Batch, dict[str, float]]:
+        device, count = self.hardware.device, rollout.num_steps * rollout.num_agents
+        observations = rollout.observations.to(device, non_blocking=True).flatten(0, 1)
+        actions = rollout.actions.to(device, non_blocking=True).flatten(0, 1)
+        log_probs = rollout.log_probs.to(device, non_blocking=True).flatten()
+        # What came after the last step, then what truncated rows led to.
+        beyond = torch.cat([observations[count:], rollout.final_observations.to(device)])
+        observations = observations[:count]
+        log_probs, values = self._look_back(observations, actions, log_probs)
+        host_values = torch.cat([values, self._values(beyond)]).cpu().numpy()
+
+        terminated, truncated = rollout.terminated.numpy(), rollout.truncated.numpy()
+        rewards, scale = rollout.rewards.numpy(), 1.0
+        if self.normalize_return:
+            self.return_scale.update(rewards, terminated | truncated)
+            scale = self.return_scale.scale
+            rewards = rewards / np.float32(scale)
+        end = count + rollout.num_agents
+        table, final_values = host_values[:end].reshape(-1, rollout.num_agents), host_values[end:]
+        following = next_values(table, terminated, truncated, final_values)
+        advantages, returns = gae(
+            rewards, table[:-1], following, terminated, truncated, self.gamma, self.gae_lambda
+        )
+        metrics = _summary(table[:-1], advantages, returns, scale)
+        if self.normalize_advantage:
+            # Over the batch, not the minibatch: a row then weighs the same whichever rows it is drawn with,
+            # and the gradients of the minibatches average to that of the batch.
+            with np.errstate(invalid="ignore"):  # a reward that is not finite is counted in the steps
+                advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        targets = torch.from_numpy(np.stack([advantages.ravel(), returns.ravel()])).to(device)
+        return Batch(observations, actions, log_probs, targets[0], targets[1], values), metrics
+
+    @torch.inference_mode()
+    def _values(self, observations: Tensor) -> Tensor:
+        with self.hardware.autocast():
+            return torch.cat([self._value(observations[rows]) for rows in _chunks(len(observations))])
+
+    @torch.inference_mode()
+    def _look_back(self, observations: Tensor, actions: Tensor, log_probs: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probabilities of the stored actions and values of the observations, before the update."""
+        if self.hardware.precision == "fp32":
+            return log_probs, self._values(observations)
+        # In reduced precision the stored log-probabilities are not used: the ratio shall measure what the
+        # update changed, not what rounding changed between acting and learning.
+        with self.hardware.autocast():
+            results = [self._evaluate(observations[rows], actions[rows]) for rows in _chunks(len(actions))]
+        return torch.cat([each[0] for each in results]), torch.cat([each[2] for each in results])
+
+    def _optimize(self, batch: Batch) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Epochs of minibatches; one row of STEP_METRICS for each minibatch."""
+        count = len(batch.log_probs)
+        parts = max(1, round(count / self.minibatch_size))
+        bounds = [part * count // parts for part in range(parts + 1)]
+        orders = torch.stack([torch.randperm(count, generator=self._generator) for _ in range(self.epochs)])
+        orders = orders.to(self.hardware.device)
+        steps: list[Tensor] = []
+        for epoch in range(self.epochs):
+            for start, stop in pairwise(bounds):
+                steps.append(self._step(batch, orders[epoch, start:stop]))
+            if self.target_kl is not None and epoch + 1 < self.epochs:
+                kl = torch.stack(steps[-parts:])[:, KL].nanmean()
+                if kl.item() > self.target_kl:
+                    break
+        return torch.stack(steps).cpu().numpy()
+
+    def _rows(self, source: Tensor, rows: Tensor) -> Tensor:
+        """The observations of a minibatch, in memory that all minibatches share."""
+        if len(self._gathered) < len(rows) or self._gathered.shape[1:] != source.shape[1:]:
+            self._gathered = source.new_empty((len(rows), *source.shape[1:]))
+        return torch.index_select(source, 0, rows, out=self._gathered[: len(rows)])
+
+    def _step(self, batch: Batch, rows: Tensor) -> Tensor:
+        """One gradient step on some rows of the batch; returns its STEP_METRICS, on the device."""
+        observations = self._rows(batch.observations, rows)
+        actions, old_log_probs, advantages, returns, old_values = (
+            column.index_select(0, rows)
+            for column in (batch.actions, batch.log_probs, batch.advantages, batch.returns, batch.values)
+        )
+        with self.hardware.autocast():
+            log_probs, entropies, values = self._evaluate(observations, actions)
+        log_ratio = log_probs - old_log_probs
+        ratio = log_ratio.exp()
+        policy = policy_loss(ratio, advantages, self.clip_range)
+        value = value_loss(values, returns, old_values, self.clip_range_value)
+        entropy = entropies.mean()
+        loss = policy + self.value_coef * value - self.entropy_coef * entropy
+        norm, bad = self._descend(loss)
+        with torch.no_grad():
+            kl = approximate_kl(log_ratio, ratio)
+            clipped = ((ratio - 1.0).abs() > self.clip_range).float().mean()
+            return torch.stack([policy, value, loss, entropy, kl, clipped, ratio.max(), norm, bad])
+
+    def _descend(self, loss: Tensor) -> tuple[Tensor, Tensor]:
+        """Take the gradient step unless loss or gradient is not finite: (gradient norm, 1.0 if not taken).
+
+        The decision never leaves the device: fused Adam leaves weights and moments alone where its
+        `found_inf` is set, which is also how GradScaler skips a step.
+        """
+        # A loss that is not finite makes every gradient NaN, so that the gradient alone tells.
+        seed = torch.where(loss.detach().isfinite(), 1.0, torch.nan)
+        self._optimizer.zero_grad()
+        torch.autograd.backward(self._scaler.scale(loss), seed)
+        self._scaler.unscale_(self._optimizer)
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.max_grad_norm)
+        bad = (~norm.isfinite()).float()
+        if self._scaler.is_enabled():
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
+        else:
+            self._optimizer.found_inf = bad  # type: ignore[attr-defined]
+            self._optimizer.step()
+        return norm, bad
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Copies, on the CPU, of all that makes an update after `load_state` equal, to the last bit, to one
+        without it: the moments of the optimizer by parameter name, gradient scale, return statistics,
+        generator. Not the weights."""
+        tensors = {f"return_scale/{name}": each for name, each in self.return_scale.state().items()}
+        tensors["generator"] = self._generator.get_state()
+        for name, parameter in self._named.items():
+            for key, value in self._optimizer.state.get(parameter, {}).items():
+                tensors[f"{key}/{name}"] = value.detach().cpu().clone()
+        return tensors, {"learning_rate": self.learning_rate, "scaler": self._scaler.state_dict()}
+
+    def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """Continue from what `state` gave. Raises ValueError where it belongs to a model of other
+        parameters."""
+        started = any(key.startswith("exp_avg/") for key in tensors)
+        for name, parameter in self._named.items() if started else ():
+            saved = {key: tensors.get(f"{key}/{name}") for key in ("step", "exp_avg", "exp_avg_sq")}
+            moments = {key: value for key, value in saved.items() if value is not None}
+            if len(moments) < len(saved) or moments["exp_avg"].shape != parameter.shape:
+                raise ValueError(
+                    f"The saved optimizer state does not fit {name}, of shape {tuple(parameter.shape)}.\n"
+                    "Resume with the model settings that the checkpoint was trained with."
+                )
+            # Steps too live on the parameter's device: that is where fused Adam counts them.
+            self._optimizer.state[parameter] = {
+                key: value.to(parameter.device, copy=True) for key, value in moments.items()
+            }
+        if not started:
+            self._optimizer.state.clear()
+        self.return_scale.load_state(
+            {key: tensors[f"return_scale/{key}"] for key in ("count", "mean", "var", "running")}
+        )
+        self._generator.set_state(tensors["generator"].cpu())
+        self.learning_rate = meta["learning_rate"]
+        if meta["scaler"] and self._scaler.is_enabled():
+            self._scaler.load_state_dict(meta["scaler"])
+
+
+def _chunks(count: int) -> list[slice]:
+    return [slice(start, start + VALUE_ROWS) for start in range(0, count, VALUE_ROWS)]
+
+
+def _summary(values: Any, advantages: Any, returns: Any, scale: float) -> dict[str, float]:
+    """What the rollout says of the critic: of its values before the update, and of the advantages before
+    standardising."""
+    with np.errstate(invalid="ignore"):  # rewards that are not finite give NaN, without a warning each
+        variance = float(np.var(returns, dtype=np.float64))
+        unexplained = float(np.var(returns - values, dtype=np.float64))
+        return {
+            "value/explained_variance": 1.0 - unexplained / variance if variance > 0.0 else float("nan"),
+            "value/mean": float(np.mean(values)),
+            "value/return_scale": scale,
+            "advantage/mean": float(np.mean(advantages)),
+            "advantage/std": float(np.std(advantages)),
+        }

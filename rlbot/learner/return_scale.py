@@ -1,0 +1,65 @@
+"""Scaling rewards so that returns have a standard deviation of about one."""
+
+import numpy as np
+import torch
+from numba import njit
+from numpy.typing import NDArray
+
+from rlbot.learner.gae import Flags, Floats
+from rlbot.model import RunningMeanStd
+
+
+@njit(cache=True)
+def _discounted_sums(
+    rewards: Floats, done: Flags, gamma: float, running: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    steps, agents = rewards.shape
+    sums = np.empty((steps, agents), dtype=np.float64)
+    for t in range(steps):
+        for a in range(agents):
+            running[a] = running[a] * gamma + rewards[t, a]
+            sums[t, a] = running[a]
+            if done[t, a]:
+                running[a] = 0.0
+    return sums
+
+
+class ReturnScale:
+    """Running standard deviation of the discounted sum of past rewards, as in Gymnasium's NormalizeReward.
+
+    That sum R[t] = gamma R[t-1] + r[t] starts at 0 with every episode and goes on across rollouts. The
+    statistics take in a rollout when it has ended, before it is learned from: one scale holds for all its
+    rows, and rewards of a size never seen before are not divided by a scale that does not know them.
+    """
+
+    def __init__(self, gamma: float) -> None:
+        self.gamma = gamma
+        self.statistics = RunningMeanStd()
+        self.running = np.zeros(0)  # (A,), the sums in progress
+
+    @property
+    def scale(self) -> float:
+        """What rewards are divided by; 1 as long as all returns were the same."""
+        std = float(self.statistics.std)
+        return std if std > 1e-6 else 1.0
+
+    def update(self, rewards: Floats, done: Flags) -> None:
+        """Take in a rollout: rewards and done (terminated or truncated), (T, A).
+
+        Rows that are not finite would spoil the statistics for good: such a rollout leaves them as they are.
+        """
+        if len(self.running) != rewards.shape[1]:
+            self.running = np.zeros(rewards.shape[1])
+        if np.isfinite(rewards).all():
+            self.statistics.update(
+                torch.from_numpy(_discounted_sums(rewards, done, self.gamma, self.running))
+            )
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Copies of all that `load_state` needs."""
+        tensors = {name: tensor.clone() for name, tensor in self.statistics.state_dict().items()}
+        return {**tensors, "running": torch.from_numpy(self.running.copy())}
+
+    def load_state(self, tensors: dict[str, torch.Tensor]) -> None:
+        self.statistics.load_state_dict({name: tensors[name] for name in ("count", "mean", "var")})
+        self.running = tensors["running"].cpu().numpy().copy()

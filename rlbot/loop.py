@@ -1,0 +1,115 @@
+"""The training loop: collect -> learn -> schedule -> log -> save, read from top to bottom."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from rlbot.collect import Collector
+from rlbot.curriculum import Pool, Stage, stage_at
+from rlbot.learner import PPO, Rollout
+
+
+@dataclass
+class Progress:
+    """How far a run is; part of every checkpoint."""
+
+    timesteps: int = 0
+    iterations: int = 0
+    episodes: int = 0
+    seconds: float = 0.0  # of training, over all processes of the run
+    reward: float = 0.0  # mean reward of a step in the last iteration: what keep_best compares
+    stage: int = -1
+
+
+class Reporter(Protocol):
+    """What the loop tells the outside world; see rlbot.report."""
+
+    def stage(self, index: int, stage: Stage, collector: Collector) -> None: ...
+    def note(self, text: str) -> None: ...
+    def iteration(self, progress: Progress, metrics: dict[str, float]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When things happen, in timesteps."""
+
+    total_timesteps: int
+    checkpoint_interval: int
+    learning_rate: float
+    anneal_learning_rate: bool
+
+    def learning_rate_at(self, timesteps: int) -> float:
+        """Linear to zero at total_timesteps, or constant."""
+        left = 1.0 - timesteps / self.total_timesteps if self.anneal_learning_rate else 1.0
+        return self.learning_rate * max(left, 0.0)
+
+
+# Where a run goes on: the progress, and the collector of its stage brought to where it stopped (None: from the start).
+Start = tuple[Progress, Collector | None]
+Save = Callable[[Progress, Collector], None]
+
+
+def train(
+    *,
+    ppo: PPO,
+    pool: Pool,
+    stages: tuple[Stage, ...],
+    make_collector: Callable[[int], Collector],
+    make_rollout: Callable[[int], Rollout],
+    actor_weights: Callable[[], dict[str, Any]],
+    schedule: Schedule,
+    start: Start,
+    reporter: Reporter,
+    save: Save,
+    stopping: Callable[[], bool],
+) -> Progress:
+    """Train until schedule.total_timesteps, or until `stopping()` says so at the end of an iteration.
+
+    `save` is called whenever a multiple of checkpoint_interval was passed, and at the end. The pool of past versions
+    grows at those multiples only, so that where a run was stopped and resumed makes no difference.
+    """
+    progress, collector = start
+    rollout: Rollout | None = None
+    saved_at = progress.timesteps if collector else -1
+    while progress.timesteps < schedule.total_timesteps and not stopping():
+        index = stage_at(stages, progress.timesteps)
+        if collector is None or index != progress.stage:
+            if stages[index].opponent == "past" and not len(pool):
+                pool.add(progress.timesteps, actor_weights())
+                reporter.note("No earlier version yet: the opponent is a frozen copy of the policy as it is now")
+            collector, progress.stage = make_collector(index), index
+            reporter.stage(index, stages[index], collector)
+            rollout = None
+        if rollout is None:
+            rollout = make_rollout(collector.num_agents)
+
+        began = time.perf_counter()
+        rollout.clear()
+        metrics = collector.collect(rollout)
+        collected = time.perf_counter()
+        ppo.learning_rate = schedule.learning_rate_at(progress.timesteps)
+        metrics |= ppo.update(rollout)
+        learned = time.perf_counter()
+
+        steps = rollout.num_steps * rollout.num_agents
+        before, progress.timesteps = progress.timesteps, progress.timesteps + steps
+        progress.iterations += 1
+        progress.episodes += int(metrics["episode/count"])
+        progress.seconds += learned - began
+        progress.reward = metrics["reward/step"]
+        metrics |= {
+            "speed/timesteps_per_second": steps / (learned - began),
+            "speed/collecting_per_second": steps / (collected - began),
+            "speed/collecting_share": (collected - began) / (learned - began),
+            "speed/learning_share": (learned - collected) / (learned - began),
+            "curriculum/stage": float(index),
+        }
+        reporter.iteration(progress, metrics)
+        if progress.timesteps // schedule.checkpoint_interval > before // schedule.checkpoint_interval:
+            pool.add(progress.timesteps, actor_weights())
+            save(progress, collector)
+            saved_at = progress.timesteps
+    if collector is not None and saved_at != progress.timesteps:
+        save(progress, collector)
+    return progress

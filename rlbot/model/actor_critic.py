@@ -1,0 +1,130 @@
+"""The actor-critic network: two multilayer perceptrons, or one with two outputs."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rlbot.model.heads import Head
+
+# In place where the backward pass needs the result only: one pass over memory less.
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu_,
+    "tanh": torch.tanh_,
+    "elu": F.elu,
+    "gelu": F.gelu,
+    "leaky_relu": F.leaky_relu,
+    "silu": F.silu,
+}
+
+
+def _linear(inputs: int, outputs: int, gain: float) -> nn.Linear:
+    layer = nn.Linear(inputs, outputs)
+    nn.init.orthogonal_(layer.weight, gain)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Trunk(nn.Module):
+    """Hidden layers: linear, layer norm, activation, repeated. (B, inputs) -> (B, hidden[-1])."""
+
+    def __init__(self, inputs: int, hidden: Sequence[int], layer_norm: bool, activation: str) -> None:
+        super().__init__()
+        pairs = pairwise([inputs, *hidden])
+        self.linears = nn.ModuleList(_linear(size, width, math.sqrt(2.0)) for size, width in pairs)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for width in hidden if layer_norm)
+        self._activate = ACTIVATIONS[activation]
+
+    def forward(self, x: Tensor) -> Tensor:
+        # The layers' functions are called directly: at 16 rows the module calls around them are a tenth of
+        # the time.
+        linears = cast("Iterable[nn.Linear]", self.linears)
+        norms = cast("Iterable[nn.LayerNorm]", self.norms)
+        if not self.norms:
+            for linear in linears:
+                x = self._activate(F.linear(x, linear.weight, linear.bias))
+            return x
+        for linear, norm in zip(linears, norms, strict=True):
+            x = F.linear(x, linear.weight, linear.bias)
+            x = self._activate(
+                torch.layer_norm(x, list(norm.normalized_shape), norm.weight, norm.bias, norm.eps)
+            )
+        return x
+
+
+def _output(layer: nn.Linear, x: Tensor) -> Tensor:
+    """The last layer in float32 even under autocast: a bf16 logit of 5 can only move in steps of 0.03."""
+    if not torch.is_autocast_enabled(x.device.type):
+        return F.linear(x, layer.weight, layer.bias)
+    with torch.autocast(x.device.type, enabled=False):
+        return F.linear(x.float(), layer.weight, layer.bias)
+
+
+class ActorCritic(nn.Module):
+    """Policy and value of an observation.
+
+    The value is in units of the scaled return (rewards divided by the running standard deviation of returns).
+    Weights are orthogonal: gain sqrt(2) in hidden layers, 0.01 for the policy's output, 1 for the value's (as
+    in CleanRL), drawn from torch's global generator.
+
+    Raises ValueError for no hidden layer, a width below 1 or an unknown activation.
+    """
+
+    def __init__(
+        self,
+        observation_size: int,
+        head: Head,
+        hidden: Sequence[int] = (256, 256, 256),
+        layer_norm: bool = True,
+        activation: str = "relu",
+        shared_trunk: bool = False,
+    ) -> None:
+        super().__init__()
+        if not hidden or min(hidden) < 1:
+            raise ValueError(
+                f"model.hidden={list(hidden)} must name at least one layer, each at least 1 wide."
+            )
+        if activation not in ACTIVATIONS:
+            raise ValueError(
+                f"model.activation={activation!r} is unknown; use one of {', '.join(ACTIVATIONS)}."
+            )
+        self.head = head
+        self.observation_size = observation_size
+        self.actor_trunk = Trunk(observation_size, hidden, layer_norm, activation)
+        self.critic_trunk = None if shared_trunk else Trunk(observation_size, hidden, layer_norm, activation)
+        self.actor_output = _linear(hidden[-1], head.num_outputs, 0.01)
+        self.critic_output = _linear(hidden[-1], 1, 1.0)
+
+    def actor_logits(self, obs: Tensor) -> Tensor:
+        """obs (B, observation_size) -> what the head reads, (B, head.num_outputs) float32."""
+        return _output(self.actor_output, self.actor_trunk(obs))
+
+    def value(self, obs: Tensor) -> Tensor:
+        """obs (B, observation_size) -> expected scaled return (B,) float32."""
+        trunk = self.actor_trunk if self.critic_trunk is None else self.critic_trunk
+        return _output(self.critic_output, trunk(obs)).squeeze(-1)
+
+    def act(
+        self, obs: Tensor, deterministic: bool = False, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Actions (B, *head.action_shape) for obs (B, observation_size) and their log-probabilities (B,)
+        float32.
+
+        Call it under torch.inference_mode(). `generator` must live on the device of obs.
+        """
+        logits = self.actor_logits(obs)
+        if not deterministic:
+            return self.head.sample_with_log_prob(logits, generator)
+        actions = self.head.mode(logits)
+        return actions, self.head.log_prob_entropy(logits, actions)[0]
+
+    def evaluate(self, obs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(log_prob, entropy, value), each (B,) float32, of stored actions (B, *head.action_shape)."""
+        features = self.actor_trunk(obs)
+        log_prob, entropy = self.head.log_prob_entropy(_output(self.actor_output, features), actions)
+        critic_features = features if self.critic_trunk is None else self.critic_trunk(obs)
+        return log_prob, entropy, _output(self.critic_output, critic_features).squeeze(-1)

@@ -1,0 +1,206 @@
+"""Action heads: what the numbers of the actor's last layer mean.
+
+Every head offers the same names, so that the network, the learner and the environment need not know which one
+they hold: `num_outputs`, `action_shape` and `action_dtype` (of ONE stored action), `sample`,
+`sample_with_log_prob`, `mode`, `log_prob_entropy`, `controls`. A control row is throttle, steer, pitch, yaw,
+roll (-1 to 1), jump, boost, handbrake (0 or 1). Log-probabilities and entropies are float32 whatever
+precision the logits come in.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+NUM_CONTROLS = 8
+NUM_AXES = 5  # throttle, steer, pitch, yaw, roll; the other three are buttons
+
+# Drawing from a cumulative sum must never land on its end: the choice there may have probability zero.
+_BELOW_ONE = 1.0 - 2.0**-22
+# Finite, because 0 * -inf is NaN in the entropy; still far below anything exp() can see.
+_IMPOSSIBLE = -1e9
+
+
+def _draw(logits: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    """Draw from categoricals over the last axis: (choice int64, its log-probability float32), both (...).
+
+    Inverts the cumulative distribution: one random number a row. The Gumbel trick needs one for every choice
+    and takes seven times as long at 128 rows of 90.
+    """
+    probs = logits.float().softmax(-1)
+    cumulative = probs.cumsum(-1)
+    uniform = torch.rand((*probs.shape[:-1], 1), generator=generator, device=probs.device)
+    point = uniform * (cumulative[..., -1:] * _BELOW_ONE)
+    # right=True skips choices of probability zero; the clamp only matters for NaN, which the learner then
+    # reports.
+    choice = torch.searchsorted(cumulative, point, right=True).clamp_(max=probs.shape[-1] - 1)
+    return choice.squeeze(-1), probs.gather(-1, choice).log().squeeze(-1)
+
+
+def _log_prob_entropy(logits: Tensor, choice: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-probability of `choice` (...) and entropy, in nats, of categoricals over the last axis of (...,
+    K)."""
+    log_probs = logits.float().log_softmax(-1)
+    chosen = log_probs.gather(-1, choice.unsqueeze(-1)).squeeze(-1)
+    return chosen, -(log_probs.exp() * log_probs).sum(-1)
+
+
+class TableHead(nn.Module):
+    """One choice among the K rows of a table of controls. A stored action is the row's number."""
+
+    action_shape: tuple[int, ...] = ()
+    action_dtype = torch.int64
+    table: Tensor
+
+    def __init__(self, table: Any) -> None:
+        """table: (K, 8) controls. It is part of the state_dict: a policy never meets another table than its
+        own."""
+        super().__init__()
+        rows = torch.as_tensor(np.array(table, dtype=np.float32))
+        if rows.ndim != 2 or rows.shape[1] != NUM_CONTROLS or len(rows) < 2:
+            raise ValueError(
+                f"The action table has shape {tuple(rows.shape)}; it must be (K, {NUM_CONTROLS}), K > 1."
+            )
+        self.register_buffer("table", rows)
+        self.num_outputs = len(rows)
+
+    def sample(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        return _draw(logits, generator)[0]
+
+    def sample_with_log_prob(
+        self, logits: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        return _draw(logits, generator)
+
+    def mode(self, logits: Tensor) -> Tensor:
+        return logits.argmax(-1)
+
+    def log_prob_entropy(self, logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        return _log_prob_entropy(logits, actions)
+
+    def controls(self, actions: Tensor) -> Tensor:
+        return self.table.index_select(0, actions)
+
+
+class MultiDiscreteHead(nn.Module):
+    """Eight independent choices: -1, 0 or 1 for each axis, released or pressed for each button.
+
+    Logits (B, 21): five axes of three, then three buttons of two. A stored action is eight choice numbers.
+    """
+
+    num_outputs = NUM_AXES * 3 + (NUM_CONTROLS - NUM_AXES) * 2
+    action_shape: tuple[int, ...] = (NUM_CONTROLS,)
+    action_dtype = torch.int64
+
+    def _split(self, logits: Tensor) -> Tensor:
+        """(B, 21) -> (B, 8, 3), the third choice of a button being impossible: one categorical call for
+        all."""
+        axes = logits[..., : NUM_AXES * 3].reshape(*logits.shape[:-1], NUM_AXES, 3)
+        buttons = logits[..., NUM_AXES * 3 :].reshape(*logits.shape[:-1], NUM_CONTROLS - NUM_AXES, 2)
+        return torch.cat([axes, F.pad(buttons, (0, 1), value=_IMPOSSIBLE)], -2)
+
+    def sample(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        return self.sample_with_log_prob(logits, generator)[0]
+
+    def sample_with_log_prob(
+        self, logits: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        choices, log_probs = _draw(self._split(logits), generator)
+        return choices, log_probs.sum(-1)
+
+    def mode(self, logits: Tensor) -> Tensor:
+        return self._split(logits).argmax(-1)
+
+    def log_prob_entropy(self, logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        log_probs, entropies = _log_prob_entropy(self._split(logits), actions)
+        return log_probs.sum(-1), entropies.sum(-1)
+
+    def controls(self, actions: Tensor) -> Tensor:
+        return torch.cat([actions[..., :NUM_AXES] - 1, actions[..., NUM_AXES:]], -1).float()
+
+
+class ContinuousHead(nn.Module):
+    """A Gaussian squashed by tanh for each control; a button is pressed where its value is above 0.
+
+    Logits (B, 8) are the means before tanh; the log standard deviations are one parameter, the same in every
+    state. A stored action is the sample before tanh, from which the log-probability is exact where tanh has
+    saturated.
+    """
+
+    num_outputs = NUM_CONTROLS
+    action_shape: tuple[int, ...] = (NUM_CONTROLS,)
+    action_dtype = torch.float32
+    nodes: Tensor
+    weights: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_std = nn.Parameter(torch.zeros(NUM_CONTROLS))
+        nodes, weights = np.polynomial.hermite_e.hermegauss(20)  # type: ignore[no-untyped-call]
+        self.register_buffer("nodes", torch.tensor(nodes, dtype=torch.float32), persistent=False)
+        weights = weights / math.sqrt(2.0 * math.pi)
+        self.register_buffer("weights", torch.tensor(weights, dtype=torch.float32), persistent=False)
+
+    def _log_std(self) -> Tensor:
+        return self.log_std.clamp(-5.0, 1.0)  # narrower overflows the ratio, wider is a coin toss after tanh
+
+    @staticmethod
+    def _log_slope(x: Tensor) -> Tensor:
+        """log(1 - tanh(x)^2), written so that it stays exact for large x (as in the SAC reference code)."""
+        return 2.0 * (math.log(2.0) - x - F.softplus(-2.0 * x))
+
+    def sample(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        noise = torch.randn(logits.shape, generator=generator, device=logits.device)
+        return logits.float() + self._log_std().exp() * noise
+
+    def sample_with_log_prob(
+        self, logits: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        actions = self.sample(logits, generator)
+        return actions, self._log_prob(logits.float(), actions)
+
+    def mode(self, logits: Tensor) -> Tensor:
+        return logits.float()
+
+    def _log_prob(self, mean: Tensor, actions: Tensor) -> Tensor:
+        log_std = self._log_std()
+        z = (actions - mean) * (-log_std).exp()
+        normal = -0.5 * z * z - log_std - 0.5 * math.log(2.0 * math.pi)
+        return (normal - self._log_slope(actions)).sum(-1)
+
+    def log_prob_entropy(self, logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """The entropy is that of the squashed variable: Gaussian entropy + E[log tanh'], by 20-node
+        Gauss-Hermite quadrature. Without the second term a bonus on the entropy would drive the spread up
+        without end."""
+        mean, log_std = logits.float(), self._log_std()
+        points = mean.unsqueeze(-1) + log_std.exp().unsqueeze(-1) * self.nodes
+        slope = (self._log_slope(points) * self.weights).sum(-1)
+        entropy = 0.5 + 0.5 * math.log(2.0 * math.pi) + log_std + slope
+        return self._log_prob(mean, actions), entropy.sum(-1)
+
+    def controls(self, actions: Tensor) -> Tensor:
+        axes = torch.tanh(actions[..., :NUM_AXES])
+        return torch.cat([axes, (actions[..., NUM_AXES:] > 0).float()], -1)
+
+
+Head = TableHead | MultiDiscreteHead | ContinuousHead
+
+
+def make_head(kind: str, table: Any = None) -> Head:
+    """Head by its name in model.action_head: "table" (needs `table`, (K, 8) controls), "multi_discrete",
+    "continuous".
+
+    Raises ValueError for another name, or for "table" without a table.
+    """
+    if kind == "table":
+        if table is None:
+            raise ValueError("model.action_head=table needs an action table of shape (K, 8); none was given.")
+        return TableHead(table)
+    if kind == "multi_discrete":
+        return MultiDiscreteHead()
+    if kind == "continuous":
+        return ContinuousHead()
+    raise ValueError(f"model.action_head={kind!r} is unknown; use table, multi_discrete or continuous.")

@@ -1,0 +1,68 @@
+"""Running mean and variance of a stream of batches."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+Moments = tuple[Tensor, Tensor, Tensor]
+
+
+def merge_moments(first: Moments, second: Moments) -> Moments:
+    """Moments of two samples together, from those of each: (count, mean, M2), M2 the sum of squared
+    deviations.
+
+    Chan, Golub and LeVeque (1979), "Updating formulae and a pairwise algorithm for computing sample
+    variances". Folding this over the processes of a run gives every one of them the same statistics.
+    """
+    count_a, mean_a, m2_a = first
+    count_b, mean_b, m2_b = second
+    count = count_a + count_b
+    share = count_b / count.clamp(min=1.0)
+    delta = mean_b - mean_a
+    return count, mean_a + delta * share, m2_a + m2_b + delta * delta * (count_a * share)
+
+
+class RunningMeanStd(nn.Module):
+    """Mean and (population) variance of all rows seen, kept in float64 buffers, so that a state_dict restores
+    them.
+
+    Before the first row the mean is 0 and the variance 1.
+    """
+
+    count: Tensor
+    mean: Tensor
+    var: Tensor
+
+    def __init__(self, shape: Sequence[int] = ()) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("mean", torch.zeros(tuple(shape), dtype=torch.float64))
+        self.register_buffer("var", torch.ones(tuple(shape), dtype=torch.float64))
+
+    def moments(self) -> Moments:
+        """(count, mean, M2) of everything seen."""
+        return self.count, self.mean, self.var * self.count
+
+    @torch.no_grad()
+    def update(self, rows: Tensor) -> None:
+        """Add rows (..., *shape)."""
+        flat = rows.to(self.mean).reshape(-1, *self.mean.shape)
+        if len(flat) == 0:
+            return
+        mean = flat.mean(0)
+        self.merge((self.count.new_tensor(len(flat)), mean, (flat - mean).square().sum(0)))
+
+    @torch.no_grad()
+    def merge(self, moments: Moments) -> None:
+        """Add a sample known by its (count, mean, M2), such as another process's; an empty one changes
+        nothing."""
+        count, mean, m2 = merge_moments(self.moments(), moments)
+        if count > 0:
+            self.count.copy_(count)
+            self.mean.copy_(mean)
+            self.var.copy_(m2 / count)
+
+    @property
+    def std(self) -> Tensor:
+        return self.var.sqrt()

@@ -1,0 +1,72 @@
+"""What a run tells people: the console, TensorBoard, and notifications."""
+
+import time
+
+from rlbot.collect import Collector
+from rlbot.curriculum import Stage
+from rlbot.hardware import gpu_line, gpu_stats
+from rlbot.loop import Progress
+from rlbot.run import Console, Notifier, TensorBoard
+
+
+class RunReporter:
+    """Lines every `log_interval` iterations and after the first, curves every iteration, messages at events."""
+
+    def __init__(
+        self,
+        console: Console,
+        tensorboard: TensorBoard,
+        notifier: Notifier | None,
+        total_timesteps: int,
+        log_interval: int,
+        run_name: str,
+    ) -> None:
+        self._console, self._tensorboard, self._notifier = console, tensorboard, notifier
+        self._total, self._log_interval, self._run_name = total_timesteps, log_interval, run_name
+        self._started = time.monotonic()
+        self._iterations = 0
+
+    def stage(self, index: int, stage: Stage, collector: Collector) -> None:
+        teams = ", ".join(name for name, share in stage.teams.items() if share > 0)
+        until = "the end" if stage.until is None else f"{stage.until} timesteps"
+        self._console.start(
+            f"Stage {index} ({stage.name}): {teams} against {stage.opponent}, until {until}; "
+            f"{len(collector.env.arenas)} arenas, {collector.num_agents} learning cars"
+        )
+
+    def note(self, text: str) -> None:
+        self._console.ok(text)
+
+    def iteration(self, progress: Progress, metrics: dict[str, float]) -> None:
+        gpu = gpu_stats()
+        if gpu is not None:
+            metrics = metrics | {f"gpu/{name}": value for name, value in gpu.items()}
+        self._tensorboard.write(metrics, progress.timesteps)
+        speed = metrics["speed/timesteps_per_second"]
+        if self._iterations % self._log_interval == 0 or progress.timesteps >= self._total:
+            self._console.ok(f"Training speed: {speed:.1f} timesteps/sec")
+            if gpu is not None:
+                self._console.line(gpu_line(gpu))
+            self._console.ok(
+                f"Timestep: {progress.timesteps}/{self._total}, episodes: {progress.episodes}, "
+                f"average reward: {metrics['reward/step']:.4f} a step"
+                + (f", {metrics['reward/episode']:.2f} an episode" if "reward/episode" in metrics else "")
+            )
+        self._iterations += 1
+        self._console.progress(progress.timesteps, self._total, speed, metrics["reward/step"])
+
+    def saved(self, progress: Progress) -> None:
+        self._console.ok(f"Checkpoint saved at {progress.timesteps} timesteps")
+        self._tensorboard.flush()
+        self.send("checkpoint", f"checkpoint at {progress.timesteps} of {self._total} timesteps")
+
+    def send(self, event: str, text: str) -> None:
+        """Notify, where that is wanted."""
+        if self._notifier is not None:
+            self._notifier.send(event, f"rlbot: {self._run_name}", text)
+
+    def finished(self, progress: Progress, stopped: bool) -> None:
+        how = "Stopped" if stopped else "Training finished"
+        text = f"{how} at {progress.timesteps} timesteps after {progress.seconds:.0f} s of training"
+        self._console.ok(text)
+        self.send("end", text)

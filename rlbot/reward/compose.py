@@ -1,0 +1,136 @@
+"""Weigh the terms, apply the zero-sum and team-spirit transforms, and keep the books of every term."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from rlbot.reward import terms
+
+# (state before, state after) -> (N, P) of what each car earned; the states' fields are listed in rlbot.sim.State.
+Function = Callable[[Any, Any], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Term:
+    """A weighted term: a built-in one by its name (function None), or the user's own function of (before, after)."""
+
+    name: str
+    weight: float
+    function: Function | None = None
+
+
+@njit(cache=True)
+def _combine(  # type: ignore[no-untyped-def]
+    raw, weights, zero_sum, team_spirit, clip, car_arena, car_slot, cars, before, after, out
+):
+    """out[c] = clip(sum of the transformed terms); the weighted terms before and after are added to the books (C, K)."""
+    for c in range(len(car_arena)):
+        n, slot = car_arena[c], car_slot[c]
+        mate = slot ^ 1
+        rival = 2 - (slot & 2)  # the first of the two slots of the other team
+        total = 0.0
+        for k in range(len(weights)):
+            earned = raw[k, n, slot] * weights[k]
+            mine = earned
+            if team_spirit > 0 and cars[n, mate].present > 0:
+                mine += team_spirit * 0.5 * (raw[k, n, mate] * weights[k] - earned)
+            if zero_sum[k]:
+                theirs, rivals = 0.0, 0
+                for i in range(rival, rival + 2):
+                    if cars[n, i].present > 0:
+                        theirs += raw[k, n, i]
+                        rivals += 1
+                if rivals > 0:
+                    mine -= theirs / rivals * weights[k]
+            before[c, k] += earned
+            after[c, k] += mine
+            total += mine
+        out[c] = min(max(total, -clip), clip)
+
+
+class Reward:
+    """The reward of every car: sum over terms of weight x term, after the transforms, clipped to [-clip, clip].
+
+    zero_sum terms: the mean of what the opponents earned by the term is taken off. team_spirit s in [0, 1]: a car keeps
+    1 - s of its own and s of its team's mean (OpenAI Five, arXiv:1912.06680, appendix G, "team spirit").
+    """
+
+    def __init__(
+        self, items: Sequence[Term], zero_sum: Sequence[str] = (), team_spirit: float = 0.0, clip: float = 10.0
+    ) -> None:
+        active = [term for term in items if term.weight != 0]
+        self.names = [term.name for term in active]
+        self._weights = np.array([term.weight for term in active], np.float64)
+        self._zero_sum = np.array([name in zero_sum for name in self.names], np.bool_)
+        self._team_spirit, self._clip = float(team_spirit), float(clip)
+        built_in = [k for k, term in enumerate(active) if term.function is None]
+        self._rows = np.array(built_in, np.int64)
+        self._which = terms.indices([self.names[k] for k in built_in])
+        self._own = [(k, term.function) for k, term in enumerate(active) if term.function is not None]
+        self._raw = np.zeros((len(active), 0, 0), np.float32)
+
+    def __call__(
+        self,
+        before: Any,
+        after: Any,
+        car_arena: NDArray[np.int64],
+        car_slot: NDArray[np.int64],
+        books: "Books",
+        out: NDArray[np.float32],
+    ) -> None:
+        """Write the rewards (C,) of the step from `before` to `after` (rlbot.sim.State) into `out`.
+
+        Raises ValueError where a term of the user's own gives another shape than (N, P) or a number that is not finite.
+        """
+        shape = after.cars.shape
+        if self._raw.shape[1:] != shape:
+            self._raw = np.zeros((len(self.names), *shape), np.float32)
+        if len(self._which):
+            terms.evaluate(
+                before.arenas, after.arenas, before.cars, after.cars, self._which, self._rows, self._raw
+            )
+        for k, function in self._own:
+            self._raw[k] = self._checked(self.names[k], function(before, after), after.present)
+        _combine(
+            self._raw, self._weights, self._zero_sum, self._team_spirit, self._clip, car_arena, car_slot, after.cars,
+            books.before, books.after, out,
+        )  # fmt: skip
+
+    def is_transformed(self, k: int) -> bool:
+        """Whether what term k pays differs from what was earned by it."""
+        return bool(self._zero_sum[k]) or self._team_spirit > 0
+
+    @staticmethod
+    def _checked(name: str, values: Any, present: NDArray[np.float32]) -> NDArray[np.float32]:
+        values = np.asarray(values, np.float32)
+        if values.shape != present.shape:
+            raise ValueError(
+                f"reward.terms.{name} returns an array of shape {values.shape}; it must be (arenas, cars) = {present.shape}"
+            )
+        values = np.where(present > 0, values, np.float32(0))
+        if not np.isfinite(values).all():
+            raise ValueError(f"reward.terms.{name} returns a number that is not finite")
+        return values
+
+
+class Books:
+    """What every car earned by every term since the last `clear()`, weighted: before and after the transforms, (C, K)."""
+
+    def __init__(self, num_cars: int, num_terms: int) -> None:
+        self.before = np.zeros((num_cars, num_terms), np.float64)
+        self.after = np.zeros((num_cars, num_terms), np.float64)
+
+    def clear(self) -> None:
+        self.before[:] = 0
+        self.after[:] = 0
+
+
+def with_weights(items: Sequence[Term], weights: Mapping[str, float]) -> list[Term]:
+    """The same terms with some weights replaced, and built-in terms added that were not among them."""
+    changed = [Term(t.name, weights.get(t.name, t.weight), t.function) for t in items]
+    known = {term.name for term in items}
+    return changed + [Term(name, weight) for name, weight in weights.items() if name not in known]

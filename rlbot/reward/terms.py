@@ -1,0 +1,174 @@
+"""The built-in reward terms: what each car earned in one step, from the state before it and after it.
+
+Each term is one scalar function of (arena before, arena after, car before, car after, team sign); positive is the natural
+direction ("concede" is positive when a goal is conceded, so its weight is negative). A single compiled pass evaluates
+all the terms a run uses. Sources of the shapes: the field's guides; the numbers of RocketSim: car at most 2300 uu/s, ball
+at most 6000 uu/s, goals at |y| = 5120 uu.
+"""
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+CAR_SPEED = 2300.0
+BALL_SPEED = 6000.0
+HARD_HIT = 4600.0  # change of the ball's speed in a powerful shot
+GOAL_Y = 5120.0
+FIELD_LENGTH = 10240.0
+
+
+@njit(cache=True, inline="always")
+def _toward(from_pos, velocity, x, y, z):  # type: ignore[no-untyped-def]
+    """Part of `velocity` that points from `from_pos` to (x, y, z), uu/s."""
+    dx, dy, dz = x - from_pos[0], y - from_pos[1], z - from_pos[2]
+    distance = np.sqrt(dx * dx + dy * dy + dz * dz)
+    if distance < 1e-3:
+        return 0.0
+    return (velocity[0] * dx + velocity[1] * dy + velocity[2] * dz) / distance
+
+
+@njit(cache=True)
+def touch(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
+    """1 for touching the ball, and up to about 2 more by how much its velocity changed: 1 + 2 |dv| / 4600."""
+    if car.touched == 0:
+        return 0.0
+    change = 0.0
+    for i in range(3):
+        change += (arena.ball_vel[i] - arena0.ball_vel[i]) ** 2
+    return 1.0 + 2.0 * np.sqrt(change) / HARD_HIT
+
+
+@njit(cache=True)
+def speed_to_ball(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
+    """Speed toward the ball over the top speed, 0 to 1; driving away is not punished."""
+    ball = arena.ball_pos
+    return max(_toward(car.pos, car.vel, ball[0], ball[1], ball[2]) / CAR_SPEED, 0.0)
+
+
+@njit(cache=True)
+def face_ball(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
+    """Cosine between the car's nose and the direction to the ball, -1 to 1."""
+    ball = arena.ball_pos
+    return _toward(car.pos, car.forward, ball[0], ball[1], ball[2])
+
+
+@njit(cache=True)
+def ball_to_goal(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
+    """The ball's speed toward the middle of the opponents' goal over its top speed, -1 to 1."""
+    return _toward(arena.ball_pos, arena.ball_vel, 0.0, sign * GOAL_Y, 321.0) / BALL_SPEED
+
+
+@njit(cache=True)
+def goal(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
+    """1 for every car of the team that scored."""
+    if sign > 0:
+        return arena.blue_score - arena0.blue_score
+    return arena.orange_score - arena0.orange_score
+
+
+@njit(cache=True)
+def concede(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
+    """1 for every car of the team that let a goal in."""
+    if sign > 0:
+        return arena.orange_score - arena0.orange_score
+    return arena.blue_score - arena0.blue_score
+
+
+@njit(cache=True)
+def air(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
+    """1 while no three wheels touch anything and the car is not demolished."""
+    return 1.0 if car.on_ground == 0 and car.is_demoed == 0 else 0.0
+
+
+@njit(cache=True)
+def boost_keep(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
+    """Root of the share of boost in the tank, 0 to 1: the first boost counts most."""
+    return np.sqrt(max(car.boost, 0.0) / 100.0)
+
+
+@njit(cache=True)
+def boost_gain(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
+    """Growth of the root of the tank's share, 0 to 1; boost used is not punished, nor a respawn rewarded."""
+    if car0.is_demoed > 0:
+        return 0.0
+    return max(np.sqrt(max(car.boost, 0.0) / 100.0) - np.sqrt(max(car0.boost, 0.0) / 100.0), 0.0)
+
+
+@njit(cache=True)
+def demo(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
+    """1 for every opponent demolished."""
+    return max(car.demos - car0.demos, 0.0)
+
+
+@njit(cache=True)
+def save(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
+    """1 for a save as the game counts it: touching away a ball that was about to enter the own goal."""
+    return max(car.saves - car0.saves, 0.0)
+
+
+@njit(cache=True)
+def clear(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
+    """For a touch in the own half: by how much it turned the ball toward the opponents' side, dvy / 4600, at least 0."""
+    if car.touched == 0 or arena.ball_pos[1] * sign > 0:
+        return 0.0
+    return max((arena.ball_vel[1] - arena0.ball_vel[1]) * sign / HARD_HIT, 0.0)
+
+
+@njit(cache=True)
+def own_half(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
+    """1 while the car is between the ball and its own goal (by y)."""
+    return 1.0 if (arena.ball_pos[1] - car.pos[1]) * sign > 0 and car.is_demoed == 0 else 0.0
+
+
+TERMS = (
+    "touch", "speed_to_ball", "face_ball", "ball_to_goal", "goal", "concede", "air", "boost_keep", "boost_gain", "demo",
+    "save", "clear", "own_half",
+)  # fmt: skip
+
+
+@njit(cache=True)
+def _term(which, arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]  # noqa: C901 - a switch
+    if which == 0:
+        return touch(arena0, arena, car0, car, sign)
+    if which == 1:
+        return speed_to_ball(arena0, arena, car0, car, sign)
+    if which == 2:
+        return face_ball(arena0, arena, car0, car, sign)
+    if which == 3:
+        return ball_to_goal(arena0, arena, car0, car, sign)
+    if which == 4:
+        return goal(arena0, arena, car0, car, sign)
+    if which == 5:
+        return concede(arena0, arena, car0, car, sign)
+    if which == 6:
+        return air(arena0, arena, car0, car, sign)
+    if which == 7:
+        return boost_keep(arena0, arena, car0, car, sign)
+    if which == 8:
+        return boost_gain(arena0, arena, car0, car, sign)
+    if which == 9:
+        return demo(arena0, arena, car0, car, sign)
+    if which == 10:
+        return save(arena0, arena, car0, car, sign)
+    if which == 11:
+        return clear(arena0, arena, car0, car, sign)
+    return own_half(arena0, arena, car0, car, sign)
+
+
+@njit(cache=True)
+def evaluate(arenas0, arenas, cars0, cars, which, rows, out):  # type: ignore[no-untyped-def]
+    """Write term which[k] of every car present into out[rows[k]], an (N, P) page of `out` (K, N, P)."""
+    for n in range(cars.shape[0]):
+        for slot in range(cars.shape[1]):
+            if cars[n, slot].present == 0:
+                continue
+            sign = 1.0 if slot < 2 else -1.0
+            for k in range(len(which)):
+                out[rows[k], n, slot] = _term(
+                    which[k], arenas0[n], arenas[n], cars0[n, slot], cars[n, slot], sign
+                )
+
+
+def indices(names: list[str]) -> NDArray[np.int64]:
+    """The numbers by which `evaluate` knows built-in terms. Raises ValueError for a name that is not one."""
+    return np.array([TERMS.index(name) for name in names], np.int64)

@@ -1,0 +1,24 @@
+"""What a run leaves behind: directory, checkpoints, TensorBoard curves, console lines, notifications."""
+
+from rlbot.run.checkpoint import CheckpointError, load_checkpoint, prune_checkpoints, save_checkpoint
+from rlbot.run.console import Console
+from rlbot.run.directory import Resume, RunDirectory, describe_machine, point_latest, resolve_resume
+from rlbot.run.notify import Notifier
+from rlbot.run.signals import stop_on_signals
+from rlbot.run.tensorboard import TensorBoard
+
+__all__ = [
+    "CheckpointError",
+    "Console",
+    "Notifier",
+    "Resume",
+    "RunDirectory",
+    "TensorBoard",
+    "describe_machine",
+    "load_checkpoint",
+    "point_latest",
+    "prune_checkpoints",
+    "resolve_resume",
+    "save_checkpoint",
+    "stop_on_signals",
+]

@@ -1,0 +1,296 @@
+"""Checkpoints that survive a crash while they are written.
+
+A checkpoint is a directory step_000250000/ with NAME.safetensors (tensors), NAME.json (documents) and
+manifest.json (format, timesteps, score, run id, size and sha256 of every file). It is written under a name
+that starts with a dot, synced to the disk and renamed as a whole: a directory named step_* is complete or was
+damaged later, which the checksums show. Nothing is ever unpickled, and only files named in the manifest are
+opened.
+
+Names beside the checkpoints: `.writing-*` (being written), `.replaced-*` (being overwritten, still a whole
+checkpoint), `.deleting-*` (being deleted), `kept-*` (was in the way of a save but not ours to delete).
+"""
+
+import math
+import os
+import re
+import shutil
+import sys
+import time
+import uuid
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+
+from rlbot.run.files import from_json, sync_directory, to_json, write_synced
+from rlbot.run.manifest import (
+    FORMAT,
+    MANIFEST,
+    CheckpointInfo,
+    checkpoint_fault,
+    checkpoint_info,
+    info_of,
+    read_verified,
+    seal,
+    sha256,
+)
+
+Array = torch.Tensor | NDArray[Any]
+Tensors = dict[str, dict[str, Array]]
+Documents = dict[str, Any]
+
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_RUN = re.compile(r"[A-Za-z0-9]+")
+_STEP = re.compile(r"step_\d{9,}")
+_REPLACED = re.compile(r"\.replaced-[A-Za-z0-9]+-(step_\d{9,})")
+
+
+class CheckpointError(Exception):
+    """A checkpoint could not be written (disk full, read-only, directory gone). Training can go on."""
+
+
+def save_checkpoint(
+    parent: Path,
+    timesteps: int,
+    tensors: Mapping[str, Mapping[str, Array]],
+    documents: Mapping[str, Any],
+    *,
+    run_id: str,
+    score: float | None = None,
+) -> Path:
+    """Writes parent/step_TIMESTEPS/ atomically and returns its path; an older one of the same step is
+    replaced.
+
+    tensors[NAME] becomes NAME.safetensors (torch tensors of any device and NumPy arrays; each comes back as
+    what it was, on the CPU; tied tensors are written twice), documents[NAME] becomes NAME.json. A higher
+    score is better. Raises CheckpointError where the system refuses to write, ValueError for content that
+    cannot be stored.
+    """
+    parent = Path(parent)
+    assert timesteps >= 0, timesteps
+    assert _RUN.fullmatch(run_id), run_id
+    files, kinds = _serialise(tensors, documents)
+    final = parent / f"step_{timesteps:09d}"
+    temporary = parent / f".writing-{run_id}-{final.name}-{uuid.uuid4().hex[:8]}"
+    try:
+        parent.mkdir(exist_ok=True)
+        _clean(parent, run_id)
+        manifest = {
+            "format": FORMAT,
+            "timesteps": int(timesteps),
+            "score": None if score is None else float(score),
+            "run_id": run_id,
+            "sequence": 1 + max((info.sequence for info in _readable(parent)), default=0),
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "files": {name: {"size": len(data), "sha256": sha256(data)} for name, data in files.items()},
+            "tensors": kinds,
+        }
+        temporary.mkdir()
+        for name, data in files.items():
+            write_synced(temporary / name, data)
+        write_synced(temporary / MANIFEST, seal(manifest))
+        sync_directory(temporary)
+        _put_in_place(temporary, final, run_id)
+    except OSError as error:
+        raise CheckpointError(
+            f"checkpoint {final.name} was not saved in {parent}: {error.strerror or type(error).__name__}"
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return final
+
+
+def load_checkpoint(path: Path) -> tuple[Tensors, Documents]:
+    """Reads a checkpoint after checking every byte of it; returns (tensors, documents) as they were saved.
+
+    Tensors are on the CPU. ValueError naming the file and what is wrong with it.
+    """
+    manifest, files = read_verified(Path(path))
+    tensors: Tensors = {}
+    documents: Documents = {}
+    for name, data in files.items():
+        stem, suffix = name.rsplit(".", 1)
+        try:
+            if suffix == "json":
+                documents[stem] = from_json(data)
+            else:
+                loaded = safetensors.torch.load(data)
+                kinds = manifest["tensors"][stem]  # in the order of saving, which safetensors does not keep
+                tensors[stem] = {
+                    key: loaded[key].numpy() if kind == "numpy" else loaded[key]
+                    for key, kind in kinds.items()
+                }
+        except (ValueError, KeyError, safetensors.SafetensorError) as error:
+            raise ValueError(f"checkpoint {path}: {name} cannot be read: {error}") from error
+    return tensors, documents
+
+
+def valid_checkpoints(parent: Path) -> tuple[list[Path], list[str]]:
+    """The sound checkpoints of a directory, newest first, and one line for each step_* entry that is not
+    sound.
+
+    Nothing is deleted or changed. A missing directory holds none. Raises ValueError where it cannot be
+    listed.
+    """
+    try:
+        entries = sorted(Path(parent).iterdir())
+    except FileNotFoundError:
+        return [], []
+    except OSError as error:
+        raise ValueError(f"checkpoints in {parent} cannot be listed: {error.strerror}") from error
+    sound: dict[str, CheckpointInfo] = {}
+    warnings = []
+    for entry in entries:
+        if _STEP.fullmatch(entry.name):
+            try:
+                sound[entry.name] = info_of(entry, read_verified(entry)[0])
+            except ValueError as error:
+                warnings.append(f"skipped: {error}")
+    # killed between the two renames of an overwrite: the older content is still whole under its other name
+    for entry in entries:
+        match = _REPLACED.fullmatch(entry.name)
+        if match and match[1] not in sound and checkpoint_fault(entry) is None:
+            sound[match[1]] = checkpoint_info(entry)
+    return [info.path for info in sorted(sound.values(), key=_age, reverse=True)], warnings
+
+
+def prune_checkpoints(
+    parent: Path, *, run_id: str, keep_best: int, milestones: Collection[int] = ()
+) -> tuple[list[Path], list[str]]:
+    """Deletes old checkpoints of run `run_id`; returns what was deleted and one line for each that could not
+    be.
+
+    Kept: the newest sound one, the `keep_best` best by score (no score or NaN ranks last, the newer wins a
+    tie), those whose timesteps are in `milestones` (they do not count among the best), and everything that is
+    damaged or was written by another run. A crash half way leaves a whole checkpoint or a `.deleting-*` that
+    the next save removes.
+    """
+    own = sorted((i for i in _readable(Path(parent)) if i.run_id == run_id), key=_age, reverse=True)
+    newest = next((info for info in own if checkpoint_fault(info.path) is None), None)
+    ranked = [
+        info
+        for info in own
+        if info.timesteps not in milestones and (info is newest or checkpoint_fault(info.path) is None)
+    ]
+    best = sorted(ranked, key=_rank, reverse=True)[: max(keep_best, 0)]
+    deleted, warnings = [], []
+    for info in ranked:
+        if info is newest or info in best:
+            continue
+        doomed = info.path.with_name(f".deleting-{run_id}-{info.path.name}-{uuid.uuid4().hex[:8]}")
+        try:
+            _rename(info.path, doomed)
+            shutil.rmtree(doomed)
+        except OSError as error:
+            warnings.append(
+                f"checkpoint {info.path} was not deleted: {error.strerror or type(error).__name__}"
+            )
+        else:
+            deleted.append(info.path)
+    return deleted, warnings
+
+
+def _age(info: CheckpointInfo) -> tuple[int, int]:
+    return info.sequence, info.timesteps
+
+
+def _rank(info: CheckpointInfo) -> tuple[float, int, int]:
+    score = float("-inf") if info.score is None or math.isnan(info.score) else info.score
+    return score, *_age(info)
+
+
+def _readable(parent: Path) -> list[CheckpointInfo]:
+    """The step_* entries whose manifest can be read, in no particular order; their files are not checked."""
+    found = []
+    for entry in parent.glob("step_*"):
+        if _STEP.fullmatch(entry.name):
+            try:
+                found.append(checkpoint_info(entry))
+            except ValueError:
+                continue  # named by valid_checkpoints; here it simply is not one of ours
+    return found
+
+
+def _serialise(
+    tensors: Mapping[str, Mapping[str, Array]], documents: Mapping[str, Any]
+) -> tuple[dict[str, bytes], dict[str, dict[str, str]]]:
+    """Returns the bytes of every file and, for each group of tensors, its keys with "torch" or "numpy"."""
+    stems = [*tensors, *documents]
+    if len({stem.lower() for stem in [*stems, "manifest"]}) <= len(stems):
+        raise ValueError(
+            f"names of tensors and documents must differ in more than case, and from 'manifest': {stems}"
+        )
+    for stem in stems:
+        if not _NAME.fullmatch(stem):
+            raise ValueError(f"name {stem!r} must be letters, digits, _ and -")
+    files, kinds = {}, {}
+    for stem, group in tensors.items():
+        try:
+            files[f"{stem}.safetensors"] = safetensors.torch.save(
+                {key: _plain_tensor(key, value) for key, value in group.items()}
+            )
+        except (TypeError, KeyError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+            raise ValueError(f"tensors of {stem!r} cannot be stored: {error}") from error
+        kinds[stem] = {key: "numpy" if isinstance(v, np.ndarray) else "torch" for key, v in group.items()}
+    for stem, document in documents.items():
+        try:
+            files[f"{stem}.json"] = to_json(document)
+        except ValueError as error:
+            raise ValueError(f"document {stem!r} cannot be stored: {error}") from error
+    return files, kinds
+
+
+def _plain_tensor(key: str, value: Array) -> torch.Tensor:
+    """A contiguous CPU copy that shares memory with nothing, which is what safetensors asks for."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu().clone(memory_format=torch.contiguous_format)
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(np.array(value, dtype=value.dtype.newbyteorder("="), order="C", subok=False))
+    raise TypeError(f"{key!r} is a {type(value).__name__}, neither a torch tensor nor a NumPy array")
+
+
+def _put_in_place(temporary: Path, final: Path, run_id: str) -> None:
+    """Renames the finished directory; what has its name is moved out of the way, never lost."""
+    parent = final.parent
+    aside = None
+    if os.path.lexists(final):
+        if checkpoint_fault(final) is None and checkpoint_info(final).run_id == run_id:
+            aside = parent / f".replaced-{run_id}-{final.name}"
+        else:
+            aside = parent / f"kept-{final.name}-{uuid.uuid4().hex[:8]}"
+        _rename(final, aside)
+    try:
+        _rename(temporary, final)
+    except OSError:
+        if aside is not None:
+            _rename(aside, final)
+        raise
+    sync_directory(parent)
+    if aside is not None and aside.name.startswith("."):
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _rename(source: Path, target: Path) -> None:
+    # Windows refuses for a moment while a virus scanner or indexer has one of the new files open
+    for pause in (0.05, 0.2, 0.8) if sys.platform == "win32" else ():
+        try:
+            os.rename(source, target)
+            return
+        except PermissionError:
+            time.sleep(pause)
+    os.rename(source, target)
+
+
+def _clean(parent: Path, run_id: str) -> None:
+    """Removes what a killed writer of the same run left, and finishes or undoes an overwrite it was in."""
+    for entry in parent.glob(f".*-{run_id}-step_*"):
+        replaced = _REPLACED.fullmatch(entry.name)
+        if replaced and not os.path.lexists(parent / replaced[1]):
+            _rename(entry, parent / replaced[1])
+        elif not replaced or checkpoint_fault(parent / replaced[1]) is None:
+            shutil.rmtree(entry, ignore_errors=True)

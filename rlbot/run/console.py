@@ -1,0 +1,226 @@
+"""Lines for people: plain ASCII on any terminal, pipe or code page; the same with times in train.log."""
+
+import contextlib
+import math
+import os
+import sys
+import threading
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TextIO, cast
+
+from rich.console import Console as RichConsole
+from rich.live import Live
+from rich.text import Text
+
+_REDRAW_SECONDS = 0.1
+
+
+class Console:
+    """Prints lines and progress to `stream` (default: stdout) and appends them to `log_file`.
+
+    A terminal shows a progress bar that stays below the lines; anything else gets a plain progress line at
+    most every `interval` seconds and never a control character. Text is made printable ASCII: anything else
+    becomes a backslash escape. A stream or log file that fails never ends the run. Threads may share one
+    console. Use it as a context manager or call `close`, which gives the terminal back.
+    """
+
+    def __init__(
+        self, log_file: Path | None = None, stream: TextIO | None = None, interval: float = 5.0
+    ) -> None:
+        self._stream = _AsciiStream(sys.stdout if stream is None else stream)
+        self._lock = threading.RLock()
+        self._interval = interval
+        self._next_line = self._next_draw = -math.inf
+        self._last_progress = ""
+        self._live: Live | None = None
+        self._terminal = self._stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
+        self._log: IO[str] | None = None
+        if log_file is not None:
+            self._open_log(Path(log_file))
+
+    def line(self, text: str) -> None:
+        """Prints `text` (several lines are kept as such) and writes it to the log with the time."""
+        with self._lock:
+            self._log_lines(text)
+            self._print(text)
+
+    def ok(self, text: str) -> None:
+        self.line(f"[OK] {text}")
+
+    def start(self, text: str) -> None:
+        self.line(f"[START] {text}")
+
+    def warn(self, text: str) -> None:
+        self.line(f"[WARN] {text}")
+
+    def error(self, text: str) -> None:
+        self.line(f"[ERROR] {text}")
+
+    def progress(self, timesteps: int, total: int, speed: float, reward: float | None = None) -> None:
+        """Shows how far the run is: timesteps done of total, timesteps/sec, recent mean reward if any."""
+        text = progress_text(timesteps, total, speed, reward)
+        with self._lock:
+            now = time.monotonic()
+            if self._terminal and (now >= self._next_draw or timesteps >= total):
+                self._next_draw = now + _REDRAW_SECONDS
+                self._draw(bar_text(timesteps, total, speed, reward), timesteps / max(total, 1))
+            self._last_progress = text
+            if now >= self._next_line or timesteps >= total:
+                self._next_line = now + self._interval
+                self._progress_line()
+
+    def close(self) -> None:
+        """Leaves the last state of the bar on the terminal, closes the log. Later lines are only printed."""
+        with self._lock:
+            if self._last_progress:
+                self._progress_line()
+            if self._live is not None:
+                self._live.stop()
+                self._live = None
+            if self._log is not None:
+                with contextlib.suppress(
+                    OSError
+                ):  # what a full disk could not take was reported when it was written
+                    self._log.close()
+                self._log = None
+
+    def __enter__(self) -> "Console":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _progress_line(self) -> None:
+        if self._last_progress:
+            self._log_lines(f"[OK] {self._last_progress}")
+            if not self._terminal:
+                self._print(f"[OK] {self._last_progress}")
+        self._last_progress = ""
+
+    def _print(self, text: str) -> None:
+        for part in text.splitlines() or [""]:
+            if self._live is not None:
+                self._live.console.print(Text(printable(part)), soft_wrap=True)
+            else:
+                self._stream.write(printable(part) + "\n")
+        self._stream.flush()
+
+    def _draw(self, text: str, done: float) -> None:
+        if self._live is None:
+            console = RichConsole(
+                file=cast(IO[str], self._stream), force_terminal=True, color_system=None, highlight=False
+            )
+            # print() of other code goes above the bar; a stderr that is a file stays in that file
+            self._live = Live(
+                Text(""),
+                console=console,
+                auto_refresh=False,
+                redirect_stdout=sys.stdout is self._stream.wrapped,
+                redirect_stderr=bool(sys.stderr) and sys.stderr.isatty(),
+            )
+            self._live.start()
+            console.show_cursor(True)  # a killed run must not leave a terminal without a cursor
+        width = self._live.console.width - 1
+        bar = progress_bar(done, min(30, width - len(text) - 1))
+        line = Text(f"{bar} {text}".strip()[:width], no_wrap=True, overflow="crop")
+        self._live.update(line, refresh=True)
+
+    def _open_log(self, path: Path) -> None:
+        try:
+            self._log = path.open("a+", encoding="utf-8", newline="\n")
+            if self._log.tell() > 0:
+                with path.open("rb") as file:
+                    file.seek(-1, os.SEEK_END)
+                    if file.read(1) != b"\n":  # the process before this one was killed within a line
+                        self._log.write("\n")
+        except OSError as error:
+            self._log = None
+            self._print(f"[WARN] {path} cannot be written: {error.strerror}; lines are only printed")
+
+    def _log_lines(self, text: str) -> None:
+        if self._log is None:
+            return
+        now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+        try:
+            self._log.writelines(f"{now} {printable(part)}\n" for part in text.splitlines() or [""])
+            self._log.flush()
+        except OSError as error:
+            with contextlib.suppress(OSError):  # closing tries to write the same lines again
+                self._log.close()
+            self._log = None
+            self._print(f"[WARN] train.log cannot be written: {error.strerror}; lines are only printed")
+
+
+class _AsciiStream:
+    """A text stream that takes anything: non-ASCII is escaped, a terminal that is gone is ignored."""
+
+    encoding = "ascii"  # rich asks, and draws with ASCII only
+
+    def __init__(self, wrapped: TextIO) -> None:
+        self.wrapped = wrapped
+        self._gone = wrapped is None  # a windowed Python has no stdout
+
+    def write(self, text: str) -> int:
+        if not self._gone:
+            try:
+                self.wrapped.write(text.encode("ascii", "backslashreplace").decode("ascii"))
+            except (OSError, ValueError):  # ValueError: closed
+                self._gone = True
+        return len(text)
+
+    def flush(self) -> None:
+        if not self._gone:
+            try:
+                self.wrapped.flush()
+            except (OSError, ValueError):
+                self._gone = True
+
+    def isatty(self) -> bool:
+        return not self._gone and self.wrapped.isatty()
+
+    def fileno(self) -> int:
+        return self.wrapped.fileno()
+
+
+def printable(text: str) -> str:
+    """One line of printable ASCII: control characters and all beyond ASCII become backslash escapes."""
+    return "".join(
+        char if " " <= char <= "~" else char.encode("unicode_escape").decode("ascii") for char in text
+    )
+
+
+def progress_text(timesteps: int, total: int, speed: float, reward: float | None) -> str:
+    """Like "250000/5000000 timesteps (5.0%), 1234.5 timesteps/sec, 1:04:08 left, mean reward 0.123"."""
+    left = _duration(total - timesteps, speed)
+    done = f"{timesteps}/{total} timesteps ({_percent(timesteps, total)})"
+    text = f"{done}, {speed:.1f} timesteps/sec, {left} left"
+    return text if reward is None else f"{text}, mean reward {reward:.3f}"
+
+
+def bar_text(timesteps: int, total: int, speed: float, reward: float | None) -> str:
+    """Short enough for 80 columns: "5.0% 250000/5000000, 1234 timesteps/sec, 1:04:08 left, reward 0.123"."""
+    left = _duration(total - timesteps, speed)
+    text = f"{_percent(timesteps, total)} {timesteps}/{total}, {speed:.0f} timesteps/sec, {left} left"
+    return text if reward is None else f"{text}, reward {reward:.3f}"
+
+
+def progress_bar(done: float, width: int) -> str:
+    """A bar like "[####------]" of `width` characters, done in 0..1; "" where there is no room."""
+    if width < 5:
+        return ""
+    filled = int(min(max(done, 0.0), 1.0) * (width - 2))
+    return "[" + "#" * filled + "-" * (width - 2 - filled) + "]"
+
+
+def _percent(timesteps: int, total: int) -> str:
+    return f"{min(100.0, 100.0 * timesteps / max(total, 1)):.1f}%"
+
+
+def _duration(timesteps: int, speed: float) -> str:
+    if not speed > 0:
+        return "?:??:??"
+    minutes, seconds = divmod(math.ceil(max(timesteps, 0) / speed), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"

@@ -1,0 +1,224 @@
+"""The run directory: where everything of a run lies, who started it, how a later process finds it."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlbot.run.checkpoint import valid_checkpoints
+from rlbot.run.files import from_json, to_json, write_atomic
+from rlbot.run.manifest import MANIFEST, checkpoint_fault
+
+LATEST = "latest"
+_PACKAGES = (
+    "rlbot-trainer",
+    "torch",
+    "numpy",
+    "rocketsim",
+    "gymnasium",
+    "hydra-core",
+    "numba",
+    "safetensors",
+)
+
+
+class RunDirectory:
+    """Creates PATH/checkpoints and PATH/tensorboard, or opens those of a run that is resumed.
+
+    `run_id` is made once and kept in run.json, so that a resumed run still owns the checkpoints it wrote
+    before. ValueError where the directory cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path).absolute()
+        self.checkpoints = self.path / "checkpoints"
+        self.tensorboard = self.path / "tensorboard"
+        self.log_file = self.path / "train.log"
+        self.run_file = self.path / "run.json"
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            self.tensorboard.mkdir(exist_ok=True)
+            self._launches = self._read_launches()
+        except OSError as error:
+            raise ValueError(
+                f"run directory {self.path} cannot be created: {error.strerror}\n"
+                "choose another with hydra.run.dir=FOLDER"
+            ) from error
+        self.run_id = str(self._launches[-1]["run_id"]) if self._launches else uuid.uuid4().hex
+        if not self._launches:
+            self._write({"run_id": self.run_id})
+
+    def write_run_json(self, info: Mapping[str, Any]) -> None:
+        """Writes run.json: `info` of this process and `run_id`; what earlier processes wrote moves to
+        "previous".
+
+        `info` must be JSON-able and hold no secret. ValueError where the file cannot be written.
+        """
+        previous = [launch for launch in self._launches if launch.keys() != {"run_id"}]
+        self._write({**info, "run_id": self.run_id, "previous": previous})
+
+    def _write(self, content: Mapping[str, Any]) -> None:
+        try:
+            write_atomic(self.run_file, to_json(content))
+        except OSError as error:
+            raise ValueError(f"{self.run_file} cannot be written: {error.strerror}") from error
+
+    def _read_launches(self) -> list[dict[str, Any]]:
+        """What earlier processes wrote, oldest first. An unreadable file is set aside, not overwritten."""
+        if not self.run_file.exists():
+            return []
+        try:
+            content = from_json(self.run_file.read_bytes())
+            previous = content.pop("previous", [])
+            if not isinstance(content["run_id"], str) or not content["run_id"].isalnum():
+                raise ValueError("run_id must be letters and digits")
+            if not all(isinstance(launch, dict) for launch in previous):
+                raise ValueError("previous must hold what earlier processes wrote")
+            return [*previous, content]
+        except (OSError, ValueError, KeyError, AttributeError, TypeError):
+            # the run gets a new id: its checkpoints so far then count as another run's and are never deleted
+            self.run_file.replace(self.run_file.with_name("run.broken.json"))
+            return []
+
+
+def point_latest(outputs: Path, run: Path) -> str | None:
+    """Makes OUTPUTS/latest lead to `run`: a symbolic link, or a text file with the path where links do not
+    work.
+
+    Replaced atomically. Never raises for the system's refusal; returns a one-line warning instead.
+    """
+    pointer = Path(outputs) / LATEST
+    temporary = pointer.with_name(f".{LATEST}-{uuid.uuid4().hex[:8]}")
+    try:
+        pointer.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target = os.path.relpath(Path(run).resolve(), pointer.parent.resolve())
+        except ValueError:  # another drive of Windows
+            target = str(Path(run).resolve())
+        try:
+            if sys.platform == "win32":
+                raise OSError("links need special rights on Windows")
+            temporary.symlink_to(target, target_is_directory=True)
+            os.replace(temporary, pointer)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            if pointer.is_symlink():
+                pointer.unlink()
+            write_atomic(pointer, (target + "\n").encode("utf-8"))
+    except OSError as error:
+        return f"{pointer} was not updated: {error.strerror or error}; resume=latest will not find this run"
+    return None
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Where to go on: a sound checkpoint, the run directory that it lies in (None where it was copied out of
+    one), and one line for each broken checkpoint that was passed over."""
+
+    checkpoint: Path
+    run: Path | None
+    warnings: list[str]
+
+
+def resolve_resume(value: str, outputs: Path) -> Resume:
+    """Finds what `resume=VALUE` means: "latest" (the run that OUTPUTS/latest leads to), a run directory, a
+    directory of checkpoints, a text pointer, or one checkpoint. Of several checkpoints the newest sound one
+    is taken.
+
+    Call it before `point_latest`. ValueError naming the value and what to do where there is no sound
+    checkpoint.
+    """
+    path = Path(outputs) / LATEST if value == LATEST else Path(value).expanduser()
+    if path.is_file():
+        path = _read_pointer(value, path)
+    if not path.is_dir():
+        raise ValueError(
+            f"resume={value}: there is no directory {path.absolute()}\n"
+            "give a run directory or a checkpoint directory, for example resume=outputs/DATE/TIME"
+        )
+    path = path.resolve()
+    folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
+    # a damaged checkpoint may have lost its manifest: its name still says what it was meant to be
+    if (path / MANIFEST).exists() or (folder == path and path.name.startswith("step_")):
+        return Resume(_sound(value, path), _run_of(path.parent), [])
+    found, warnings = valid_checkpoints(folder)
+    if not found:
+        raise ValueError(
+            "\n".join(
+                [
+                    f"resume={value}: no sound checkpoint in {folder} ({len(warnings)} damaged)",
+                    *warnings[:1],
+                    "name another run or checkpoint, or start anew with resume=null",
+                ]
+            )
+        )
+    return Resume(found[0], _run_of(folder), warnings)
+
+
+def _read_pointer(value: str, path: Path) -> Path:
+    try:
+        with path.open("rb") as file:
+            text = file.read(4096).decode("utf-8").strip()
+        if not text or "\n" in text or "\0" in text:
+            raise ValueError("it does not hold one path")
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"resume={value}: {path} is no pointer to a run: {error}\n"
+            "give a run directory or a checkpoint directory"
+        ) from error
+    return path.parent / text
+
+
+def _sound(value: str, path: Path) -> Path:
+    fault = checkpoint_fault(path)
+    if fault is None:
+        return path
+    others = [other for other in valid_checkpoints(path.parent)[0] if other != path]
+    hint = f"resume={others[0]} is sound" if others else "there is no other sound one beside it"
+    raise ValueError(f"resume={value}: {fault}\n{hint}")
+
+
+def _run_of(folder: Path) -> Path | None:
+    return folder.parent if folder.name == "checkpoints" else None
+
+
+def describe_machine(project: Path | None = None) -> dict[str, Any]:
+    """Host name, platform, Python and package versions, and the git commit of `project` (default: the working
+    directory) with whether tracked files differ from it. What cannot be found out is None; never raises."""
+    versions: dict[str, str | None] = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = None
+    project = Path.cwd() if project is None else Path(project)
+    changes = _git(project, "status", "--porcelain", "--untracked-files=no")
+    return {
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "packages": versions,
+        "git_commit": _git(project, "rev-parse", "--verify", "HEAD"),
+        "git_changed": None if changes is None else bool(changes),
+    }
+
+
+def _git(project: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=project,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,111 @@
+"""The manifest of a checkpoint: what it holds, and how every byte of it is checked.
+
+manifest.json is written last and has a checksum of itself beside those of the other files.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlbot.run.files import from_json, to_json
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+_FILE = re.compile(r"[A-Za-z0-9_-]+\.(safetensors|json)")
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What the manifest says. `sequence` counts the saves in one directory: after going back to an older
+    checkpoint the newest one is not the one with the most timesteps."""
+
+    path: Path
+    timesteps: int
+    score: float | None
+    run_id: str
+    sequence: int
+
+
+def checkpoint_info(path: Path) -> CheckpointInfo:
+    """Reads only the manifest. ValueError where it is missing, damaged, foreign or of a newer format."""
+    return info_of(Path(path), _read_manifest(Path(path)))
+
+
+def checkpoint_fault(path: Path) -> str | None:
+    """One line saying what is wrong with the checkpoint, or None where every checksum is right."""
+    try:
+        read_verified(Path(path))
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def read_verified(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The manifest and the bytes of every file it names, all checked. ValueError naming file and fault."""
+    manifest = _read_manifest(path)
+    files = {}
+    for name, expected in manifest["files"].items():
+        if not _FILE.fullmatch(name):  # also keeps a forged manifest from reading outside the directory
+            raise ValueError(
+                f"checkpoint {path}: {MANIFEST} names {name!r}, which is no file of a checkpoint"
+            )
+        data = _read(path, name)
+        if len(data) != expected["size"]:
+            raise ValueError(f"checkpoint {path}: {name} has {len(data)} bytes, expected {expected['size']}")
+        if sha256(data) != expected["sha256"]:
+            raise ValueError(f"checkpoint {path}: {name} is damaged (checksum does not match)")
+        files[name] = data
+    return manifest, files
+
+
+def seal(manifest: Mapping[str, Any]) -> bytes:
+    """The manifest's bytes, with a checksum of the manifest itself."""
+    return to_json({**manifest, "sha256": sha256(to_json(manifest))})
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    if not path.is_dir():
+        raise ValueError(f"checkpoint {path}: not a directory")
+    data = _read(path, MANIFEST)
+    try:
+        manifest = from_json(data)
+        content = {key: value for key, value in manifest.items() if key != "sha256"}
+        expected = seal(content)  # the text is reproducible, so comparing it checks every byte
+    except (ValueError, AttributeError) as error:
+        raise ValueError(f"checkpoint {path}: {MANIFEST} is no manifest: {error}") from error
+    if not isinstance(content.get("format"), int):
+        raise ValueError(f"checkpoint {path}: {MANIFEST} was not written by this program")
+    if content["format"] > FORMAT:
+        raise ValueError(
+            f"checkpoint {path}: format {content['format']} is newer than this version reads "
+            f"({FORMAT}); update rlbot-trainer"
+        )
+    if expected != data:
+        raise ValueError(f"checkpoint {path}: {MANIFEST} is damaged (checksum does not match)")
+    types = {"timesteps": int, "sequence": int, "run_id": str, "files": dict, "tensors": dict}
+    if not all(isinstance(content.get(key), kind) for key, kind in types.items()) or not isinstance(
+        content.get("score"), (float, type(None))
+    ):
+        raise ValueError(f"checkpoint {path}: {MANIFEST} was not written by this program")
+    return content
+
+
+def _read(path: Path, name: str) -> bytes:
+    try:
+        return (path / name).read_bytes()
+    except OSError as error:
+        raise ValueError(f"checkpoint {path}: {name} cannot be read: {error.strerror}") from error
+
+
+def info_of(path: Path, manifest: Mapping[str, Any]) -> CheckpointInfo:
+    return CheckpointInfo(
+        path, manifest["timesteps"], manifest["score"], manifest["run_id"], manifest["sequence"]
+    )
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

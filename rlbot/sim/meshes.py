@@ -1,0 +1,60 @@
+"""Where the collision meshes of the soccar arena come from, and loading them once a process."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import RocketSim
+
+_loaded_from: Path | None = None
+
+
+def find_meshes(folder: str | Path | None = None) -> Path:
+    """The folder to hand to RocketSim: the one that holds `soccar/*.cmf`.
+
+    `folder` is the user's own (the folder above `soccar`, or `soccar` itself); None looks in the installed package
+    rlgym-rocket-league, which ships the meshes. Raises ValueError where there are none.
+    """
+    if folder is not None:
+        root = Path(folder).expanduser().resolve()
+        if root.name == "soccar" and any(root.glob("*.cmf")):
+            root = root.parent
+        if not any((root / "soccar").glob("*.cmf")):
+            raise ValueError(
+                f"env.collision_meshes={str(folder)!r}: no .cmf files in its subfolder soccar; dump them from your game with\n"
+                "RLArenaCollisionDumper, or leave the setting null to use those of the package rlgym-rocket-league"
+            )
+        return root
+    package = find_spec("rlgym")
+    for place in (package.submodule_search_locations or []) if package else []:
+        root = Path(place) / "rocket_league" / "sim" / "collision_meshes"
+        if any((root / "soccar").glob("*.cmf")):
+            return root
+    raise ValueError(
+        "env.collision_meshes=null: no collision meshes found; install them with `pip install rlgym-rocket-league`\n"
+        "or set env.collision_meshes to a folder that holds soccar/*.cmf dumped from your game"
+    )
+
+
+def load_meshes(folder: str | Path | None = None) -> Path:
+    """Initialise RocketSim with the meshes of `find_meshes(folder)`; once a process, later calls change nothing.
+
+    Raises ValueError for a folder without meshes, for broken ones, and for another folder than the process has loaded.
+    """
+    global _loaded_from
+    root = find_meshes(folder)
+    if _loaded_from is None:
+        try:
+            RocketSim.init(str(root))
+            RocketSim.Arena(RocketSim.GameMode.SOCCAR)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(
+                f"env.collision_meshes={str(folder)!r}: RocketSim refuses the meshes in {root}: {reason}"
+            ) from error
+        _loaded_from = root
+    elif root != _loaded_from:
+        raise ValueError(
+            f"env.collision_meshes={str(folder)!r}: this process already uses the meshes in {_loaded_from};\n"
+            "RocketSim loads meshes once a process, so start a new one to change them"
+        )
+    return root

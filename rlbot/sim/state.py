@@ -1,0 +1,156 @@
+"""The state of a batch of arenas as arrays: two record arrays, and a named view of every field.
+
+Kernels take the record arrays (`state.arenas[n].ball_pos[0]`, `state.cars[n, p].vel`); array code takes the views
+(`state.ball_pos`, `state.car_vel`). Both are the same memory. World frame; uu, uu/s, rad/s, seconds.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_CARS = 4  # slots of an arena
+BLUE, ORANGE = 0, 1
+TEAM_OF_SLOT = np.array([BLUE, BLUE, ORANGE, ORANGE])
+
+_F = np.float32
+
+
+def _record(fields: dict[str, int], width: int) -> np.dtype:
+    """A record of float32 fields {name: length}, padded to `width` numbers; a length of 1 is a scalar."""
+    offsets = np.cumsum([0, *fields.values()])[:-1] * 4
+    formats = [_F if length == 1 else (_F, (length,)) for length in fields.values()]
+    return np.dtype(
+        {"names": list(fields), "formats": formats, "offsets": offsets.tolist(), "itemsize": width * 4}
+    )
+
+
+# The order of the first fields is that of RocketSim's get_gym_state(), so that its rows are copied whole.
+GYM_ARENA_FIELDS = {"game_mode": 1, "last_touch_id": 1, "blue_score": 1, "orange_score": 1}
+GYM_BALL_FIELDS = {
+    "ball_pos": 3,
+    "ball_quat": 4,
+    "ball_vel": 3,
+    "ball_ang_vel": 3,
+    "ball_forward": 3,
+    "ball_right": 3,
+    "ball_up": 3,
+    "ball_euler": 3,
+}
+PADS = 34
+GYM_CAR_FIELDS = {
+    "id": 1,
+    "team": 1,
+    "goals": 1,  # these five count since the car was placed
+    "saves": 1,
+    "shots": 1,
+    "demos": 1,
+    "boost_pickups": 1,
+    "is_demoed": 1,
+    "on_ground": 1,
+    "touched": 1,  # the ball, during the last step
+    "boost": 1,  # 0 to 100
+    "pos": 3,
+    "quat": 4,
+    "vel": 3,
+    "ang_vel": 3,
+    "forward": 3,
+    "right": 3,
+    "up": 3,
+    "euler": 3,
+}
+EXTRA_CAR_FIELDS = {
+    "has_flip": 1,  # can still jump, double jump or flip
+    "has_jumped": 1,
+    "has_double_jumped": 1,
+    "has_flipped": 1,
+    "air_time_since_jump": 1,  # s
+    "is_supersonic": 1,
+    "demo_timer": 1,  # s until the respawn
+    "handbrake": 1,  # 0 to 1, rises and falls gradually
+}
+ARENA = _record(
+    {**GYM_ARENA_FIELDS, **GYM_BALL_FIELDS, "pad_active": PADS, "pad_timer": PADS}, 4 + 25 + 2 * PADS
+)
+CAR = _record({**GYM_CAR_FIELDS, **EXTRA_CAR_FIELDS, "present": 1}, 36 + 8 + 1)
+CAR_WIDTH = CAR.itemsize // 4
+EXTRA_OFFSET = 36 * 4  # bytes from the start of a car's record to its first extra field
+
+# RocketSim's order of the pads; a half turn of the field maps pad i to pad 33 - i. (x, y, is_big)
+_HALF = (
+    (0, -4240, 0), (-1792, -4184, 0), (1792, -4184, 0), (-3072, -4096, 1), (3072, -4096, 1), (-940, -3308, 0),
+    (940, -3308, 0), (0, -2816, 0), (-3584, -2484, 0), (3584, -2484, 0), (-1788, -2300, 0), (1788, -2300, 0),
+    (-2048, -1036, 0), (0, -1024, 0), (2048, -1036, 0), (-3584, 0, 1), (-1024, 0, 0),
+)  # fmt: skip
+_PADS = np.array([*_HALF, *((-x, -y, big) for x, y, big in reversed(_HALF))], dtype=_F)
+PAD_POSITION: NDArray[np.float32] = _PADS[:, :2].copy()  # (34, 2) uu
+PAD_COOLDOWN: NDArray[np.float32] = np.where(_PADS[:, 2] > 0, 10.0, 4.0).astype(_F)  # (34,) s
+
+
+class State:
+    """State of N arenas with up to P = 4 cars each; slots 0 and 1 are blue, 2 and 3 orange.
+
+    Views, all float32: `ball_pos, ball_vel, ball_ang_vel (N,3)`, `blue_score, orange_score (N,)`,
+    `pad_active, pad_timer (N,34)`, `present (N,P)`, and `car_NAME` for every field of a car: `car_pos, car_vel,
+    car_ang_vel, car_forward, car_up (N,P,3)`, `car_boost, car_on_ground, car_touched, car_has_flip, ... (N,P)`.
+    A slot without a car is all zeros.
+    """
+
+    arenas: np.ndarray  # (N,) records ARENA
+    cars: np.ndarray  # (N, P) records CAR
+    ball_pos: NDArray[np.float32]
+    ball_vel: NDArray[np.float32]
+    ball_ang_vel: NDArray[np.float32]
+    blue_score: NDArray[np.float32]
+    orange_score: NDArray[np.float32]
+    pad_active: NDArray[np.float32]
+    pad_timer: NDArray[np.float32]
+    present: NDArray[np.float32]
+    car_pos: NDArray[np.float32]
+    car_vel: NDArray[np.float32]
+    car_ang_vel: NDArray[np.float32]
+    car_forward: NDArray[np.float32]
+    car_right: NDArray[np.float32]
+    car_up: NDArray[np.float32]
+    car_boost: NDArray[np.float32]
+    car_on_ground: NDArray[np.float32]
+    car_touched: NDArray[np.float32]
+    car_is_demoed: NDArray[np.float32]
+    car_demos: NDArray[np.float32]
+    car_goals: NDArray[np.float32]
+    car_saves: NDArray[np.float32]
+    car_shots: NDArray[np.float32]
+    car_boost_pickups: NDArray[np.float32]
+    car_has_flip: NDArray[np.float32]
+    car_has_jumped: NDArray[np.float32]
+    car_has_double_jumped: NDArray[np.float32]
+    car_has_flipped: NDArray[np.float32]
+    car_air_time_since_jump: NDArray[np.float32]
+    car_is_supersonic: NDArray[np.float32]
+    car_demo_timer: NDArray[np.float32]
+    car_handbrake: NDArray[np.float32]
+
+    def __init__(self, num_arenas: int, memory: NDArray[np.float32] | None = None) -> None:
+        """Zeros, in memory of its own or in `memory` (State.size(num_arenas) numbers, e.g. shared memory)."""
+        split = num_arenas * (ARENA.itemsize // 4)
+        block = np.zeros(self.size(num_arenas), _F) if memory is None else memory
+        self.memory = block
+        self.arenas = block[:split].view(ARENA)
+        self.cars = block[split:].view(CAR).reshape(num_arenas, MAX_CARS)
+        for name in ARENA.names or ():
+            setattr(self, name, self.arenas[name])
+        for name in CAR.names or ():
+            setattr(self, name if name == "present" else f"car_{name}", self.cars[name])
+
+    @staticmethod
+    def size(num_arenas: int) -> int:
+        """Numbers a batch of arenas takes."""
+        return num_arenas * (ARENA.itemsize // 4 + MAX_CARS * CAR_WIDTH)
+
+    def __len__(self) -> int:
+        return len(self.arenas)
+
+    def copy(self) -> "State":
+        return State(len(self), self.memory.copy())
+
+    def team_sign(self) -> NDArray[np.float32]:
+        """(P,) +1 for blue slots, -1 for orange: multiply x and y by it to see the field as blue does."""
+        return np.where(TEAM_OF_SLOT == BLUE, 1, -1).astype(_F)

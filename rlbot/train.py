@@ -1,0 +1,221 @@
+"""`python -m rlbot.train`: train a bot, or go on with a run."""
+
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rlbot import command
+from rlbot.config import TrainConfig, document, load_document
+
+if TYPE_CHECKING:
+    from rlbot.build import Parts
+    from rlbot.collect import Collector
+    from rlbot.loop import Progress, Start
+    from rlbot.run import Console, Notifier, Resume, RunDirectory
+
+OUTPUTS = Path("outputs")
+
+
+def main(config: TrainConfig, directory: Path) -> float:
+    """Returns the mean reward of a step in the last iteration, which a sweep may maximise."""
+    # Heavy imports wait until the settings are known to be sound: a slip on the command line is answered at once.
+    from rlbot import loop, run
+    from rlbot.build import build, is_actor
+    from rlbot.report import RunReporter
+    from rlbot.verify import summary, verify
+
+    with command.building():
+        resume = run.resolve_resume(config.resume, OUTPUTS) if config.resume else None
+        saved = run.load_checkpoint(resume.checkpoint) if resume else None
+        if saved is not None:
+            config = _resumed(config, saved[1]["config"])
+        parts = build(config)
+        home = _home(directory, resume)
+        notifier_needed = config.user.notify.enabled
+
+    with run.Console(home.log_file) as console, _notifier(config, console, notifier_needed) as notifier:
+        tensorboard = run.TensorBoard(
+            home.tensorboard,
+            resumed_at=saved[1]["progress"]["timesteps"] if saved else None,
+            warn=console.warn,
+        )
+        reporter = RunReporter(
+            console, tensorboard, notifier, config.total_timesteps, config.log_interval, home.path.name
+        )
+        for warning in resume.warnings if resume else []:
+            console.warn(warning)
+        console.start(f"Verification of {home.path}")
+        with command.building():
+            for line in verify(config, parts):
+                console.ok(line)
+        console.start("Configuration")
+        for line in summary(config, parts):
+            console.ok(line)
+        console.ok(parts.hardware.reason)
+        home.write_run_json(_run_document(config, parts))
+        if warning := _point_latest(home):
+            console.warn(warning)
+
+        start = _start(parts, saved, console, resume)
+        reporter.send("start", f"training to {config.total_timesteps} timesteps")
+        console.start(f"Training from {start[0].timesteps} to {config.total_timesteps} timesteps")
+        try:
+            with run.stop_on_signals() as stopping:
+                progress = loop.train(
+                    ppo=parts.ppo,
+                    pool=parts.pool,
+                    stages=parts.stages,
+                    make_collector=parts.make_collector,
+                    make_rollout=parts.make_rollout,
+                    actor_weights=lambda: {n: p for n, p in parts.model.named_parameters() if is_actor(n)},
+                    schedule=loop.Schedule(
+                        config.total_timesteps,
+                        config.checkpoint_interval,
+                        config.learner.learning_rate,
+                        config.learner.anneal_learning_rate,
+                    ),
+                    start=start,
+                    reporter=reporter,
+                    save=lambda progress, collector: _save(
+                        config, parts, home, console, reporter, progress, collector
+                    ),
+                    stopping=stopping,
+                )
+        except Exception as error:
+            reporter.send("failure", f"{type(error).__name__}: {error}")
+            console.error(f"Training failed: {type(error).__name__}: {error}")
+            raise
+        finally:
+            tensorboard.close()
+        reporter.finished(progress, stopped=progress.timesteps < config.total_timesteps)
+        console.ok(f"Run directory: {home.path}")
+    return progress.reward
+
+
+def _resumed(config: TrainConfig, saved: dict[str, Any]) -> TrainConfig:
+    """The settings a checkpoint was made with, changed by what this command line names."""
+    return load_document(command.overlay(saved, document(config)))
+
+
+def _home(directory: Path, resume: "Resume | None") -> "RunDirectory":
+    """Where this run lives: a resumed run goes on in the directory of its checkpoint."""
+    from rlbot.run import RunDirectory
+
+    if resume is None or resume.run is None:
+        return RunDirectory(directory)
+    home = RunDirectory(resume.run)
+    shutil.rmtree(directory, ignore_errors=True)  # Hydra's, made for a run of its own
+    return home
+
+
+@contextmanager
+def _notifier(config: TrainConfig, console: "Console", enabled: bool) -> Iterator["Notifier | None"]:
+    from rlbot.run import Notifier
+
+    if not enabled:
+        yield None
+        return
+    with command.building():
+        notifier = Notifier(config.user.notify.url_env, config.user.notify.events, console.warn)
+    try:
+        yield notifier
+    finally:
+        notifier.close()
+
+
+def _run_document(config: TrainConfig, parts: "Parts") -> dict[str, Any]:
+    from rlbot.run import describe_machine
+
+    hardware = parts.hardware
+    return {
+        "user": config.user.name,
+        **describe_machine(),
+        "device": str(hardware.device),
+        "precision": hardware.precision,
+        "hardware": hardware.reason,
+        "config": document(config),
+    }
+
+
+def _point_latest(home: "RunDirectory") -> str | None:
+    """outputs/latest follows the newest run of outputs/; the jobs of a sweep leave it alone."""
+    from rlbot.run import point_latest
+
+    inside = OUTPUTS.resolve() in home.path.resolve().parents
+    return point_latest(OUTPUTS, home.path) if inside else None
+
+
+def _start(parts: "Parts", saved: Any, console: "Console", resume: "Resume | None") -> "Start":
+    """Bring the parts to where the checkpoint stopped."""
+    from rlbot.loop import Progress
+
+    if saved is None or resume is None:
+        return Progress(), None
+    tensors, documents = saved
+    with command.building():
+        progress = Progress(**documents["progress"])
+        parts.model.load_state_dict(tensors["model"])
+        parts.ppo.load_state(tensors["learner"], documents["learner_state"])
+        parts.pool.load_state(tensors["opponents"], documents["opponent_versions"], parts.hardware.device)
+        collector = None
+        if progress.stage >= 0:
+            collector = parts.make_collector(progress.stage)
+            try:
+                collector.restore(tensors["environment"], documents["environment_state"])
+            except ValueError as error:  # another number of arenas was asked for: the bot goes on, the episodes do not
+                console.warn(f"The saved episodes are not continued: {error}")
+    console.ok(f"Resumed at {progress.timesteps} timesteps from {resume.checkpoint}")
+    return progress, collector
+
+
+def _save(
+    config: TrainConfig,
+    parts: "Parts",
+    home: "RunDirectory",
+    console: "Console",
+    reporter: Any,
+    progress: "Progress",
+    collector: "Collector",
+) -> None:
+    """Write a checkpoint; a disk that refuses it is reported, and training goes on."""
+    from rlbot import run
+    from rlbot.build import policy_document
+
+    learner, learner_document = parts.ppo.state()
+    environment, environment_document = collector.snapshot()
+    opponents, versions = parts.pool.state()
+    try:
+        run.save_checkpoint(
+            home.checkpoints,
+            progress.timesteps,
+            {
+                "model": parts.model.state_dict(),
+                "learner": learner,
+                "environment": environment,
+                "opponents": opponents,
+            },
+            {
+                "progress": dataclasses.asdict(progress),
+                "learner_state": learner_document,
+                "environment_state": environment_document,
+                "opponent_versions": versions,
+                "config": document(config),
+                "policy": policy_document(config),
+            },
+            run_id=home.run_id,
+            score=progress.reward,
+        )
+    except run.CheckpointError as error:
+        console.error(f"No checkpoint at {progress.timesteps} timesteps: {error}; the next try is in an interval")
+        return
+    _, warnings = run.prune_checkpoints(home.checkpoints, run_id=home.run_id, keep_best=config.keep_best)
+    for warning in warnings:
+        console.warn(warning)
+    reporter.saved(progress)
+
+
+if __name__ == "__main__":
+    command.run(main, "train")

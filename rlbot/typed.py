@@ -1,0 +1,128 @@
+"""Plain values (what a YAML file gives) as frozen dataclasses, with every fault found rather than the first.
+
+Types are those of the dataclass fields: bool, int, float, str, Literal, X | None, tuple[X, ...],
+dict[str, X], other dataclasses; Annotated[int, Range(...)] limits a number, Annotated[str, (names...)] the
+keys of a dict. Nothing is converted that could hide a slip: 1e3 is no whole number and "yes" no bool.
+"""
+
+import dataclasses
+import json
+import math
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+MISSING = "???"  # OmegaConf's mark of a value that has to be given
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers low <= x <= high, or low < x <= high where `above`."""
+
+    low: float
+    high: float = 1e15
+    above: bool = False
+
+    def fault(self, value: float) -> str | None:
+        """What is wrong with a number; None where it is in range."""
+        if value < self.low or (self.above and value == self.low):
+            return f"must be {'above' if self.above else 'at least'} {_plain(self.low)}"
+        return f"must be at most {_plain(self.high)}" if value > self.high else None
+
+
+def _plain(number: float) -> str:
+    return f"{int(number):_}" if number == int(number) else f"{number:g}"
+
+
+def shown(value: object) -> str:
+    """A value as it is written on the command line, cut short."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def names_of(kind: Any) -> tuple[str, ...]:
+    """The names that Annotated[str, (names...)] allows; none for str itself, where any will do."""
+    return get_args(kind)[1] if get_origin(kind) is Annotated else ()
+
+
+class Converter:
+    """Converts values and gathers in `problems` what is wrong with them, each "KEY=VALUE: what to do".
+
+    A wrong value becomes None, so that the search goes on: use a result only where `problems` is empty.
+    A dataclass with a class method `parse(value, key, converter)` converts itself.
+    `unknown` makes the line for a key that a dataclass does not have.
+    """
+
+    def __init__(self, unknown: Callable[[str], str]) -> None:
+        self.problems: list[str] = []
+        self._unknown = unknown
+
+    def fault(self, key: str, value: object, what: str) -> None:
+        self.problems.append(f"{key}={shown(value)}: {what}")
+
+    def convert(self, kind: Any, value: Any, key: str) -> Any:
+        """`value` as `kind`; `key` is its dotted name, empty for the root."""
+        origin, arguments = get_origin(kind), get_args(kind)
+        if isinstance(value, str) and value == MISSING:
+            self.problems.append(f"{key}: has no value; give it one with {key}=VALUE")
+            return None
+        if origin in (Union, types.UnionType):  # X | None
+            return None if value is None else self.convert(arguments[0], value, key)
+        if origin is Annotated:
+            number = self.convert(arguments[0], value, key)
+            if number is not None and (what := arguments[1].fault(number)):
+                self.fault(key, value, what)
+            return number
+        if origin is Literal:
+            if isinstance(value, str) and value in arguments:
+                return value
+            return self.fault(key, value, f"must be one of {', '.join(arguments)}")
+        if origin is tuple:
+            if isinstance(value, list):
+                return tuple(self.convert(arguments[0], item, f"{key}.{i}") for i, item in enumerate(value))
+            return self.fault(key, value, "must be a list, such as [A,B]")
+        if hasattr(kind, "parse"):
+            return kind.parse(value, key, self)
+        if origin is not dict and not dataclasses.is_dataclass(kind):
+            return self._scalar(kind, value, key)
+        if not isinstance(value, Mapping):
+            return self.fault(key, value, "must be a group of settings, such as {NAME: VALUE}")
+        return self._mapping(arguments, value, key) if origin is dict else self._dataclass(kind, value, key)
+
+    def _dataclass(self, kind: Any, value: Mapping[Any, Any], key: str) -> Any:
+        prefix = f"{key}." if key else ""
+        hints = get_type_hints(kind, include_extras=True)
+        self.problems += [self._unknown(f"{prefix}{name}") for name in value if name not in hints]
+        self.problems += [f"{prefix}{name}: is missing" for name in hints if name not in value]
+        given = {
+            name: self.convert(hints[name], value[name], prefix + name) for name in hints if name in value
+        }
+        return kind(**(dict.fromkeys(hints) | given))
+
+    def _mapping(self, kinds: tuple[Any, Any], value: Mapping[Any, Any], key: str) -> dict[str, Any]:
+        names = names_of(kinds[0])
+        for name in value:
+            if names and name not in names:
+                self.problems.append(f"{key}.{shown(name)}: no such name; there are: {', '.join(names)}")
+            elif not isinstance(name, str):
+                self.problems.append(f"{key}.{shown(name)}: a name must be text")
+        return {str(name): self.convert(kinds[1], item, f"{key}.{name}") for name, item in value.items()}
+
+    def _scalar(self, kind: type, value: Any, key: str) -> Any:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if number and not math.isfinite(value):
+            return self.fault(key, value, "must be a finite number")
+        if kind is bool and isinstance(value, bool):
+            return value
+        if kind is float and number:
+            return float(min(value, 10**300))  # a longer whole number overflows, and is above every range
+        if kind is int and number:
+            if isinstance(value, int):
+                return value
+            hint = f"; write {int(value):_}" if value == int(value) else ""
+            return self.fault(key, value, f"must be a whole number{hint}")
+        if kind is str and (number or isinstance(value, str)):
+            return str(value) if str(value).strip() else self.fault(key, value, "must not be empty")
+        what = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        return self.fault(key, value, f"must be {what}")

@@ -1,0 +1,93 @@
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from rlbot.hardware import Hardware
+
+
+def test_auto_on_a_machine_without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    hardware = Hardware.choose()
+    assert hardware.device == torch.device("cpu") and hardware.precision == "fp32"
+    assert "cpu" in hardware.reason and "fp32" in hardware.reason and "\n" not in hardware.reason
+    hardware.synchronize()
+
+
+def test_what_the_machine_cannot_do_is_refused_with_key_value_and_fix(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=r"hardware\.device=cuda: (.|\n)*hardware=cpu"):
+        Hardware.choose("cuda")
+    with pytest.raises(ValueError, match=r"hardware\.precision=fp16 .* fp32 or bf16"):
+        Hardware.choose("cpu", "fp16")
+    with pytest.raises(ValueError, match=r"hardware\.device='tpu'"):
+        Hardware.choose("tpu")
+    with pytest.raises(ValueError, match=r"hardware\.precision='fp8'"):
+        Hardware.choose("cpu", "fp8")
+    with pytest.raises(ValueError, match=r"hardware\.threads=0"):
+        Hardware.choose("cpu", threads=0)
+
+
+def test_threads_are_set() -> None:
+    before = torch.get_num_threads()
+    try:
+        Hardware.choose("cpu", threads=3)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_denormals_are_flushed() -> None:
+    Hardware.choose("cpu")
+    assert torch.tensor(1e-30).mul(1e-10).item() == 0.0
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_autocast_runs_matrix_products_in_the_precision(precision: str, dtype: torch.dtype) -> None:
+    hardware = Hardware.choose("cpu", precision)
+    with hardware.autocast():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+    assert not hardware.scaler().is_enabled()
+
+
+def test_seed_repeats_every_global_generator() -> None:
+    hardware = Hardware.choose("cpu")
+    draws = []
+    for _ in range(2):
+        hardware.seed(7)
+        draws.append((random.random(), float(np.random.rand()), torch.rand(1).item()))
+    assert draws[0] == draws[1]
+
+
+def test_compile_leaves_the_module_and_its_names_alone() -> None:
+    module = torch.nn.Linear(2, 2)
+    assert Hardware.choose("cpu").compile(module.forward) == module.forward
+    compiled = Hardware.choose("cpu", compile=True).compile(module.forward)
+    assert compiled != module.forward
+    assert list(module.state_dict()) == ["weight", "bias"]
+
+
+def test_a_machine_that_cannot_compile_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch._dynamo.exc import BackendCompilerFailed
+
+    def failing(function: object) -> object:
+        def call(*args: object) -> None:
+            raise BackendCompilerFailed("inductor", RuntimeError("no C++ compiler"), None)
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", failing)
+    compiled = Hardware.choose("cpu", compile=True).compile(abs)
+    with pytest.raises(ValueError, match=r"hardware\.compile=true(.|\n)*hardware\.compile=false"):
+        compiled(-1)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_on_a_gpu() -> None:
+    hardware = Hardware.choose()
+    assert hardware.device.type == "cuda" and hardware.precision in ("bf16", "fp16")
+    assert Hardware.choose("cuda", "fp16").scaler().is_enabled()
+    hardware.synchronize()

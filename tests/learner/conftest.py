@@ -1,0 +1,69 @@
+"""Small learners and rollouts for the tests of this room."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rlbot.hardware import Hardware
+from rlbot.learner import PPO, Rollout
+from rlbot.model import ActorCritic, make_head
+
+OBS = 6
+TABLE = np.random.default_rng(0).uniform(-1, 1, size=(9, 8))
+SETTINGS: dict[str, Any] = {
+    "minibatch_size": 16,
+    "epochs": 2,
+    "learning_rate": 3e-3,
+    "gamma": 0.9,
+    "gae_lambda": 0.95,
+    "clip_range": 0.2,
+    "clip_range_value": None,
+    "entropy_coef": 0.01,
+    "value_coef": 0.5,
+    "max_grad_norm": 0.5,
+    "target_kl": None,
+    "normalize_advantage": True,
+    "normalize_return": True,
+}
+
+MakePPO = Callable[..., PPO]
+MakeRollout = Callable[..., Rollout]
+
+
+@pytest.fixture
+def make_ppo() -> MakePPO:
+    """make_ppo(head="table", precision="fp32", **settings): the same weights every time."""
+
+    def make(head: str = "table", precision: str = "fp32", device: str = "cpu", **settings: Any) -> PPO:
+        hardware = Hardware.choose(device, precision)
+        hardware.seed(3)
+        model = ActorCritic(OBS, make_head(head, TABLE), (32, 32)).to(hardware.device)
+        return PPO(model, hardware=hardware, **{**SETTINGS, **settings})
+
+    return make
+
+
+@pytest.fixture
+def make_rollout() -> MakeRollout:
+    """make_rollout(ppo, num_steps=12, num_agents=4, seed=0): random observations, rewards and endings, own actions."""
+
+    def make(ppo: PPO, num_steps: int = 12, num_agents: int = 4, seed: int = 0) -> Rollout:
+        rng, head = np.random.default_rng(seed), ppo.model.head
+        generator = torch.Generator(ppo.hardware.device).manual_seed(seed)
+        rollout = Rollout(num_steps, num_agents, OBS, head.action_shape, head.action_dtype)
+        for _ in range(num_steps):
+            obs, final_obs = rng.normal(size=(2, num_agents, OBS)).astype(np.float32)
+            with torch.inference_mode(), ppo.hardware.autocast():
+                actions, log_probs = ppo.model.act(
+                    torch.from_numpy(obs).to(ppo.hardware.device), generator=generator
+                )
+            terminated, truncated = rng.random((2, num_agents)) < 0.15
+            rewards = rng.normal(size=num_agents)
+            rollout.add(obs, actions, log_probs, rewards, terminated, truncated, final_obs)
+        rollout.finish(rng.normal(size=(num_agents, OBS)))
+        return rollout
+
+    return make

@@ -1,0 +1,284 @@
+import copy
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from rlbot.learner import PPO, Rollout, gae, next_values
+from tests.learner.conftest import MakePPO, MakeRollout
+
+HEADS = ["table", "multi_discrete", "continuous"]
+
+
+def weights(ppo: PPO) -> dict[str, Tensor]:
+    return copy.deepcopy(ppo.model.state_dict())
+
+
+def assert_same(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def reference_step(ppo: PPO, rollout: Rollout) -> dict[str, Tensor]:
+    """One full-batch step written after CleanRL, with plain PyTorch; returns the weights after it."""
+    model = copy.deepcopy(ppo.model)
+    term, trunc = rollout.terminated.numpy(), rollout.truncated.numpy()
+    with torch.no_grad():
+        values = torch.stack([model.value(obs) for obs in rollout.observations])
+        finals = model.value(rollout.final_observations)
+    running, sums = np.zeros(rollout.num_agents), []
+    for t in range(rollout.num_steps):
+        running = running * ppo.gamma + rollout.rewards[t].double().numpy()
+        sums.append(running)
+        running = running * ~(term[t] | trunc[t])
+    rewards = (rollout.rewards / np.std(sums)).numpy()
+    following = next_values(values.numpy(), term, trunc, finals.numpy())
+    arrays = gae(rewards, values[:-1].numpy(), following, term, trunc, ppo.gamma, ppo.gae_lambda)
+    advantages, returns = (torch.from_numpy(each).flatten() for each in arrays)
+    advantages = (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-8)
+
+    optimizer = torch.optim.Adam(model.parameters(), lr=ppo.learning_rate, eps=1e-5)
+    obs, actions = rollout.observations[:-1].flatten(0, 1), rollout.actions.flatten(0, 1)
+    log_prob, entropy, value = model.evaluate(obs, actions)
+    ratio = (log_prob - rollout.log_probs.flatten()).exp()
+    surrogate = torch.max(-advantages * ratio, -advantages * ratio.clamp(0.8, 1.2)).mean()
+    loss = surrogate - 0.01 * entropy.mean() + 0.5 * (0.5 * ((value - returns) ** 2).mean())
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+    optimizer.step()
+    return model.state_dict()
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_one_step_equals_an_independent_reference(
+    head: str, make_ppo: MakePPO, make_rollout: MakeRollout
+) -> None:
+    ppo = make_ppo(head, epochs=1, minibatch_size=1000)
+    rollout = make_rollout(ppo)
+    assert len(rollout.final_observations) > 0 and rollout.terminated.any()
+    before, expected = weights(ppo), reference_step(ppo, rollout)
+    ppo.update(rollout)
+    assert not torch.equal(before["actor_output.weight"], expected["actor_output.weight"])
+    for name, tensor in ppo.model.state_dict().items():
+        torch.testing.assert_close(tensor, expected[name], rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("head", HEADS)
+def test_before_the_first_step_the_ratio_is_one(
+    head: str, precision: str, make_ppo: MakePPO, make_rollout: MakeRollout
+) -> None:
+    ppo = make_ppo(head, precision, epochs=1, minibatch_size=1000)
+    metrics = ppo.update(make_rollout(ppo))
+    assert metrics["policy/ratio_max"] == pytest.approx(1.0, abs=2e-5)
+    assert metrics["policy/kl"] == pytest.approx(0.0, abs=1e-6)
+    assert metrics["policy/clip_fraction"] == 0.0 and metrics["learner/updates"] == 1.0
+    # standardised advantages average to zero, and so does the surrogate at ratio one
+    assert metrics["loss/policy"] == pytest.approx(0.0, abs=1e-5)
+
+
+def test_every_row_is_seen_exactly_once_an_epoch_in_another_order(
+    make_ppo: MakePPO, make_rollout: MakeRollout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ppo = make_ppo(minibatch_size=8, epochs=3)
+    rollout = make_rollout(ppo, num_steps=7, num_agents=3)  # 21 rows: three minibatches of seven
+    parts: list[list[int]] = []
+    step = ppo._step
+    monkeypatch.setattr(ppo, "_step", lambda batch, rows: parts.append(rows.tolist()) or step(batch, rows))
+    ppo.update(rollout)
+    assert [len(part) for part in parts] == [7] * 9
+    epochs = [sum(parts[3 * epoch : 3 * epoch + 3], []) for epoch in range(3)]
+    assert all(sorted(epoch) == list(range(21)) for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2]
+
+
+@pytest.mark.parametrize(
+    ("rows", "size", "count"), [((5, 2), 100, 1), ((5, 2), 4, 2), ((11, 1), 3, 4), ((9, 1), 1, 9)]
+)
+def test_number_of_minibatches(
+    rows: tuple[int, int], size: int, count: int, make_ppo: MakePPO, make_rollout: MakeRollout
+) -> None:
+    ppo = make_ppo(minibatch_size=size, epochs=1)
+    assert ppo.update(make_rollout(ppo, *rows))["learner/updates"] == count
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_continuing_from_a_saved_state_is_exact(
+    head: str, make_ppo: MakePPO, make_rollout: MakeRollout
+) -> None:
+    straight = make_ppo(head)
+    rollouts = [make_rollout(straight, seed=seed) for seed in range(2)]
+    straight.update(rollouts[0])
+    model_state = weights(straight)
+    tensors, meta = straight.state()
+    kept = {name: tensor.clone() for name, tensor in tensors.items()}
+    expected = straight.update(rollouts[1])
+    assert_same(tensors, kept)  # what was saved does not change with the learner
+
+    resumed = make_ppo(head, learning_rate=1.0, seed=99)
+    resumed.update(rollouts[1])  # leaves traces everywhere, all of which the state must replace
+    resumed.model.load_state_dict(model_state)
+    resumed.load_state(tensors, json.loads(json.dumps(meta)))
+    assert resumed.update(rollouts[1]) == expected
+    assert_same(weights(resumed), weights(straight))
+    assert_same(resumed.state()[0], straight.state()[0])
+
+
+def test_a_state_from_before_the_first_update_can_be_loaded(
+    make_ppo: MakePPO, make_rollout: MakeRollout
+) -> None:
+    fresh, used = make_ppo(), make_ppo()
+    rollout = make_rollout(fresh)
+    model_state = weights(fresh)
+    used.update(rollout)
+    used.model.load_state_dict(model_state)
+    used.load_state(*fresh.state())
+    fresh.update(rollout)
+    used.update(rollout)
+    assert_same(weights(fresh), weights(used))
+
+
+def test_the_state_of_another_model_is_refused(make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
+    ppo = make_ppo("multi_discrete")
+    ppo.update(make_rollout(ppo))
+    with pytest.raises(ValueError, match=r"does not fit head\.log_std(.|\n)*model settings"):
+        make_ppo("continuous").load_state(*ppo.state())
+    with pytest.raises(ValueError, match=r"does not fit actor_output\.weight"):
+        make_ppo("table").load_state(*ppo.state())
+
+
+def test_the_same_seed_repeats_and_the_global_generator_is_not_used(
+    make_ppo: MakePPO, make_rollout: MakeRollout
+) -> None:
+    results = []
+    for seed, noise in ((1, 0), (1, 1), (2, 0)):
+        ppo = make_ppo(seed=seed)
+        rollout = make_rollout(ppo)
+        torch.manual_seed(noise)
+        before = torch.get_rng_state()
+        ppo.update(rollout)
+        assert torch.equal(before, torch.get_rng_state())
+        results.append(weights(ppo)["actor_output.weight"])
+    assert torch.equal(results[0], results[1]) and not torch.equal(results[0], results[2])
+
+
+def test_a_reward_that_is_not_finite_changes_nothing_and_is_counted(
+    make_ppo: MakePPO, make_rollout: MakeRollout
+) -> None:
+    for value in (float("nan"), float("inf")):
+        ppo = make_ppo()
+        ppo.update(make_rollout(ppo))
+        before, state = weights(ppo), ppo.state()[0]
+        broken = make_rollout(ppo, seed=1)
+        broken.rewards[3, 1] = value
+        metrics = ppo.update(broken)
+        assert metrics["learner/bad_updates"] == metrics["learner/updates"] == 6.0
+        assert np.isnan(metrics["loss/total"])
+        assert_same(weights(ppo), before)
+        after = ppo.state()[0]
+        assert not torch.equal(state.pop("generator"), after.pop("generator"))
+        assert_same(after, state)  # nor moments, step counts or return statistics
+        assert ppo.update(make_rollout(ppo, seed=2))["learner/bad_updates"] == 0.0
+
+
+def test_one_gradient_that_is_not_finite_costs_one_step_only(
+    make_ppo: MakePPO, make_rollout: MakeRollout
+) -> None:
+    ppo = make_ppo(epochs=1, normalize_advantage=False)
+    rollout = make_rollout(ppo)
+    rollout.log_probs[3, 1] = -1000.0  # the ratio overflows; a bad action makes the loss infinite
+    rollout.rewards[3, 1] = -1000.0
+    before = weights(ppo)
+    metrics = ppo.update(rollout)
+    assert metrics["learner/bad_updates"] == 1.0 and metrics["learner/updates"] == 3.0
+    assert all(np.isfinite(value) for value in metrics.values())
+    assert all(tensor.isfinite().all() for tensor in weights(ppo).values())
+    assert not torch.equal(before["actor_output.weight"], weights(ppo)["actor_output.weight"])
+
+
+def test_gradient_scaling_changes_no_result_and_skips_alike(
+    make_ppo: MakePPO, make_rollout: MakeRollout
+) -> None:
+    plain, scaled = make_ppo(), make_ppo()
+    # The scaler of fp16, on the CPU: a power of two scales without rounding.
+    scaled._scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    rollout = make_rollout(plain)
+    plain.update(rollout)
+    scaled.update(rollout)
+    assert_same(weights(plain), weights(scaled))
+    tensors, meta = scaled.state()
+    rollout.rewards[0, 0] = float("nan")
+    assert scaled.update(rollout)["learner/bad_updates"] == 6.0
+    assert_same(weights(plain), weights(scaled))
+    assert scaled.state()[1]["scaler"]["scale"] == 1024.0 / 2**6
+    scaled.load_state(tensors, json.loads(json.dumps(meta)))
+    assert scaled.state()[1]["scaler"]["scale"] == 1024.0
+
+
+def test_the_learning_rate_can_be_annealed(make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
+    ppo = make_ppo()
+    rollout = make_rollout(ppo)
+    before = weights(ppo)
+    ppo.learning_rate = 0.0
+    assert ppo.update(rollout)["learner/learning_rate"] == 0.0
+    assert_same(weights(ppo), before)
+    ppo.learning_rate = 1e-3
+    assert ppo.update(rollout)["learner/learning_rate"] == 1e-3
+    assert not torch.equal(before["actor_output.weight"], weights(ppo)["actor_output.weight"])
+
+
+def test_target_kl_stops_after_the_first_epoch_that_exceeds_it(
+    make_ppo: MakePPO, make_rollout: MakeRollout
+) -> None:
+    ran = {}
+    for target in (None, 1e9, 1e-9):
+        ppo = make_ppo(target_kl=target, epochs=4)
+        ran[target] = ppo.update(make_rollout(ppo))["learner/updates"]
+    assert ran == {None: 12.0, 1e9: 12.0, 1e-9: 3.0}
+
+
+def test_gradient_is_clipped_to_its_norm(make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
+    first = make_ppo(epochs=1, minibatch_size=1000, max_grad_norm=1e-3)
+    assert first.update(make_rollout(first))["learner/gradient_norm"] > 1e-3  # as it was before clipping
+    norm = torch.cat([p.grad.flatten() for p in first.model.parameters() if p.grad is not None]).norm()
+    assert norm.item() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_bf16_learns_nearly_what_fp32_learns(make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
+    exact, rough = make_ppo(), make_ppo(precision="bf16")
+    rollout = make_rollout(exact)
+    first, second = exact.update(rollout), rough.update(rollout)
+    assert first["loss/value"] != second["loss/value"]
+    assert second["loss/value"] == pytest.approx(first["loss/value"], rel=0.05)
+    assert second["learner/bad_updates"] == 0.0
+    assert all(p.dtype == torch.float32 for p in rough.model.parameters())
+
+
+def test_metrics_describe_the_rollout(make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
+    ppo = make_ppo(normalize_return=False, learning_rate=0.0)
+    rollout = make_rollout(ppo)
+    with torch.no_grad():
+        values = torch.stack([ppo.model.value(obs) for obs in rollout.observations]).numpy()
+        finals = ppo.model.value(rollout.final_observations).numpy()
+    term, trunc = rollout.terminated.numpy(), rollout.truncated.numpy()
+    following = next_values(values, term, trunc, finals)
+    advantages, returns = gae(rollout.rewards.numpy(), values[:-1], following, term, trunc, 0.9, 0.95)
+    metrics = ppo.update(rollout)
+    assert metrics["value/return_scale"] == 1.0
+    assert metrics["value/mean"] == pytest.approx(values[:-1].mean(), rel=1e-4)
+    assert metrics["advantage/mean"] == pytest.approx(advantages.mean(), rel=1e-4)
+    assert metrics["advantage/std"] == pytest.approx(advantages.std(), rel=1e-4)
+    expected = 1.0 - (returns - values[:-1]).var() / returns.var()
+    assert metrics["value/explained_variance"] == pytest.approx(expected, abs=1e-4)
+    assert metrics["loss/value"] == pytest.approx(0.5 * ((values[:-1] - returns) ** 2).mean(), rel=1e-3)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_on_a_gpu(precision: str, make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
+    ppo = make_ppo("table", precision, "cuda")
+    metrics = ppo.update(make_rollout(ppo))
+    assert metrics["learner/bad_updates"] < metrics["learner/updates"]
+    assert np.isfinite(metrics["loss/total"])

@@ -1,0 +1,102 @@
+import math
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import rlbot.run.tensorboard as tensorboard_module
+from rlbot.run.tensorboard import TensorBoard
+
+
+def curve(folder, name):
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    events.Reload()
+    return [(event.step, event.value) for event in events.Scalars(name)]
+
+
+def test_points_over_timesteps_beyond_32_bits(tmp_path):
+    board = TensorBoard(tmp_path)
+    board.write({"loss/policy": 0.5, "reward/mean": 1}, 32_768)
+    board.write({"loss/policy": float("nan")}, 10_000_000_000)
+    board.close()
+    (first, last) = curve(tmp_path, "loss/policy")
+    assert first == (32_768, 0.5)
+    assert last[0] == 10_000_000_000
+    assert math.isnan(last[1])
+    assert curve(tmp_path, "reward/mean") == [(32_768, 1.0)]
+    board.write({"loss/policy": 1.0}, 1)  # after close: ignored
+    board.close()
+    assert len(curve(tmp_path, "loss/policy")) == 2
+
+
+def test_resume_goes_on_at_the_checkpoint_and_drops_the_tail(tmp_path):
+    board = TensorBoard(tmp_path)
+    for timesteps in (100, 200, 300, 400):
+        board.write({"reward/mean": timesteps, "only/before": timesteps}, timesteps)
+    board.flush()  # not closed: the process was killed
+
+    resumed = TensorBoard(tmp_path, resumed_at=200)
+    for timesteps in (300, 500):
+        resumed.write({"reward/mean": -timesteps}, timesteps)
+    resumed.close()
+    board.close()
+
+    assert curve(tmp_path, "reward/mean") == [(100, 100.0), (200, 200.0), (300, -300.0), (500, -500.0)]
+    assert curve(tmp_path, "only/before") == [(100, 100.0), (200, 200.0)]
+
+
+def test_curves_are_readable_while_written_and_after_a_kill(tmp_path):
+    script = (
+        "import sys, time; from rlbot.run.tensorboard import TensorBoard\n"
+        "board = TensorBoard(sys.argv[1], flush_seconds=0.2)\n"
+        "for i in range(3): board.write({'reward/mean': i}, i)\n"
+        "print('written', flush=True); time.sleep(60)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == b"written"
+        time.sleep(1.0)
+        assert curve(tmp_path, "reward/mean") == [(0, 0.0), (1, 1.0), (2, 2.0)]
+    finally:
+        process.kill()
+        process.communicate()
+    assert curve(tmp_path, "reward/mean") == [(0, 0.0), (1, 1.0), (2, 2.0)]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_full_disk_is_one_warning_and_writing_resumes(tmp_path, monkeypatch):
+    resource = pytest.importorskip("resource", reason="needs RLIMIT_FSIZE to play a full disk")
+    monkeypatch.setattr(tensorboard_module, "_RETRY_SECONDS", 0.05)
+    warnings: list[str] = []
+    board = TensorBoard(tmp_path, flush_seconds=0.0, warn=warnings.append)
+    board.write({"reward/mean": 1.0}, 1)
+    board.flush()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+        for timesteps in range(2, 100):
+            board.write({"reward/mean": 1.0}, timesteps)
+            time.sleep(0.02)
+            if warnings:
+                break
+        time.sleep(0.06)
+        board.write({"reward/mean": 1.0}, 100)  # tries again, fails again
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert len(warnings) == 1
+    assert "TensorBoard curves cannot be written" in warnings[0]
+    time.sleep(0.06)
+    board.write({"reward/mean": 1.0}, 101)
+    board.close()
+    steps = [step for step, _ in curve(tmp_path, "reward/mean")]
+    assert steps[0] == 1
+    assert steps[-1] == 101

@@ -1,0 +1,152 @@
+"""The batch of arenas against bare RocketSim, and its snapshots."""
+
+import math
+
+import numpy as np
+import pytest
+import RocketSim
+from numpy.typing import NDArray
+
+from rlbot.sim import PAD_COOLDOWN, PAD_POSITION, Arenas, CarPlacement, Placement, State
+from tests.conftest import random_controls
+
+TEAMS = [(1, 1), (1, 2), (2, 1), (2, 2)]
+
+
+def placement(num_cars: int) -> Placement:
+    cars = [CarPlacement((400.0 * i - 600, 900.0 * i - 1500, 17.0), 0.9 * i, boost=80) for i in range(num_cars)]
+    return Placement(cars, (100.0, -50.0, 500.0), (300.0, 200.0, 0.0))
+
+
+def started(team_sizes: list[tuple[int, int]], tick_skip: int = 8, delay: int = 0) -> tuple[Arenas, State]:
+    arenas = Arenas(team_sizes, tick_skip, delay)
+    state = arenas.state()
+    for n, (blue, orange) in enumerate(team_sizes):
+        arenas.place(n, placement(blue + orange), state)
+    return arenas, state
+
+
+def play(arenas: Arenas, state: State, steps: int, seed: int) -> tuple[State, NDArray[np.float32]]:
+    """The last state, and the memory of all of them less what counts up from car to car: ids and statistics."""
+    rng, other, seen = np.random.default_rng(seed), arenas.state(), []
+    for _ in range(steps):
+        arenas.step(random_controls(rng, arenas.num_cars), state, other)
+        state, other = other, state
+        kept = state.copy()
+        for name in ("id", "goals", "saves", "shots", "demos", "boost_pickups"):
+            kept.cars[name] = 0
+        for name in ("last_touch_id", "blue_score", "orange_score"):
+            kept.arenas[name] = 0
+        seen.append(kept.memory)
+    return state, np.array(seen)
+
+
+@pytest.mark.parametrize("delay", [0, 3])
+def test_the_same_controls_give_the_same_states_as_a_bare_arena(delay: int) -> None:
+    arenas, state = started([(2, 2)], tick_skip=8, delay=delay)
+    bare = RocketSim.Arena(RocketSim.GameMode.SOCCAR, RocketSim.MemoryWeightMode.LIGHT)
+    start = placement(4)
+    bare.ball.set_state(RocketSim.BallState(pos=RocketSim.Vec(*start.ball_pos), vel=RocketSim.Vec(*start.ball_vel)))
+    cars = [bare.add_car(team) for team in (0, 0, 1, 1)]
+    for car, place in zip(cars, start.cars, strict=True):
+        car.set_state(
+            RocketSim.CarState(
+                pos=RocketSim.Vec(*place.pos),
+                rot_mat=RocketSim.Angle(place.yaw, 0, 0).as_rot_mat(),
+                wheels_with_contact=(True,) * 4,
+                boost=80,
+            )
+        )
+    rng, after = np.random.default_rng(3), arenas.state()
+    for _ in range(150):
+        controls = random_controls(rng, 4)
+        arenas.step(controls, state, after)
+        state, after = after, state
+        if delay:
+            bare.step(delay)
+        for car, row in zip(cars, controls.tolist(), strict=True):
+            jump, boost, handbrake = (x > 0 for x in row[5:])
+            car.set_controls(RocketSim.CarControls(*row[:5], jump=jump, boost=boost, handbrake=handbrake))
+        bare.step(8 - delay)
+        ball = bare.ball.get_state()
+        assert tuple(state.ball_pos[0]) == tuple(np.float32(x) for x in ball.pos)
+        for slot, car in enumerate(cars):
+            real = car.get_state()
+            assert tuple(state.car_pos[0, slot]) == tuple(np.float32(x) for x in real.pos)
+            assert tuple(state.car_up[0, slot]) == tuple(np.float32(x) for x in real.rot_mat.up)
+            assert state.car_boost[0, slot] == np.float32(real.boost)
+            assert state.car_has_flip[0, slot] == real.has_flip_or_jump()
+            assert state.car_handbrake[0, slot] == np.float32(real.handbrake_val)
+            assert state.car_demo_timer[0, slot] == np.float32(real.demo_respawn_timer)
+        cooldowns = [pad.get_state().cooldown for pad in bare.get_boost_pads()]
+        np.testing.assert_allclose(state.pad_timer[0], cooldowns, atol=1e-4)
+
+
+def test_teams_take_their_slots_and_empty_slots_stay_zero() -> None:
+    arenas, state = started(TEAMS)
+    assert arenas.slots == [[0, 2], [0, 2, 3], [0, 1, 2], [0, 1, 2, 3]]
+    assert arenas.car_arena.tolist() == [0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 3]
+    state, _ = play(arenas, state, 5, seed=0)
+    assert (state.cars["team"][:, :2] == 0).all() and (state.cars["team"][arenas.present][:2] == [0, 1]).all()
+    absent = state.cars[~arenas.present]
+    assert not any(absent[name].any() for name in absent.dtype.names)
+
+
+def test_pads_are_those_of_the_game_and_mirror_each_other() -> None:
+    arena = RocketSim.Arena(RocketSim.GameMode.SOCCAR)  # the pads live as long as it does
+    real = arena.get_boost_pads()
+    assert [tuple(p) for p in PAD_POSITION] == [pad.get_pos().as_tuple()[:2] for pad in real]
+    assert [c == 10 for c in PAD_COOLDOWN] == [pad.is_big for pad in real]
+    np.testing.assert_array_equal(PAD_POSITION[::-1], -PAD_POSITION)
+
+
+def test_a_taken_pad_counts_down_from_its_cooldown() -> None:
+    arenas, state = Arenas([(1, 1)], 8), None
+    state, after = arenas.state(), arenas.state()
+    x, y = PAD_POSITION[15]  # a big one
+    arenas.place(0, Placement([CarPlacement((x, y, 17.0), 0.0, boost=0), CarPlacement((0, 4000, 17), 0.0)]), state)
+    arenas.step(np.zeros((2, 8), np.float32), state, after)
+    assert after.car_boost[0, 0] == 100 and after.pad_active[0, 15] == 0
+    assert 10 - 8 / 120 <= after.pad_timer[0, 15] <= 10
+    arenas.step(np.zeros((2, 8), np.float32), after, state)
+    assert after.pad_timer[0, 15] - state.pad_timer[0, 15] == pytest.approx(8 / 120, abs=1e-5)
+
+
+def test_what_follows_a_snapshot_is_the_same_wherever_it_is_restored() -> None:
+    arenas, state = started(TEAMS)
+    state, _ = play(arenas, state, 120, seed=1)
+    saved = arenas.snapshot()
+    others = Arenas(TEAMS, 8)
+    futures = []
+    for each in (arenas, others, others):
+        each.rebuild()
+        each.restore(saved)
+        state = each.state()
+        for n in range(len(each)):
+            each.read(n, state)
+        futures.append(play(each, state, 80, seed=2)[1])
+    assert np.isfinite(futures[0]).all()
+    np.testing.assert_array_equal(futures[0], futures[1])
+    np.testing.assert_array_equal(futures[0], futures[2])
+
+
+def test_a_snapshot_of_another_batch_is_refused() -> None:
+    arenas, _ = started([(1, 1)])
+    with pytest.raises(ValueError, match="of 1 arenas, not 2"):
+        Arenas([(1, 1)] * 2, 8).restore(arenas.snapshot())
+
+
+def test_a_demolished_car_comes_back_in_the_same_place_every_time() -> None:
+    places = []
+    for _ in range(3):
+        arenas, state = started([(1, 1)])
+        arenas._cars[0][1].demolish()
+        after = arenas.state()
+        for step in range(60):
+            arenas.step(np.zeros((2, 8), np.float32), state, after)
+            state, after = after, state
+            if step == 20:
+                assert state.car_is_demoed[0, 2] == 1 and 0 < state.car_demo_timer[0, 2] < 3
+        assert state.car_is_demoed[0, 2] == 0 and math.isclose(abs(state.car_pos[0, 2, 1]), 4608, abs_tol=1)
+        places.append(state.car_pos[0, 2].tolist())
+    assert places[0] == places[1] == places[2]
