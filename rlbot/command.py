@@ -9,13 +9,14 @@
         run(main, "train")
 
 Wrong settings cost one to three lines on stderr, exit status 1 and no directory. HYDRA_FULL_ERROR=1 or
-debug=true shows the traceback as well. In a multirun a job that fails leaves the others alone; the failed ones
-are named at the end.
+debug=true shows the traceback as well. In a multirun a job that fails leaves the others alone; those that
+failed are named at the end.
 """
 
 import argparse
 import copy
 import functools
+import itertools
 import json
 import os
 import re
@@ -33,21 +34,15 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, read_write
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from rlbot.config import ConfigError, TrainConfig, config_dir, load, unknown
 
 Main = Callable[[TrainConfig, Path], float | None]
 FAILURES = "failures.jsonl"  # in the directory of a multirun: a line for each failed job, from any process
-
-INPUT_ERRORS = (
-    HydraException,
-    OmegaConfBaseException,
-    ValueError,
-    TypeError,
-    OSError,
-)  # from odd input to Hydra
+# what odd input makes Hydra raise; anything else is a fault of ours
+INPUT_ERRORS = (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError)
 
 
 @contextmanager
@@ -109,8 +104,8 @@ def run(main: Main, config_name: str = "train") -> None:
 def overlay(saved: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
     """The settings a checkpoint was made with (a `document`), changed by what this command line names.
 
-    A group that is named (hardware=cpu) is taken whole from `chosen`, what the command line alone would give; a recipe
-    (experiment=...) makes `chosen` count in everything.
+    A group that is named (hardware=cpu) is taken whole from `chosen`, what the command line alone would give;
+    a recipe (experiment=...) makes `chosen` count in everything.
     """
     keys = [_key(override) for override in HydraConfig.get().overrides.task]
     if "experiment" in keys:
@@ -121,8 +116,12 @@ def overlay(saved: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, An
         source: Any = chosen
         target: Any = merged
         for step in path:
-            source, target = (each[int(step) if isinstance(each, list) else step] for each in (source, target))
-        target[int(name) if isinstance(target, list) else name] = source[int(name) if isinstance(source, list) else name]
+            source, target = (
+                each[int(step) if isinstance(each, list) else step] for each in (source, target)
+            )
+        target[int(name) if isinstance(target, list) else name] = source[
+            int(name) if isinstance(source, list) else name
+        ]
     return merged
 
 
@@ -140,25 +139,40 @@ class Guard(Callback):
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         try:
-            Guard._note(Path(config.hydra.run.dir))
             HydraConfig.instance().set_config(config)  # for settings that refer to Hydra's own
             load(config)
+            Guard._claim(config, "run")
         except Exception as error:  # Hydra would turn it into a warning and go on
             _report(explain(error), Guard.verbose)
             sys.exit(1)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         try:
-            Guard._note(Path(config.hydra.sweep.dir), multirun=True)
-        except OmegaConfBaseException as error:
+            Guard._claim(config, "sweep")
+        except Exception as error:
             _report(explain(error), Guard.verbose)
             sys.exit(1)
 
     @classmethod
-    def _note(cls, root: Path, multirun: bool = False) -> None:
-        cls.root, cls.multirun = root.resolve(), multirun
+    def _claim(cls, config: DictConfig, kind: str) -> None:
+        """Makes the directory that Hydra is about to use, under a name no run has that started just now."""
+        name = path = str(config.hydra[kind].dir)
+        cls.root, cls.multirun = Path(path).resolve(), kind == "sweep"
         missing = [folder for folder in (cls.root, *cls.root.parents) if not folder.exists()]
         cls.made = missing[-1] if missing else None
+        if any(text.startswith(f"hydra.{kind}.dir=") for text in config.hydra.overrides.hydra):
+            return  # the user's own choice, and it may be there already
+        for number in itertools.count(2):
+            try:
+                Path(path).mkdir(parents=True)
+                break
+            except FileExistsError:
+                path = f"{name}-{number}"
+        if path != name:
+            cls.made = cls.root = Path(path).resolve()
+            with read_write(config.hydra):
+                config.hydra[kind].dir = path
+                config.hydra.overrides.hydra.append(f"hydra.{kind}.dir={path}")  # what a sweep's jobs go by
 
     @classmethod
     def failures(cls) -> list[dict[str, Any]]:

@@ -47,6 +47,7 @@ class ConfigError(ValueError):
 @dataclass(frozen=True)
 class EnvConfig:
     num_envs: Count
+    workers: Natural | None
     tick_skip: Annotated[int, Range(1, 120)]
     action_delay: Natural
     time_limit: Positive | None

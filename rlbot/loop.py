@@ -3,11 +3,14 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rlbot.collect import Collector
 from rlbot.curriculum import Pool, Stage, stage_at
-from rlbot.learner import PPO, Rollout
+from rlbot.learner import PPO
 
 
 @dataclass
@@ -56,8 +59,7 @@ def train(
     pool: Pool,
     stages: tuple[Stage, ...],
     make_collector: Callable[[int], Collector],
-    make_rollout: Callable[[int], Rollout],
-    actor_weights: Callable[[], dict[str, Any]],
+    publish: Callable[[], NDArray[np.float32]],
     schedule: Schedule,
     start: Start,
     reporter: Reporter,
@@ -66,27 +68,26 @@ def train(
 ) -> Progress:
     """Train until schedule.total_timesteps, or until `stopping()` says so at the end of an iteration.
 
-    `save` is called whenever a multiple of checkpoint_interval was passed, and at the end. The pool of past versions
-    grows at those multiples only, so that where a run was stopped and resumed makes no difference.
+    `publish` hands the policy as it is to the collectors, and returns its weights. `save` is called whenever a multiple
+    of checkpoint_interval was passed, and at the end. The pool of past versions grows at those multiples only, so that
+    where a run was stopped and resumed makes no difference.
     """
     progress, collector = start
-    rollout: Rollout | None = None
-    saved_at = progress.timesteps if collector else -1
+    saved_at = progress.timesteps if progress.iterations else -1
     while progress.timesteps < schedule.total_timesteps and not stopping():
         index = stage_at(stages, progress.timesteps)
+        weights = publish()
         if collector is None or index != progress.stage:
             if stages[index].opponent == "past" and not len(pool):
-                pool.add(progress.timesteps, actor_weights())
+                pool.add(progress.timesteps, weights)
                 reporter.note("No earlier version yet: the opponent is a frozen copy of the policy as it is now")
+            if collector is not None:
+                collector.close()
             collector, progress.stage = make_collector(index), index
             reporter.stage(index, stages[index], collector)
-            rollout = None
-        if rollout is None:
-            rollout = make_rollout(collector.num_agents)
 
         began = time.perf_counter()
-        rollout.clear()
-        metrics = collector.collect(rollout)
+        rollout, metrics = collector.collect()
         collected = time.perf_counter()
         ppo.learning_rate = schedule.learning_rate_at(progress.timesteps)
         metrics |= ppo.update(rollout)
@@ -107,9 +108,11 @@ def train(
         }
         reporter.iteration(progress, metrics)
         if progress.timesteps // schedule.checkpoint_interval > before // schedule.checkpoint_interval:
-            pool.add(progress.timesteps, actor_weights())
+            pool.add(progress.timesteps, publish())
             save(progress, collector)
             saved_at = progress.timesteps
-    if collector is not None and saved_at != progress.timesteps:
-        save(progress, collector)
+    if collector is not None:
+        if saved_at != progress.timesteps:
+            save(progress, collector)
+        collector.close()
     return progress

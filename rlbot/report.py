@@ -31,7 +31,7 @@ class RunReporter:
         until = "the end" if stage.until is None else f"{stage.until} timesteps"
         self._console.start(
             f"Stage {index} ({stage.name}): {teams} against {stage.opponent}, until {until}; "
-            f"{len(collector.env.arenas)} arenas, {collector.num_agents} learning cars"
+            f"{collector.num_arenas} arenas, {collector.num_agents} learning cars"
         )
 
     def note(self, text: str) -> None:

@@ -23,7 +23,7 @@ def main(config: TrainConfig, directory: Path) -> float:
     """Returns the mean reward of a step in the last iteration, which a sweep may maximise."""
     # Heavy imports wait until the settings are known to be sound: a slip on the command line is answered at once.
     from rlbot import loop, run
-    from rlbot.build import build, is_actor
+    from rlbot.build import build
     from rlbot.report import RunReporter
     from rlbot.verify import summary, verify
 
@@ -32,11 +32,11 @@ def main(config: TrainConfig, directory: Path) -> float:
         saved = run.load_checkpoint(resume.checkpoint) if resume else None
         if saved is not None:
             config = _resumed(config, saved[1]["config"])
-        parts = build(config)
+        warnings: list[str] = [] if resume is None else resume.warnings
+        parts = build(config, lambda line: console.warn(line))
         home = _home(directory, resume)
-        notifier_needed = config.user.notify.enabled
 
-    with run.Console(home.log_file) as console, _notifier(config, console, notifier_needed) as notifier:
+    with run.Console(home.log_file) as console, _notifier(config, console) as notifier:
         tensorboard = run.TensorBoard(
             home.tensorboard,
             resumed_at=saved[1]["progress"]["timesteps"] if saved else None,
@@ -45,7 +45,7 @@ def main(config: TrainConfig, directory: Path) -> float:
         reporter = RunReporter(
             console, tensorboard, notifier, config.total_timesteps, config.log_interval, home.path.name
         )
-        for warning in resume.warnings if resume else []:
+        for warning in warnings:
             console.warn(warning)
         console.start(f"Verification of {home.path}")
         with command.building():
@@ -69,8 +69,7 @@ def main(config: TrainConfig, directory: Path) -> float:
                     pool=parts.pool,
                     stages=parts.stages,
                     make_collector=parts.make_collector,
-                    make_rollout=parts.make_rollout,
-                    actor_weights=lambda: {n: p for n, p in parts.model.named_parameters() if is_actor(n)},
+                    publish=parts.publish,
                     schedule=loop.Schedule(
                         config.total_timesteps,
                         config.checkpoint_interval,
@@ -112,10 +111,10 @@ def _home(directory: Path, resume: "Resume | None") -> "RunDirectory":
 
 
 @contextmanager
-def _notifier(config: TrainConfig, console: "Console", enabled: bool) -> Iterator["Notifier | None"]:
+def _notifier(config: TrainConfig, console: "Console") -> Iterator["Notifier | None"]:
     from rlbot.run import Notifier
 
-    if not enabled:
+    if not config.user.notify.enabled:
         yield None
         return
     with command.building():
@@ -159,7 +158,7 @@ def _start(parts: "Parts", saved: Any, console: "Console", resume: "Resume | Non
         progress = Progress(**documents["progress"])
         parts.model.load_state_dict(tensors["model"])
         parts.ppo.load_state(tensors["learner"], documents["learner_state"])
-        parts.pool.load_state(tensors["opponents"], documents["opponent_versions"], parts.hardware.device)
+        parts.pool.load_state(tensors["opponents"])
         collector = None
         if progress.stage >= 0:
             collector = parts.make_collector(progress.stage)
@@ -186,7 +185,6 @@ def _save(
 
     learner, learner_document = parts.ppo.state()
     environment, environment_document = collector.snapshot()
-    opponents, versions = parts.pool.state()
     try:
         run.save_checkpoint(
             home.checkpoints,
@@ -195,13 +193,12 @@ def _save(
                 "model": parts.model.state_dict(),
                 "learner": learner,
                 "environment": environment,
-                "opponents": opponents,
+                "opponents": parts.pool.state(),
             },
             {
                 "progress": dataclasses.asdict(progress),
                 "learner_state": learner_document,
                 "environment_state": environment_document,
-                "opponent_versions": versions,
                 "config": document(config),
                 "policy": policy_document(config),
             },

@@ -111,7 +111,7 @@ class Converter:
 
     def _scalar(self, kind: type, value: Any, key: str) -> Any:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if number and not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             return self.fault(key, value, "must be a finite number")
         if kind is bool and isinstance(value, bool):
             return value
@@ -123,6 +123,11 @@ class Converter:
             hint = f"; write {int(value):_}" if value == int(value) else ""
             return self.fault(key, value, f"must be a whole number{hint}")
         if kind is str and (number or isinstance(value, str)):
-            return str(value) if str(value).strip() else self.fault(key, value, "must not be empty")
+            text = str(value)
+            if (
+                not text.isprintable()
+            ):  # such as a byte of the command line that is no character: no file takes it
+                return self.fault(key, value, "must be printable text")
+            return text if text.strip() else self.fault(key, value, "must not be empty")
         what = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}[kind]
         return self.fault(key, value, f"must be {what}")

@@ -1,4 +1,4 @@
-"""What a user sees: lines instead of tracebacks, no directory left behind, jobs that do not spoil each other."""
+"""What a user sees: lines instead of tracebacks, no directory left behind, jobs that fail on their own."""
 
 import json
 import os
@@ -63,6 +63,7 @@ MALFORMED = [
     (["user.notify=on"], "user.notify="),
     (["curriculum.stages=3"], "curriculum.stages=3: must be a list"),
     (["user.name=''"], "user.name=: must not be empty"),
+    (["user.name='\udcff'"], "must be printable text"),
     (["reward.terms.touch=much"], "reward.terms.touch=much: must be a number"),
     (["+reward.terms.mine={weight: 1}"], "reward.terms.mine._target_=null: must be module.function"),
     (["+reward.terms.mine={_target_: a.b}"], "reward.terms.mine.weight: is missing"),
@@ -223,12 +224,29 @@ def test_a_run_leaves_its_directory_and_goes_on(program: Program) -> None:
     for process in both:
         out, err = process.communicate(timeout=60)
         assert (process.returncode, out, err) == (0, "after\n", "")
-    print(program.left())
     results = list(program.folder.glob("outputs/*/*/result.txt"))
     assert [path.read_text(encoding="utf-8") for path in results] == [
         "\u0141ukasz"
     ] * 2  # started at the same time
     assert not list(program.folder.rglob("*.log"))
+
+
+def test_runs_that_start_at_the_same_moment_get_directories_of_their_own(program: Program) -> None:
+    clock = (
+        "import datetime, hydra.core.utils\nclass Clock:\n    now = lambda: datetime.datetime(2026, 1, 1)\n"
+    )
+    program.file.write_text(f"{clock}hydra.core.utils.datetime = Clock\n{PROGRAM}")
+    for arguments in (["seed=1"], ["seed=2"], ["-m", "seed=3"], ["-m", "seed=4"]):
+        assert program.run(*arguments)[0] == 0
+    results = [
+        path.relative_to(program.folder).parent.as_posix() for path in program.folder.rglob("result.txt")
+    ]
+    assert sorted(results) == [
+        "multirun/2026-01-01/00-00-00-000000-2/0",
+        "multirun/2026-01-01/00-00-00-000000/0",
+        "outputs/2026-01-01/00-00-00-000000",
+        "outputs/2026-01-01/00-00-00-000000-2",
+    ]
 
 
 @pytest.mark.parametrize("seed", ["-1", "13"])

@@ -60,7 +60,7 @@ REFERENCE: dict[str, Any] = {
     "hardware.precision": "auto",
     "hardware.compile": False,
     "hardware.threads": None,
-    "user.name": "default",
+    "user.name": "aaron",
     "user.notify.enabled": False,
     "user.notify.url_env": "RLBOT_NOTIFY_URLS",
     "user.notify.events": ("start", "checkpoint", "end", "failure"),

@@ -111,7 +111,7 @@ class BatchEnv(VectorEnv):  # type: ignore[type-arg]
         over processes; seeds belong to arenas, so that the spread changes nothing."""
         self.rules, self.reward, self.reset_mix = rules, reward, dict(reset_mix)
         self.arenas = Arenas(team_sizes, rules.tick_skip, rules.action_delay)
-        self.team_sizes, self._first_arena = list(team_sizes), first_arena
+        self.team_sizes, self.first_arena = list(team_sizes), first_arena
         self.car_arena, self.car_slot = self.arenas.car_arena, self.arenas.car_slot
         self.num_envs = self.arenas.num_cars
         self.single_observation_space, self.single_action_space = OBSERVATION_SPACE, ACTION_SPACE
@@ -190,7 +190,7 @@ class BatchEnv(VectorEnv):  # type: ignore[type-arg]
         self.steps[n] = self._untouched[n] = 0
 
     def _generators(self, seed: int) -> list[np.random.Generator]:
-        return [np.random.default_rng([seed, self._first_arena + n]) for n in range(len(self.arenas))]
+        return [np.random.default_rng([seed, self.first_arena + n]) for n in range(len(self.arenas))]
 
     def clear_statistics(self) -> None:
         """Begin `books` (what each term paid) and `counts` (touches, goals, ...) anew."""
@@ -198,26 +198,28 @@ class BatchEnv(VectorEnv):  # type: ignore[type-arg]
         self.counts[:] = 0
 
     def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """All that decides how the batch goes on, as (arrays, JSON-able): `restore` continues from it."""
+        """All that decides how the batch goes on, as (arrays, JSON-able): `restore` continues from it.
+
+        Every array has a row for each arena, or for each car where its name begins with "car_"."""
         arrays = {
             **self.arenas.snapshot(),
             "steps": self.steps.copy(),
             "untouched": self._untouched.copy(),
-            "controls": self._controls.copy(),
+            "car_controls": self._controls.copy(),
         }
         return arrays, {"generators": [rng.bit_generator.state for rng in self._rngs]}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], document: Mapping[str, Any]) -> NDArray[np.float32]:
         """Continue from a `snapshot()`; returns the current observations (C, 180). Raises ValueError where the snapshot
         is of another number of arenas or cars."""
-        if arrays["controls"].shape != self._controls.shape:
+        if arrays["car_controls"].shape != self._controls.shape:
             raise ValueError(
                 f"the saved environment has {len(arrays['controls'])} cars, this one {self.num_envs}"
             )
         self.arenas.rebuild()
         self.arenas.restore({name: arrays[name] for name in ("ball", "car", "pad")})
         self.steps[:], self._untouched[:], self._controls[:] = (
-            arrays["steps"], arrays["untouched"], arrays["controls"],
+            arrays["steps"], arrays["untouched"], arrays["car_controls"],
         )  # fmt: skip
         for rng, state in zip(self._rngs, document["generators"], strict=True):
             rng.bit_generator.state = state

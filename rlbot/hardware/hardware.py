@@ -1,6 +1,7 @@
 """What a run computes on: chosen once at the start, asked everywhere else."""
 
 import functools
+import os
 import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -142,3 +143,10 @@ class Hardware:
         """Wait until the device has finished; for timing."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+
+def available_cores() -> int:
+    """Processor cores this process may use: fewer than the machine has in a container or a batch job."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,8 +1,7 @@
-"""Rollout storage, generalized advantage estimation and the PPO update."""
+"""Generalized advantage estimation and the PPO update."""
 
 from rlbot.learner.gae import gae, next_values
 from rlbot.learner.ppo import PPO
 from rlbot.learner.return_scale import ReturnScale
-from rlbot.learner.rollout import Rollout
 
-__all__ = ["PPO", "ReturnScale", "Rollout", "gae", "next_values"]
+__all__ = ["PPO", "ReturnScale", "gae", "next_values"]

@@ -8,16 +8,15 @@ Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
 
-def next_values(values: Floats, terminated: Flags, truncated: Flags, final_values: Floats) -> Floats:
+def next_values(values: Floats, final_index: NDArray[np.int64], final_values: Floats) -> Floats:
     """Value of what followed each row in ITS OWN trajectory, (T, A).
 
-    values (T+1, A): the last row is the value of the observation after the rollout. final_values (K,): values
-    of the final observations of the rows that were truncated and not terminated, in row-major order of (T,
-    A).
+    values (T+1, A): the last row is the value of the observation after the rollout. final_values (K,): values of the
+    final observations of the rows final_index (K, 2), those that were truncated and did not terminate.
     """
     following = values[1:].copy()
     # After a truncation the next stored row belongs to the next episode, hence never to this bootstrap.
-    following[truncated & ~terminated] = final_values
+    following[final_index[:, 0], final_index[:, 1]] = final_values
     return following
 
 

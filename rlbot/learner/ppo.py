@@ -12,7 +12,7 @@ from rlbot.hardware import Hardware
 from rlbot.learner.gae import gae, next_values
 from rlbot.learner.losses import approximate_kl, policy_loss, value_loss
 from rlbot.learner.return_scale import ReturnScale
-from rlbot.learner.rollout import Rollout
+from rlbot.rollout import Rollout
 from rlbot.model import ActorCritic
 
 VALUE_ROWS = 16384  # rows of one forward pass without gradients: bounds the memory, yet fills a GPU
@@ -130,25 +130,25 @@ class PPO:
         return metrics
 
     def _prepare(self, rollout: Rollout) -> tuple[Batch, dict[str, float]]:
-        device, count = self.hardware.device, rollout.num_steps * rollout.num_agents
-        observations = rollout.observations.to(device, non_blocking=True).flatten(0, 1)
-        actions = rollout.actions.to(device, non_blocking=True).flatten(0, 1)
-        log_probs = rollout.log_probs.to(device, non_blocking=True).flatten()
+        count = rollout.num_steps * rollout.num_agents
+        observations = self._device(rollout.observations).flatten(0, 1)
+        actions = self._device(rollout.actions).flatten(0, 1)
+        log_probs = self._device(rollout.log_probs).flatten()
         # What came after the last step, then what truncated rows led to.
-        beyond = torch.cat([observations[count:], rollout.final_observations.to(device)])
+        beyond = torch.cat([observations[count:], self._device(rollout.final_observations)])
         observations = observations[:count]
         log_probs, values = self._look_back(observations, actions, log_probs)
         host_values = torch.cat([values, self._values(beyond)]).cpu().numpy()
 
-        terminated, truncated = rollout.terminated.numpy(), rollout.truncated.numpy()
-        rewards, scale = rollout.rewards.numpy(), 1.0
+        terminated, truncated = rollout.terminated, rollout.truncated
+        rewards, scale = rollout.rewards, 1.0
         if self.normalize_return:
             self.return_scale.update(rewards, terminated | truncated)
             scale = self.return_scale.scale
             rewards = rewards / np.float32(scale)
         end = count + rollout.num_agents
         table, final_values = host_values[:end].reshape(-1, rollout.num_agents), host_values[end:]
-        following = next_values(table, terminated, truncated, final_values)
+        following = next_values(table, rollout.final_index, final_values)
         advantages, returns = gae(
             rewards, table[:-1], following, terminated, truncated, self.gamma, self.gae_lambda
         )
@@ -158,8 +158,11 @@ class PPO:
             # and the gradients of the minibatches average to that of the batch.
             with np.errstate(invalid="ignore"):  # a reward that is not finite is counted in the steps
                 advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        targets = torch.from_numpy(np.stack([advantages.ravel(), returns.ravel()])).to(device)
+        targets = self._device(np.stack([advantages.ravel(), returns.ravel()]))
         return Batch(observations, actions, log_probs, targets[0], targets[1], values), metrics
+
+    def _device(self, array: np.ndarray[Any, Any]) -> Tensor:
+        return torch.from_numpy(array).to(self.hardware.device)
 
     @torch.inference_mode()
     def _values(self, observations: Tensor) -> Tensor:

@@ -3,8 +3,10 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
+from typing import Any
 from typing import cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -128,3 +130,11 @@ class ActorCritic(nn.Module):
         log_prob, entropy = self.head.log_prob_entropy(_output(self.actor_output, features), actions)
         critic_features = features if self.critic_trunk is None else self.critic_trunk(obs)
         return log_prob, entropy, _output(self.critic_output, critic_features).squeeze(-1)
+
+    def actor_arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        """The parameters that acting needs, on the host, by their names in the state_dict."""
+        return {
+            name: each.detach().cpu().numpy()
+            for name, each in self.named_parameters()
+            if not name.startswith("critic")
+        }

@@ -18,8 +18,6 @@ from torch import Tensor, nn
 NUM_CONTROLS = 8
 NUM_AXES = 5  # throttle, steer, pitch, yaw, roll; the other three are buttons
 
-# Drawing from a cumulative sum must never land on its end: the choice there may have probability zero.
-_BELOW_ONE = 1.0 - 2.0**-22
 # Finite, because 0 * -inf is NaN in the entropy; still far below anything exp() can see.
 _IMPOSSIBLE = -1e9
 
@@ -33,16 +31,15 @@ def _draw(logits: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Te
     probs = logits.float().softmax(-1)
     cumulative = probs.cumsum(-1)
     uniform = torch.rand((*probs.shape[:-1], 1), generator=generator, device=probs.device)
-    point = uniform * (cumulative[..., -1:] * _BELOW_ONE)
-    # right=True skips choices of probability zero; the clamp only matters for NaN, which the learner then
-    # reports.
+    # uniform is at most 1 - 2^-24: the point stays below the total, behind which nothing has probability.
+    # right=True passes equal sums, hence choices of probability zero. The clamp is for NaN only.
+    point = uniform * cumulative[..., -1:]
     choice = torch.searchsorted(cumulative, point, right=True).clamp_(max=probs.shape[-1] - 1)
     return choice.squeeze(-1), probs.gather(-1, choice).log().squeeze(-1)
 
 
 def _log_prob_entropy(logits: Tensor, choice: Tensor) -> tuple[Tensor, Tensor]:
-    """Log-probability of `choice` (...) and entropy, in nats, of categoricals over the last axis of (...,
-    K)."""
+    """Log-probability of `choice` (...) and entropy in nats, of categoricals over the last of (..., K)."""
     log_probs = logits.float().log_softmax(-1)
     chosen = log_probs.gather(-1, choice.unsqueeze(-1)).squeeze(-1)
     return chosen, -(log_probs.exp() * log_probs).sum(-1)

@@ -48,7 +48,7 @@ def make_ppo() -> MakePPO:
 
 @pytest.fixture
 def make_rollout() -> MakeRollout:
-    """make_rollout(ppo, num_steps=12, num_agents=4, seed=0): random observations, rewards and endings, own actions."""
+    """make_rollout(ppo, num_steps, num_agents, seed): random observations, rewards, endings; own actions."""
 
     def make(ppo: PPO, num_steps: int = 12, num_agents: int = 4, seed: int = 0) -> Rollout:
         rng, head = np.random.default_rng(seed), ppo.model.head

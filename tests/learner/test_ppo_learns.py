@@ -46,7 +46,7 @@ def test_a_bandit_with_two_contexts(head: str, precision: str) -> None:
 
 
 def test_the_value_of_an_endless_task_with_a_time_limit() -> None:
-    # Reward 1 a step for ever, cut every 5 steps: worth 1 / (1 - gamma) = 5, the cut being no end of the game.
+    # Reward 1 a step for ever, cut every 5 steps: worth 1 / (1 - gamma) = 5, the cut being no end.
     hardware = Hardware.choose("cpu")
     hardware.seed(0)
     model = ActorCritic(2, make_head("multi_discrete"), (32,), layer_norm=False)

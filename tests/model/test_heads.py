@@ -72,6 +72,19 @@ def test_table_draws_with_the_right_frequencies_and_never_the_impossible() -> No
     assert torch.all(shares[probs == 0.0] == 0.0)
 
 
+@pytest.mark.parametrize("uniform", [0.0, 1.0 - 2.0**-24])
+def test_the_ends_of_the_random_range_never_draw_the_impossible(
+    uniform: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.full(shape, uniform))
+    logits = torch.randn(500, 90, generator=generator())
+    logits[:, [0, 1, 88, 89]] = -1e9
+    draws, log_prob = TableHead(TABLE).sample_with_log_prob(logits)
+    assert draws.unique().tolist() == [2 if uniform == 0.0 else 87] and log_prob.isfinite().all()
+    buttons = MultiDiscreteHead().sample(torch.randn(500, 21, generator=generator()))[:, 5:]
+    assert buttons.max() <= 1
+
+
 def test_multi_discrete_log_probabilities_and_entropy() -> None:
     head = MultiDiscreteHead()
     logits = 2.0 * torch.randn(50, 21, generator=generator())

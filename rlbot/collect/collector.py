@@ -1,0 +1,168 @@
+"""The whole batch of a stage, played in this process or in worker processes that fill one rollout together."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from multiprocessing.sharedctypes import RawArray
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlbot.collect.section import About, Cast, Tally, learner_slots
+from rlbot.collect.worker import Memory, Player, Task, Worker, WorkerDied
+from rlbot.env.batch import COUNTS, BatchEnv
+from rlbot.env.observation import OBSERVATION_SIZE
+from rlbot.rollout import Rollout
+
+MakeEnv = Callable[[int, int], BatchEnv]  # the arenas [start, stop) of a stage; it is sent to the workers
+_MAX_DEATHS = 3  # of one worker within one rollout; a fault that repeats itself is not to be outlived
+
+
+@dataclasses.dataclass(frozen=True)
+class Shared:
+    """Raw shared memory (multiprocessing.sharedctypes) that outlives a stage."""
+
+    vector: Any  # the actor's weights, float32: written by the learner between rollouts
+    pool: Any  # of Pool(pool_size, actor size)
+    pool_size: int
+
+
+class Collector:
+    """Collects rollouts of at least `batch_size` timesteps with the weights that stand in `shared.vector`.
+
+    What is collected does not depend on the number of workers.
+    """
+
+    def __init__(
+        self,
+        make_env: MakeEnv,
+        team_sizes: Sequence[tuple[int, int]],
+        cast: Cast,
+        batch_size: int,
+        shared: Shared,
+        workers: int,
+        meshes: str,
+        warn: Callable[[str], None],
+    ) -> None:
+        """team_sizes: (blue, orange) of every arena of the stage. workers: processes, 0 for none. `warn` gets a line for
+        every worker that died and was replaced."""
+        slots = learner_slots(cast.opponent)
+        cars = [[*range(blue), *range(2, 2 + orange)] for blue, orange in team_sizes]
+        agents = [sum(slot in slots for slot in each) for each in cars]
+        parts = max(min(workers, len(team_sizes)), 1)
+        self._bounds = [len(team_sizes) * i // parts for i in range(parts + 1)]  # of the workers, in arenas
+        self._cars_before = np.cumsum([0, *(len(each) for each in cars)])
+        self.num_arenas, self.num_cars, self.num_agents = len(cars), int(self._cars_before[-1]), sum(agents)
+        agents_before = np.cumsum([0, *agents])
+        shape = (
+            -(-batch_size // self.num_agents), self.num_agents, OBSERVATION_SIZE,
+            cast.network.action_shape, cast.network.action_dtype,
+        )  # fmt: skip
+        buffer = RawArray("b", Rollout.num_bytes(*shape))
+        self._rollout = Rollout(*shape, buffer)
+        self._memory = Memory(
+            shared.vector, shared.pool, shared.pool_size, (buffer,), shape, RawArray("q", parts)
+        )
+        self._tasks = [
+            Task(i, partial(make_env, a, b), meshes, cast, int(agents_before[a]), int(agents_before[b]))
+            for i, (a, b) in enumerate(zip(self._bounds, self._bounds[1:], strict=False))
+        ]
+        self._warn = warn
+        start = Worker if workers > 0 else Player
+        self._players: list[Worker | Player] = [start(task, self._memory) for task in self._tasks]
+        try:
+            self.about: About = [player.receive(starting=True) for player in self._players][0]
+        except BaseException:
+            self.close()
+            raise
+
+    def collect(self) -> tuple[Rollout, dict[str, float]]:
+        """Play on from where the last rollout stopped. The rollout is valid until the next call."""
+        self._rollout.clear()
+        answers = self._ask("collect", 0)
+        for task, (_, index, observations) in zip(self._tasks, answers, strict=True):
+            self._rollout.add_final(index + [0, task.start], observations)
+        self._rollout.step, self._rollout.finished = self._rollout.num_steps, True
+        tally = answers[0][0]
+        for other, *_ in answers[1:]:
+            tally = tally + other
+        return self._rollout, self._metrics(tally)
+
+    def _ask(self, command: str, argument: Any) -> list[Any]:
+        """The answers of all players to one command; a worker that dies is replaced, and asked again."""
+        for i, player in enumerate(self._players):
+            try:
+                player.send(command, argument)
+            except WorkerDied as death:
+                self._replace(i, command, argument, death)
+        return [self._answer(i, command, argument) for i in range(len(self._players))]
+
+    def _answer(self, i: int, command: str, argument: Any) -> Any:
+        for _ in range(_MAX_DEATHS):
+            try:
+                return self._players[i].receive()
+            except WorkerDied as death:
+                self._replace(i, command, argument, death)
+        raise RuntimeError(f"worker {i} died {_MAX_DEATHS} times in a row; env.workers=0 shows where it fails")
+
+    def _replace(self, i: int, command: str, argument: Any, death: WorkerDied) -> None:
+        """A new worker for the arenas of one that died: their episodes begin anew, everything else goes on."""
+        self._warn(f"{death}; a new one takes over its arenas")
+        self._players[i].close()
+        task = self._tasks[i]
+        cast = dataclasses.replace(task.cast, seed=task.cast.seed + 1)  # not the same episodes once more
+        self._tasks[i] = dataclasses.replace(task, cast=cast)
+        self._players[i] = Worker(self._tasks[i], self._memory)
+        self._players[i].receive(starting=True)
+        self._players[i].send(command, argument)
+
+    def _metrics(self, tally: Tally) -> dict[str, float]:
+        """Means over the learner's cars; a rate "per minute" is for one car and a minute of play."""
+        about, steps = self.about, tally.steps
+        minutes = steps * about.seconds_per_step / 60
+        metrics = {"reward/step": tally.reward / steps, "episode/count": float(len(tally.episode_returns))}
+        if tally.episode_returns:
+            metrics["reward/episode"] = float(np.mean(tally.episode_returns))
+            metrics["episode/seconds"] = float(np.mean(tally.episode_steps)) * about.seconds_per_step
+        counts = dict(zip(COUNTS, tally.counts.tolist(), strict=True))
+        metrics["play/speed"] = counts.pop("speed") / steps
+        metrics["play/air_share"] = counts.pop("air") / steps
+        del counts["steps"]
+        metrics |= {f"play/{name}_per_minute": count / minutes for name, count in counts.items()}
+        for k, (name, transformed) in enumerate(about.terms):
+            metrics[f"reward_term/{name}"] = tally.earned[k] / steps
+            if transformed:
+                metrics[f"reward_term_transformed/{name}"] = tally.paid[k] / steps
+        return metrics
+
+    def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """All that decides what is collected next, as (arrays, JSON-able), for any number of workers."""
+        parts = self._ask("snapshot", None)
+        arrays = {name: np.concatenate([each[name] for each, _ in parts]) for name in parts[0][0]}
+        generators = [rng for _, document in parts for rng in document["generators"]]
+        return arrays, {**parts[0][1], "generators": generators}
+
+    def restore(self, arrays: Mapping[str, Any], document: Mapping[str, Any]) -> None:
+        """Continue from a `snapshot()`. Raises ValueError where it is of another batch of arenas."""
+        arenas, cars = len(document["generators"]), len(arrays["car_controls"])
+        if (arenas, cars) != (self.num_arenas, self.num_cars):
+            raise ValueError(f"they are of {arenas} arenas and {cars} cars, not {self.num_arenas} and {self.num_cars}")
+        for player, part in zip(self._players, self._cut(arrays, document), strict=True):
+            player.send("restore", part)
+        for player in self._players:
+            player.receive()
+
+    def _cut(self, arrays: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
+        for a, b in zip(self._bounds, self._bounds[1:], strict=False):
+            car_a, car_b = self._cars_before[a], self._cars_before[b]
+            part = {
+                name: np.asarray(each)[car_a:car_b] if name.startswith("car_") else np.asarray(each)[a:b]
+                for name, each in arrays.items()
+            }
+            yield part, {**document, "generators": document["generators"][a:b]}
+
+    def close(self) -> None:
+        """End the workers."""
+        for player in self._players:
+            player.close()

@@ -1,0 +1,170 @@
+"""A section in a process of its own: started by spawn, told what to do over a pipe, gone when its parent is."""
+
+import multiprocessing
+import pickle
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from rlbot.collect.section import Cast, Section
+from rlbot.curriculum import Pool
+from rlbot.env.batch import BatchEnv
+from rlbot.rollout import Rollout
+from rlbot.sim import load_meshes
+
+_SILENCE = 60.0  # s without a step after which a worker counts as hung; a step takes milliseconds
+_START_SILENCE = 300.0  # s it may take to start: the first time, Numba compiles
+_PARENT_CHECK = 256  # steps between two looks whether the parent still lives
+
+
+class WorkerDied(Exception):
+    """A worker process ended or hung; the text says which, and how."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What all processes of a run share: raw shared memory without a name, which goes with the last process."""
+
+    vector: Any  # the actor's weights, float32
+    pool: Any  # of Pool(pool_size, actor size)
+    pool_size: int
+    rollouts: tuple[Any, ...]  # buffers of Rollout(*rollout_shape)
+    rollout_shape: tuple[Any, ...]
+    beats: Any  # steps played by each worker, int64
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one worker plays: made in its process by `make_env`, in columns [start, stop) of every rollout."""
+
+    index: int
+    make_env: Callable[[], BatchEnv]
+    meshes: str
+    cast: Cast
+    start: int
+    stop: int
+
+
+class Player:
+    """A section and its columns of the rollouts: does what it is told. In this process, or behind a `Worker`."""
+
+    def __init__(self, task: Task, memory: Memory) -> None:
+        load_meshes(task.meshes)
+        vector = np.frombuffer(memory.vector, np.float32)
+        pool = Pool(memory.pool_size, len(vector), memory.pool)
+        self._section = Section(task.make_env, task.cast, vector, pool)
+        self._rollouts = [
+            Rollout(*memory.rollout_shape, buffer).columns(task.start, task.stop) for buffer in memory.rollouts
+        ]
+        self._beats, self._index = np.frombuffer(memory.beats, np.int64), task.index
+        self._answer: Any = self._section.about
+
+    def obey(self, command: str, argument: Any, beat: Callable[[], None]) -> Any:
+        """collect (which rollout), snapshot, or restore (what `snapshot` gave)."""
+        if command == "collect":
+            rollout = self._rollouts[argument]
+            rollout.clear()
+            tally = self._section.collect(rollout, beat)
+            return tally, rollout.final_index, rollout.final_observations
+        if command == "snapshot":
+            return self._section.snapshot()
+        assert command == "restore", command
+        return self._section.restore(*argument)
+
+    def send(self, command: str, argument: Any = None) -> None:
+        """The same names as a Worker's: done at once, in this process, with one thread as a worker has."""
+        with threadpool_limits(1, "blas"):
+            self._answer = self.obey(command, argument, lambda: None)
+
+    def receive(self, starting: bool = False) -> Any:
+        return self._answer
+
+    def close(self) -> None:
+        """Nothing is left behind."""
+
+
+def _main(connection: Connection, task: Task, memory: Memory) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    beats, index = np.frombuffer(memory.beats, np.int64), task.index
+
+    def beat() -> None:
+        beats[index] += 1
+        if beats[index] % _PARENT_CHECK == 0 and not parent.is_alive():
+            raise EOFError
+
+    try:
+        with threadpool_limits(1):  # the other cores have workers of their own
+            player = Player(task, memory)
+            connection.send(player.receive())
+            while True:
+                connection.send(player.obey(*connection.recv(), beat))
+    except (EOFError, BrokenPipeError):  # the parent is gone, and nobody to tell
+        pass
+    except Exception as error:
+        connection.send(error if _picklable(error) else RuntimeError(f"{type(error).__name__}: {error}"))
+
+
+def _picklable(error: Exception) -> bool:
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return False
+    return True
+
+
+class Worker:
+    """The parent's end of a worker process."""
+
+    def __init__(self, task: Task, memory: Memory) -> None:
+        """Starts the process and returns at once; the first `receive` waits until it is ready."""
+        self.index = task.index
+        self._beats = np.frombuffer(memory.beats, np.int64)
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self.process = context.Process(
+            target=_main, args=(theirs, task, memory), name=f"rlbot-worker-{task.index}", daemon=True
+        )
+        self.process.start()
+        theirs.close()
+
+    def send(self, command: str, argument: Any = None) -> None:
+        """Raises WorkerDied where nobody listens any more."""
+        try:
+            self._connection.send((command, argument))
+        except OSError as error:
+            raise WorkerDied(self._fate()) from error
+
+    def receive(self, starting: bool = False) -> Any:
+        """The answer to the last command. Raises WorkerDied where none will come, and what the worker raised."""
+        limit, beats, since = _START_SILENCE if starting else _SILENCE, -1, time.monotonic()
+        while not wait([self._connection, self.process.sentinel], timeout=1.0):
+            if self._beats[self.index] != beats:
+                beats, since = int(self._beats[self.index]), time.monotonic()
+            if time.monotonic() - since > limit:
+                self.close()
+                raise WorkerDied(f"worker {self.index} took no step for {limit:.0f} s and was ended")
+        try:
+            answer = self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise WorkerDied(self._fate()) from error
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _fate(self) -> str:
+        self.process.join(timeout=5.0)
+        return f"worker {self.index} (process {self.process.pid}) ended with exit code {self.process.exitcode}"
+
+    def close(self) -> None:
+        """End the process, whatever it is doing: it holds nothing that is not also elsewhere."""
+        self._connection.close()
+        self.process.kill()
+        self.process.join(timeout=10.0)

@@ -1,0 +1,278 @@
+"""The acting half of a bot without PyTorch: a small network in NumPy and Numba, and its actions.
+
+Worker processes, opponents, evaluation and exported bots all act through this file. The learner's network
+(rlbot.model) computes the same numbers with gradients.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+ACTIVATIONS = ("relu", "tanh", "elu", "gelu", "leaky_relu", "silu")
+ACTION_HEADS = ("table", "multi_discrete", "continuous")
+# With few rows BLAS takes other paths, which for wide layers differ in the last digit: a row would depend on the rows
+# beside it, and a rollout on the number of workers. (OpenBLAS 0.3: layers past 320 inputs, products below 1e6.)
+_MIN_ROWS, _MIN_ROWS_WIDE, _WIDE = 2, 32, 256
+_EPSILON = 1e-5  # of layer norm, as in PyTorch
+
+
+@dataclass(frozen=True)
+class Network:
+    """The shape of an actor: what has to be known to read its weights."""
+
+    observation_size: int
+    hidden: tuple[int, ...]
+    layer_norm: bool
+    activation: str
+    action_head: str
+
+    def outputs(self, table_rows: int = 90) -> int:
+        return {"table": table_rows, "multi_discrete": 21, "continuous": 8}[self.action_head]
+
+    @property
+    def action_shape(self) -> tuple[int, ...]:
+        """Of one stored action."""
+        return () if self.action_head == "table" else (8,)
+
+    @property
+    def action_dtype(self) -> type[np.generic]:
+        return np.float32 if self.action_head == "continuous" else np.int64
+
+    def arrays(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Name and shape of every array of the actor, in the order they stand in one vector. Names are those of
+        rlbot.model's state_dict; a linear layer's weight stands transposed, (inputs, outputs)."""
+        sizes = (self.observation_size, *self.hidden)
+        found: list[tuple[str, tuple[int, ...]]] = []
+        for i, width in enumerate(self.hidden):
+            found += [(f"actor_trunk.linears.{i}.weight", (sizes[i], width))]
+            found += [(f"actor_trunk.linears.{i}.bias", (width,))]
+            if self.layer_norm:
+                found += [(f"actor_trunk.norms.{i}.{name}", (width,)) for name in ("weight", "bias")]
+        found += [("actor_output.weight", (sizes[-1], self.outputs())), ("actor_output.bias", (self.outputs(),))]
+        return found + ([("head.log_std", (8,))] if self.action_head == "continuous" else [])
+
+    def size(self) -> int:
+        """Numbers in the actor's vector."""
+        return sum(math.prod(shape) for _, shape in self.arrays())
+
+    def vector(self, tensors: Mapping[str, Any], out: Floats) -> None:
+        """Write the actor out of a state_dict into `out` (size,). Raises ValueError for a shape that does not fit."""
+        at = 0
+        for name, shape in self.arrays():
+            array = np.asarray(tensors[name], np.float32)
+            array = array.T if array.ndim == 2 else array
+            if array.shape != shape:
+                raise ValueError(f"the policy's {name} is of shape {array.shape}, its network asks for {shape}")
+            out[at : at + array.size] = array.ravel()
+            at += array.size
+
+
+@njit(cache=True, fastmath={"reassoc", "contract"})  # lets the sums of layer norm run in vector registers
+def _finish_layer(x, bias, gain, shift, normalise, activation):  # type: ignore[no-untyped-def]
+    """Bias, layer norm and activation of x (M, width), in place."""
+    rows, width = x.shape
+    for i in range(rows):
+        row = x[i]
+        if normalise:
+            total = np.float32(0.0)
+            for j in range(width):
+                row[j] += bias[j]
+                total += row[j]
+            mean = total / width
+            total = np.float32(0.0)
+            for j in range(width):
+                total += (row[j] - mean) * (row[j] - mean)
+            scale = np.float32(1.0) / np.sqrt(total / width + np.float32(_EPSILON))
+            for j in range(width):
+                row[j] = (row[j] - mean) * scale * gain[j] + shift[j]
+        else:
+            for j in range(width):
+                row[j] += bias[j]
+        if activation == 0:
+            for j in range(width):
+                row[j] = max(row[j], np.float32(0.0))
+        else:
+            for j in range(width):
+                row[j] = _activate(row[j], activation)
+
+
+@njit(cache=True)
+def _activate(x, activation):  # type: ignore[no-untyped-def]
+    if activation == 1:
+        return np.tanh(x)
+    if activation == 2:
+        return x if x > 0 else np.expm1(x)
+    if activation == 3:
+        return 0.5 * x * (1.0 + math.erf(x / math.sqrt(2.0)))
+    if activation == 4:
+        return x if x > 0 else 0.01 * x
+    return x / (1.0 + np.exp(-x))
+
+
+@njit(cache=True)
+def _mix(x):  # type: ignore[no-untyped-def]
+    """The finaliser of SplitMix64 (Steele et al., 2014): a bijection of 64 bits whose output looks random."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+@njit(cache=True)
+def uniforms(seed, step, cars, out):  # type: ignore[no-untyped-def]
+    """Fill out (M, K) with numbers in [0, 1) that are a function of (seed, step, car, column) alone.
+
+    Counting instead of carrying a generator's state: whatever process plays a car at whatever time draws the same.
+    """
+    stream = _mix(np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(step))
+    for i in range(len(cars)):
+        own = _mix(stream + np.uint64(cars[i]) * np.uint64(0xD1B54A32D192ED03))
+        for k in range(out.shape[1]):
+            bits = _mix(own + np.uint64(k + 1) * np.uint64(0x9E3779B97F4A7C15))
+            out[i, k] = np.float32(bits >> np.uint64(40)) * np.float32(2.0**-24)
+
+
+@njit(cache=True)
+def _draw(exps, uniform, actions, log_probs):  # type: ignore[no-untyped-def]
+    """One choice a row from exp(logit - max), by inverting the cumulative distribution."""
+    rows, choices = exps.shape
+    for i in range(rows):
+        total = np.float32(0.0)
+        for j in range(choices):
+            total += exps[i, j]
+        point = uniform[i, 0] * total
+        chosen, cumulative = choices - 1, np.float32(0.0)
+        for j in range(choices):
+            cumulative += exps[i, j]
+            if cumulative > point:
+                chosen = j
+                break
+        actions[i] = chosen
+        log_probs[i] = np.log(exps[i, chosen] / total)
+
+
+@njit(cache=True)
+def _draw_each(logits, uniform, actions, log_probs):  # type: ignore[no-untyped-def]
+    """Eight independent choices a row: five of three, then three of two."""
+    for i in range(len(logits)):
+        log_probs[i] = 0.0
+        first = 0
+        for c in range(8):
+            count = 3 if c < 5 else 2
+            part = logits[i, first : first + count]
+            top = part.max()
+            total = np.exp(part - top).sum()
+            point, cumulative, chosen = uniform[i, c] * total, 0.0, count - 1
+            for j in range(count):
+                cumulative += np.exp(part[j] - top)
+                if cumulative > point:
+                    chosen = j
+                    break
+            actions[i, c] = chosen
+            log_probs[i] += part[chosen] - top - np.log(total)
+            first += count
+
+
+@njit(cache=True)
+def _draw_normal(mean, log_std, uniform, actions, log_probs):  # type: ignore[no-untyped-def]
+    """A Gaussian for each control, before tanh; the log-probability is that of the squashed control."""
+    for i in range(len(mean)):
+        log_probs[i] = 0.0
+        for c in range(8):
+            spread = min(max(log_std[c], -5.0), 1.0)
+            u, v = 1.0 - uniform[i, 2 * c], uniform[i, 2 * c + 1]
+            z = math.sqrt(-2.0 * math.log(u)) * math.cos(2.0 * math.pi * v)  # Box and Muller (1958)
+            x = mean[i, c] + math.exp(spread) * z
+            softplus = math.log1p(math.exp(-2.0 * x)) if x > -20.0 else -2.0 * x
+            slope = 2.0 * (math.log(2.0) - x - softplus)  # log of 1 - tanh(x)^2
+            actions[i, c] = x
+            log_probs[i] += -0.5 * z * z - spread - 0.5 * math.log(2.0 * math.pi) - slope
+
+
+class Policy:
+    """An actor whose weights are a view of `vector` (network.size(),): what is written there is played at once."""
+
+    def __init__(self, network: Network, vector: Floats, table: Floats) -> None:
+        """`table` (90, 8): the controls of each choice of the "table" head."""
+        self.network, self._table = network, table
+        self._activation = ACTIVATIONS.index(network.activation)
+        arrays, at = {}, 0
+        for name, shape in network.arrays():
+            arrays[name] = vector[at : at + math.prod(shape)].reshape(shape)
+            at += math.prod(shape)
+        self._layers = [
+            (
+                arrays[f"actor_trunk.linears.{i}.weight"],
+                arrays[f"actor_trunk.linears.{i}.bias"],
+                arrays.get(f"actor_trunk.norms.{i}.weight", arrays[f"actor_trunk.linears.{i}.bias"]),
+                arrays.get(f"actor_trunk.norms.{i}.bias", arrays[f"actor_trunk.linears.{i}.bias"]),
+            )
+            for i in range(len(network.hidden))
+        ]
+        self._output = arrays["actor_output.weight"], arrays["actor_output.bias"]
+        self._log_std = arrays.get("head.log_std", np.zeros(8, np.float32))
+        self._min_rows = _MIN_ROWS if max(network.hidden) <= _WIDE else _MIN_ROWS_WIDE
+        self._rows = 0
+        self._buffers: list[Floats] = []
+
+    def logits(self, observations: Floats) -> Floats:
+        """(M, 180) -> (M, outputs), in memory that the next call uses again."""
+        count = len(observations)
+        if count > self._rows:
+            self._rows = max(count, self._min_rows)
+            sizes = (self.network.observation_size, *self.network.hidden, self.network.outputs())
+            self._buffers = [np.zeros((self._rows, size), np.float32) for size in sizes]
+        rows = max(count, self._min_rows)
+        x = self._buffers[0][:rows]
+        x[:count] = observations
+        for (weight, bias, gain, shift), buffer in zip(self._layers, self._buffers[1:], strict=False):
+            x = np.matmul(x, weight, out=buffer[:rows])
+            _finish_layer(x[:count], bias, gain, shift, self.network.layer_norm, self._activation)
+        weight, bias = self._output
+        logits = np.matmul(x, weight, out=self._buffers[-1][:rows])[:count]
+        logits += bias
+        return logits
+
+    def sample(self, observations: Floats, seed: int, step: int, cars: NDArray[np.int64]) -> tuple[Any, Floats, Floats]:
+        """(actions (M, *action_shape), log_probs (M,), controls (M, 8)) for M cars numbered `cars`.
+
+        What is drawn is a function of the weights, the observation, seed, step and the car's number.
+        """
+        logits, count = self.logits(observations), len(observations)
+        columns = {"table": 1, "multi_discrete": 8, "continuous": 16}[self.network.action_head]
+        uniform = np.empty((count, columns), np.float32)
+        uniforms(seed, step, cars, uniform)
+        actions = np.empty((count, *self.network.action_shape), self.network.action_dtype)
+        log_probs = np.empty(count, np.float32)
+        if self.network.action_head == "table":
+            logits -= logits.max(1, keepdims=True)
+            _draw(np.exp(logits, out=logits), uniform, actions, log_probs)
+        elif self.network.action_head == "multi_discrete":
+            _draw_each(logits, uniform, actions, log_probs)
+        else:
+            _draw_normal(logits, self._log_std, uniform, actions, log_probs)
+        return actions, log_probs, self.controls(actions)
+
+    def mode(self, observations: Floats) -> Floats:
+        """Controls (M, 8) of the likeliest actions."""
+        logits = self.logits(observations)
+        if self.network.action_head == "table":
+            return self.controls(logits.argmax(1))
+        if self.network.action_head == "multi_discrete":
+            parts = np.split(logits, [3, 6, 9, 12, 15, 17, 19], axis=1)
+            return self.controls(np.stack([part.argmax(1) for part in parts], axis=1))
+        return self.controls(logits)
+
+    def controls(self, actions: Any) -> Floats:
+        """Stored actions (M, *action_shape) -> controls (M, 8)."""
+        if self.network.action_head == "table":
+            return self._table[actions]
+        if self.network.action_head == "multi_discrete":
+            return (actions - (np.arange(8) < 5)).astype(np.float32)
+        return np.where(np.arange(8) < 5, np.tanh(actions), actions > 0).astype(np.float32)

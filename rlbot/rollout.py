@@ -1,0 +1,117 @@
+"""Storage of one rollout: T steps of A agents, in memory that several processes may share."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Rollout:
+    """Preallocated arrays, filled step by step with `add`, closed with `finish`, reused after `clear`.
+
+    observations (T+1, A, observation_size): row t is what the action of step t saw, row T what came after the last step.
+    actions (T, A, *action_shape); log_probs, rewards (T, A) float32; terminated, truncated (T, A) bool.
+    """
+
+    def __init__(
+        self,
+        num_steps: int,
+        num_agents: int,
+        observation_size: int,
+        action_shape: tuple[int, ...],
+        action_dtype: Any,
+        memory: Any = None,
+    ) -> None:
+        """`memory`: a writable buffer of Rollout.num_bytes(...) to lie in, such as one shared between processes."""
+        arrays = self._layout(num_steps, num_agents, observation_size, action_shape, action_dtype)
+        memory = bytearray(sum(size for *_, size in arrays)) if memory is None else memory
+        at = 0
+        made = []
+        for shape, dtype, size in arrays:
+            made.append(np.frombuffer(memory, dtype, math.prod(shape), at).reshape(shape))
+            at += size
+        self._set(made)
+
+    def _set(self, arrays: list[NDArray[Any]]) -> None:
+        self._arrays = arrays
+        self.observations, self.actions, self.log_probs, self.rewards, self.terminated, self.truncated = arrays
+        self.num_steps, self.num_agents = self.rewards.shape
+        self.clear()
+
+    @staticmethod
+    def _layout(steps: int, agents: int, observation_size: int, action_shape: tuple[int, ...], action_dtype: Any) -> Any:
+        shapes = [
+            ((steps + 1, agents, observation_size), np.float32),
+            ((steps, agents, *action_shape), action_dtype),
+            *[((steps, agents), dtype) for dtype in (np.float32, np.float32, np.bool_, np.bool_)],
+        ]
+        # Each array starts at a multiple of 64 bytes, a line of the processor's cache.
+        return [(shape, np.dtype(d), -(-math.prod(shape) * np.dtype(d).itemsize // 64) * 64) for shape, d in shapes]
+
+    @classmethod
+    def num_bytes(cls, *shape: Any) -> int:
+        """Memory that a rollout of these arguments (those of the constructor) takes."""
+        return sum(size for *_, size in cls._layout(*shape))
+
+    def columns(self, start: int, stop: int) -> "Rollout":
+        """The agents from `start` to `stop` as a rollout of their own over the same memory."""
+        part = Rollout.__new__(Rollout)
+        part._set([array[:, start:stop] for array in self._arrays])
+        return part
+
+    def clear(self) -> None:
+        """Forget everything stored; the memory is kept."""
+        self.step = 0
+        self.finished = False
+        self._final: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+
+    def add(
+        self, obs: Any, actions: Any, log_probs: Any, rewards: Any, terminated: Any, truncated: Any, final_obs: Any
+    ) -> None:
+        """Store one step of all agents.
+
+        obs (A, observation_size) is what the agents acted on; final_obs (A, observation_size) is what the step led to
+        before a reset, read (and copied) only where a row was truncated and not terminated; None where no row was.
+        Raises RuntimeError when the rollout is full.
+        """
+        if self.step >= self.num_steps or self.finished:
+            raise RuntimeError(
+                f"The rollout already holds its {self.num_steps} steps; clear() it before adding more."
+            )
+        step = self.step
+        for rows, values in zip(
+            self._arrays, (obs, actions, log_probs, rewards, terminated, truncated), strict=True
+        ):
+            assert np.shape(values) == rows.shape[1:], f"got {np.shape(values)}, expected {rows.shape[1:]}"
+            rows[step] = values
+        if final_obs is not None:
+            agents = np.flatnonzero(self.truncated[step] & ~self.terminated[step])
+            if len(agents):
+                index = np.stack([np.full(len(agents), step), agents], axis=1)
+                self.add_final(index, np.asarray(final_obs)[agents])
+        self.step += 1
+
+    def add_final(self, index: NDArray[np.int64], observations: NDArray[np.float32]) -> None:
+        """Keep the final observations (K, observation_size) of the truncated rows index (K, 2): step, agent."""
+        self._final.append((index, observations.astype(np.float32)))
+
+    def finish(self, last_obs: Any) -> None:
+        """Close the full rollout with the current observations (A, observation_size). Raises RuntimeError if not full."""
+        if self.step != self.num_steps:
+            raise RuntimeError(
+                f"The rollout holds {self.step} of {self.num_steps} steps; it cannot be finished yet."
+            )
+        self.observations[self.num_steps] = last_obs
+        self.finished = True
+
+    @property
+    def final_index(self) -> NDArray[np.int64]:
+        """(K, 2): step and agent of every row that was truncated and did not terminate."""
+        return np.concatenate([np.zeros((0, 2), np.int64), *(index for index, _ in self._final)])
+
+    @property
+    def final_observations(self) -> NDArray[np.float32]:
+        """(K, observation_size): what the rows of `final_index` led to."""
+        none = np.zeros((0, self.observations.shape[-1]), np.float32)
+        return np.concatenate([none, *(observations for _, observations in self._final)])
