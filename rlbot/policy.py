@@ -272,7 +272,8 @@ class Policy:
     def controls(self, actions: Any) -> Floats:
         """Stored actions (M, *action_shape) -> controls (M, 8)."""
         if self.network.action_head == "table":
-            return self._table[actions]
+            controls: Floats = self._table[actions]
+            return controls
         if self.network.action_head == "multi_discrete":
-            return (actions - (np.arange(8) < 5)).astype(np.float32)
+            return np.asarray(actions - (np.arange(8) < 5), np.float32)
         return np.where(np.arange(8) < 5, np.tanh(actions), actions > 0).astype(np.float32)

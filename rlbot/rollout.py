@@ -1,17 +1,27 @@
 """Storage of one rollout: T steps of A agents, in memory that several processes may share."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 
+class Shape(NamedTuple):
+    """What a rollout stores: the arguments of `Rollout`."""
+
+    num_steps: int
+    num_agents: int
+    observation_size: int
+    action_shape: tuple[int, ...]
+    action_dtype: Any
+
+
 class Rollout:
     """Preallocated arrays, filled step by step with `add`, closed with `finish`, reused after `clear`.
 
-    observations (T+1, A, observation_size): row t is what the action of step t saw, row T what came after the last step.
-    actions (T, A, *action_shape); log_probs, rewards (T, A) float32; terminated, truncated (T, A) bool.
+    observations (T+1, A, observation_size): row t is what the action of step t saw, row T what came after the last
+    step. actions (T, A, *action_shape); log_probs, rewards (T, A) float32; terminated, truncated (T, A) bool.
     """
 
     def __init__(
@@ -23,7 +33,7 @@ class Rollout:
         action_dtype: Any,
         memory: Any = None,
     ) -> None:
-        """`memory`: a writable buffer of Rollout.num_bytes(...) to lie in, such as one shared between processes."""
+        """`memory`: a writable buffer of Rollout.num_bytes(shape) to lie in, such as one shared between processes."""
         arrays = self._layout(num_steps, num_agents, observation_size, action_shape, action_dtype)
         memory = bytearray(sum(size for *_, size in arrays)) if memory is None else memory
         at = 0
@@ -40,7 +50,9 @@ class Rollout:
         self.clear()
 
     @staticmethod
-    def _layout(steps: int, agents: int, observation_size: int, action_shape: tuple[int, ...], action_dtype: Any) -> Any:
+    def _layout(
+        steps: int, agents: int, observation_size: int, action_shape: tuple[int, ...], action_dtype: Any
+    ) -> Any:
         shapes = [
             ((steps + 1, agents, observation_size), np.float32),
             ((steps, agents, *action_shape), action_dtype),
@@ -50,8 +62,8 @@ class Rollout:
         return [(shape, np.dtype(d), -(-math.prod(shape) * np.dtype(d).itemsize // 64) * 64) for shape, d in shapes]
 
     @classmethod
-    def num_bytes(cls, *shape: Any) -> int:
-        """Memory that a rollout of these arguments (those of the constructor) takes."""
+    def num_bytes(cls, shape: Shape) -> int:
+        """Memory that a rollout of this shape takes."""
         return sum(size for *_, size in cls._layout(*shape))
 
     def columns(self, start: int, stop: int) -> "Rollout":
@@ -76,13 +88,9 @@ class Rollout:
         Raises RuntimeError when the rollout is full.
         """
         if self.step >= self.num_steps or self.finished:
-            raise RuntimeError(
-                f"The rollout already holds its {self.num_steps} steps; clear() it before adding more."
-            )
+            raise RuntimeError(f"The rollout already holds its {self.num_steps} steps; clear() it before adding more.")
         step = self.step
-        for rows, values in zip(
-            self._arrays, (obs, actions, log_probs, rewards, terminated, truncated), strict=True
-        ):
+        for rows, values in zip(self._arrays, (obs, actions, log_probs, rewards, terminated, truncated), strict=True):
             assert np.shape(values) == rows.shape[1:], f"got {np.shape(values)}, expected {rows.shape[1:]}"
             rows[step] = values
         if final_obs is not None:
@@ -97,11 +105,10 @@ class Rollout:
         self._final.append((index, observations.astype(np.float32)))
 
     def finish(self, last_obs: Any) -> None:
-        """Close the full rollout with the current observations (A, observation_size). Raises RuntimeError if not full."""
+        """Close the full rollout with the current observations (A, observation_size). Raises RuntimeError if not
+        full."""
         if self.step != self.num_steps:
-            raise RuntimeError(
-                f"The rollout holds {self.step} of {self.num_steps} steps; it cannot be finished yet."
-            )
+            raise RuntimeError(f"The rollout holds {self.step} of {self.num_steps} steps; it cannot be finished yet.")
         self.observations[self.num_steps] = last_obs
         self.finished = True
 

@@ -37,16 +37,8 @@ def main(config: TrainConfig, directory: Path) -> float:
         home = _home(directory, resume)
 
     with run.Console(home.log_file) as console, _notifier(config, console) as notifier:
-        tensorboard = run.TensorBoard(
-            home.tensorboard,
-            resumed_at=saved[1]["progress"]["timesteps"] if saved else None,
-            warn=console.warn,
-        )
-        reporter = RunReporter(
-            console, tensorboard, notifier, config.total_timesteps, config.log_interval, home.path.name
-        )
-        for warning in warnings:
-            console.warn(warning)
+        for line in warnings:
+            console.warn(line)
         console.start(f"Verification of {home.path}")
         with command.building():
             for line in verify(config, parts):
@@ -55,11 +47,18 @@ def main(config: TrainConfig, directory: Path) -> float:
         for line in summary(config, parts):
             console.ok(line)
         console.ok(parts.hardware.reason)
+        start = _start(parts, saved, console, resume)
+
+        # Nothing of a run that is resumed is changed before it is certain that it can go on.
         home.write_run_json(_run_document(config, parts))
         if warning := _point_latest(home):
             console.warn(warning)
-
-        start = _start(parts, saved, console, resume)
+        tensorboard = run.TensorBoard(
+            home.tensorboard, resumed_at=start[0].timesteps if saved else None, warn=console.warn
+        )
+        reporter = RunReporter(
+            console, tensorboard, notifier, config.total_timesteps, config.log_interval, home.path.name
+        )
         reporter.send("start", f"training to {config.total_timesteps} timesteps")
         console.start(f"Training from {start[0].timesteps} to {config.total_timesteps} timesteps")
         try:
@@ -78,9 +77,7 @@ def main(config: TrainConfig, directory: Path) -> float:
                     ),
                     start=start,
                     reporter=reporter,
-                    save=lambda progress, collector: _save(
-                        config, parts, home, console, reporter, progress, collector
-                    ),
+                    save=lambda progress, collector: _save(config, parts, home, console, reporter, progress, collector),
                     stopping=stopping,
                 )
         except Exception as error:
@@ -156,11 +153,17 @@ def _start(parts: "Parts", saved: Any, console: "Console", resume: "Resume | Non
     tensors, documents = saved
     with command.building():
         progress = Progress(**documents["progress"])
-        parts.model.load_state_dict(tensors["model"])
+        try:
+            parts.model.load_state_dict(tensors["model"])
+        except RuntimeError as error:
+            raise ValueError(
+                f"resume={resume.checkpoint}: its network has another shape than the one asked for;\n"
+                "leave out the model settings to go on with the checkpoint's own"
+            ) from error
         parts.ppo.load_state(tensors["learner"], documents["learner_state"])
         parts.pool.load_state(tensors["opponents"])
         collector = None
-        if progress.stage >= 0:
+        if 0 <= progress.stage < len(parts.stages):  # else the curriculum was made shorter
             collector = parts.make_collector(progress.stage)
             try:
                 collector.restore(tensors["environment"], documents["environment_state"])

@@ -24,6 +24,7 @@ def verify(config: TrainConfig, parts: Parts) -> Iterator[str]:
         obs, _ = env.reset(seed=config.seed)
         if not np.isfinite(obs).all():
             raise ValueError(f"curriculum.stages.{index}: the environment gives an observation that is not finite")
+        env.step(np.zeros((env.num_envs, 8), np.float32))  # a term of the user's own may fail in one stage only
         yield f"Environment of stage {index} ({stage.name}): {len(env.arenas)} arenas, {env.num_envs} cars"
 
     with torch.inference_mode(), parts.hardware.autocast():
@@ -35,9 +36,7 @@ def verify(config: TrainConfig, parts: Parts) -> Iterator[str]:
     yield f"Model forward pass: observations {tuple(obs.shape)} -> controls {tuple(controls.shape)}"
 
     network, stage = parts.network, parts.stages[-1]
-    section = Section(
-        lambda: make_env(config, stage), Cast(network, "self", config.seed), parts.publish(), parts.pool
-    )
+    section = Section(lambda: make_env(config, stage), Cast(network, "self", config.seed), parts.publish(), parts.pool)
     cars = len(section.learner_cars)
     rollout = Rollout(STEPS, cars, network.observation_size, network.action_shape, network.action_dtype)
     tally = section.collect(rollout)

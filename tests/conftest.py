@@ -1,11 +1,11 @@
-"""What tests of several rooms share: loaded meshes, random controls."""
+"""What tests of several rooms share: loaded meshes, random controls, the turned field."""
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
-from rlbot.sim import load_meshes
+from rlbot.sim import State, load_meshes
 
 torch.set_num_threads(1)  # tests are small; threads would only wait for each other
 
@@ -18,3 +18,17 @@ def _meshes() -> None:
 def random_controls(rng: np.random.Generator, num_cars: int) -> NDArray[np.float32]:
     """Controls (num_cars, 8) that drive, jump and boost about."""
     return rng.uniform(-1, 1, (num_cars, 8)).astype(np.float32)
+
+
+def turned(state: State) -> State:
+    """The same situation with the field turned half round and the teams swapped."""
+    other = state.copy()
+    for view in (other.ball_pos, other.ball_vel, other.ball_ang_vel):
+        view[:, :2] *= -1
+    other.pad_timer[:] = state.pad_timer[:, ::-1]
+    other.pad_active[:] = state.pad_active[:, ::-1]
+    other.blue_score[:], other.orange_score[:] = state.orange_score, state.blue_score
+    other.cars[:] = state.cars[:, [2, 3, 0, 1]]
+    for name in ("pos", "vel", "ang_vel", "forward", "right", "up"):
+        other.cars[name][..., :2] *= -1
+    return other

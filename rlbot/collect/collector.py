@@ -13,7 +13,7 @@ from rlbot.collect.section import About, Cast, Tally, learner_slots
 from rlbot.collect.worker import Memory, Player, Task, Worker, WorkerDied
 from rlbot.env.batch import COUNTS, BatchEnv
 from rlbot.env.observation import OBSERVATION_SIZE
-from rlbot.rollout import Rollout
+from rlbot.rollout import Rollout, Shape
 
 MakeEnv = Callable[[int, int], BatchEnv]  # the arenas [start, stop) of a stage; it is sent to the workers
 _MAX_DEATHS = 3  # of one worker within one rollout; a fault that repeats itself is not to be outlived
@@ -45,8 +45,8 @@ class Collector:
         meshes: str,
         warn: Callable[[str], None],
     ) -> None:
-        """team_sizes: (blue, orange) of every arena of the stage. workers: processes, 0 for none. `warn` gets a line for
-        every worker that died and was replaced."""
+        """team_sizes: (blue, orange) of every arena of the stage. workers: processes, 0 for none. `warn` gets a line
+        for every worker that died and was replaced."""
         slots = learner_slots(cast.opponent)
         cars = [[*range(blue), *range(2, 2 + orange)] for blue, orange in team_sizes]
         agents = [sum(slot in slots for slot in each) for each in cars]
@@ -55,15 +55,13 @@ class Collector:
         self._cars_before = np.cumsum([0, *(len(each) for each in cars)])
         self.num_arenas, self.num_cars, self.num_agents = len(cars), int(self._cars_before[-1]), sum(agents)
         agents_before = np.cumsum([0, *agents])
-        shape = (
+        shape = Shape(
             -(-batch_size // self.num_agents), self.num_agents, OBSERVATION_SIZE,
             cast.network.action_shape, cast.network.action_dtype,
         )  # fmt: skip
-        buffer = RawArray("b", Rollout.num_bytes(*shape))
-        self._rollout = Rollout(*shape, buffer)
-        self._memory = Memory(
-            shared.vector, shared.pool, shared.pool_size, (buffer,), shape, RawArray("q", parts)
-        )
+        buffer = RawArray("b", Rollout.num_bytes(shape))
+        self._rollout = Rollout(*shape, memory=buffer)
+        self._memory = Memory(shared.vector, shared.pool, shared.pool_size, (buffer,), shape, RawArray("q", parts))
         self._tasks = [
             Task(i, partial(make_env, a, b), meshes, cast, int(agents_before[a]), int(agents_before[b]))
             for i, (a, b) in enumerate(zip(self._bounds, self._bounds[1:], strict=False))
@@ -72,7 +70,7 @@ class Collector:
         start = Worker if workers > 0 else Player
         self._players: list[Worker | Player] = [start(task, self._memory) for task in self._tasks]
         try:
-            self.about: About = [player.receive(starting=True) for player in self._players][0]
+            self.about: About = next(iter([player.receive(starting=True) for player in self._players]))
         except BaseException:
             self.close()
             raise
@@ -82,7 +80,7 @@ class Collector:
         self._rollout.clear()
         answers = self._ask("collect", 0)
         for task, (_, index, observations) in zip(self._tasks, answers, strict=True):
-            self._rollout.add_final(index + [0, task.start], observations)
+            self._rollout.add_final(index + np.array([0, task.start]), observations)
         self._rollout.step, self._rollout.finished = self._rollout.num_steps, True
         tally = answers[0][0]
         for other, *_ in answers[1:]:

@@ -69,7 +69,8 @@ class Section:
         self._seed = cast.seed
         mine = np.isin(env.car_slot, learner_slots(cast.opponent))
         self.learner_cars, self._other_cars = np.flatnonzero(mine), np.flatnonzero(~mine)
-        # A car's number is the same whichever section plays it: what it draws must not depend on the number of processes.
+        # A car's number is the same whichever section plays it: what it draws must not depend on the number of
+        # processes.
         self._numbers = (env.first_arena + env.car_arena) * 4 + env.car_slot
         self._policy = Policy(cast.network, vector, ACTION_TABLE)
         self.opponents = None

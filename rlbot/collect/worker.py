@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from rlbot.collect.section import Cast, Section
 from rlbot.curriculum import Pool
 from rlbot.env.batch import BatchEnv
-from rlbot.rollout import Rollout
+from rlbot.rollout import Rollout, Shape
 from rlbot.sim import load_meshes
 
 _SILENCE = 60.0  # s without a step after which a worker counts as hung; a step takes milliseconds
@@ -35,7 +35,7 @@ class Memory:
     pool: Any  # of Pool(pool_size, actor size)
     pool_size: int
     rollouts: tuple[Any, ...]  # buffers of Rollout(*rollout_shape)
-    rollout_shape: tuple[Any, ...]
+    rollout_shape: Shape
     beats: Any  # steps played by each worker, int64
 
 
@@ -60,7 +60,7 @@ class Player:
         pool = Pool(memory.pool_size, len(vector), memory.pool)
         self._section = Section(task.make_env, task.cast, vector, pool)
         self._rollouts = [
-            Rollout(*memory.rollout_shape, buffer).columns(task.start, task.stop) for buffer in memory.rollouts
+            Rollout(*memory.rollout_shape, memory=buffer).columns(task.start, task.stop) for buffer in memory.rollouts
         ]
         self._beats, self._index = np.frombuffer(memory.beats, np.int64), task.index
         self._answer: Any = self._section.about
@@ -105,7 +105,8 @@ def _main(connection: Connection, task: Task, memory: Memory) -> None:
             player = Player(task, memory)
             connection.send(player.receive())
             while True:
-                connection.send(player.obey(*connection.recv(), beat))
+                command, argument = connection.recv()
+                connection.send(player.obey(command, argument, beat))
     except (EOFError, BrokenPipeError):  # the parent is gone, and nobody to tell
         pass
     except Exception as error:

@@ -15,9 +15,9 @@ _DRAW = 7919  # tells the stream of an arena's draws from those of its cars
 class Pool:
     """Frozen actors of past versions: at most `size`, spread over the whole run.
 
-    When full, the version whose neighbours lie closest together in timesteps goes; the first and the newest always stay.
-    One row more than `size` exists: what was dropped last stays readable until the next one goes, so that an episode that
-    is being played against it ends against it. The memory may be shared with the processes that play.
+    When full, the version whose neighbours lie closest together in timesteps goes; the first and the newest always
+    stay. One row more than `size` exists: what was dropped last stays readable until the next one goes, so that an
+    episode that is being played against it ends against it. The memory may be shared with the processes that play.
     """
 
     def __init__(self, size: int, actor_size: int, memory: Any = None) -> None:

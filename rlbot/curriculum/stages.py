@@ -10,8 +10,9 @@ TEAM_SIZES = {"1v1": (1, 1), "1v2": (1, 2), "2v2": (2, 2)}
 class Stage:
     """What is played until timestep `until` (None: to the end).
 
-    teams: shares of "1v1", "1v2", "2v2" among the arenas. opponent: "self" (the learner plays every car), "past" (frozen
-    earlier versions of it), "random" or "idle". reward and reset_mix replace weights of the run's own in this stage.
+    teams: shares of "1v1", "1v2", "2v2" among the arenas. opponent: "self" (the learner plays every car), "past"
+    (frozen earlier versions of it), "random" or "idle". reward and reset_mix replace weights of the run's own in this
+    stage.
     """
 
     name: str

@@ -12,8 +12,9 @@ CONTROL_NAMES = ("throttle", "steer", "pitch", "yaw", "roll", "jump", "boost", "
 
 
 def _ground_rows() -> list[tuple[int, ...]]:
-    """24 rows: boost only at full throttle; yaw follows steer, so that a row keeps its meaning once the car takes off."""
-    rows = []
+    """24 rows: boost only at full throttle; yaw follows steer, so that a row keeps its meaning once the car takes
+    off."""
+    rows: list[tuple[int, ...]] = []
     for throttle, steer, boost, handbrake in product((-1, 0, 1), (-1, 0, 1), (0, 1), (0, 1)):
         if boost and throttle != 1:
             continue
@@ -23,7 +24,7 @@ def _ground_rows() -> list[tuple[int, ...]]:
 
 def _air_rows() -> list[tuple[int, ...]]:
     """66 rows: no jump with yaw (a sideways flip is made by roll), and none that the ground rows already have."""
-    rows = []
+    rows: list[tuple[int, ...]] = []
     for pitch, yaw, roll, jump, boost in product((-1, 0, 1), (-1, 0, 1), (-1, 0, 1), (0, 1), (0, 1)):
         if jump and yaw != 0:
             continue

@@ -15,7 +15,7 @@ from rlbot.env import reset
 from rlbot.env.observation import LIMIT, OBSERVATION_SIZE, observe
 from rlbot.reward import Reward
 from rlbot.reward.compose import Books
-from rlbot.sim import Arenas, State
+from rlbot.sim import Arenas
 
 TICKS_PER_SECOND = 120
 OBSERVATION_SPACE = gymnasium.spaces.Box(-LIMIT, LIMIT, (OBSERVATION_SIZE,), np.float32)
@@ -65,7 +65,8 @@ def _count(arenas0, arenas, cars0, cars, car_arena, car_slot, counts):  # type: 
 
 @njit(cache=True)
 def _end(arenas0, arenas, cars, steps, untouched, max_steps, max_untouched, ended):  # type: ignore[no-untyped-def]
-    """Advance the clocks of every arena; ended[n] becomes 0 (goes on), 1 (goal) or 2 (a limit). Returns how many end."""
+    """Advance the clocks of every arena; ended[n] becomes 0 (goes on), 1 (goal) or 2 (a limit). Returns how many
+    end."""
     count = 0
     for n in range(len(arenas)):
         steps[n] += 1
@@ -73,12 +74,7 @@ def _end(arenas0, arenas, cars, steps, untouched, max_steps, max_untouched, ende
         for slot in range(cars.shape[1]):
             touched += cars[n, slot].touched
         untouched[n] = 0 if touched > 0 else untouched[n] + 1
-        goals = (
-            arenas[n].blue_score
-            + arenas[n].orange_score
-            - arenas0[n].blue_score
-            - arenas0[n].orange_score
-        )
+        goals = arenas[n].blue_score + arenas[n].orange_score - arenas0[n].blue_score - arenas0[n].orange_score
         if goals > 0:
             ended[n] = 1
         elif steps[n] >= max_steps or untouched[n] >= max_untouched:
@@ -89,12 +85,12 @@ def _end(arenas0, arenas, cars, steps, untouched, max_steps, max_untouched, ende
     return count
 
 
-class BatchEnv(VectorEnv):  # type: ignore[type-arg]
+class BatchEnv(VectorEnv):
     """N RocketSim arenas as a gymnasium.vector.VectorEnv whose rows are cars, ordered by arena, then slot.
 
-    `num_envs` = C, the cars present over all arenas; `car_arena` and `car_slot` (C,) locate them, slots 0 and 1 are blue.
-    All cars of an arena start and end their episodes together, and an arena that ended starts anew within the same
-    step (autoreset mode SAME_STEP). Arenas of one batch may have different team sizes.
+    `num_envs` = C, the cars present over all arenas; `car_arena` and `car_slot` (C,) locate them, slots 0 and 1 are
+    blue. All cars of an arena start and end their episodes together, and an arena that ended starts anew within the
+    same step (autoreset mode SAME_STEP). Arenas of one batch may have different team sizes.
     """
 
     metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012 - gymnasium's
@@ -104,11 +100,11 @@ class BatchEnv(VectorEnv):  # type: ignore[type-arg]
         team_sizes: Sequence[tuple[int, int]],
         reward: Reward,
         reset_mix: Mapping[str, float],
-        rules: Rules = Rules(),  # noqa: B008 - frozen
+        rules: Rules = Rules(),
         first_arena: int = 0,
     ) -> None:
-        """`team_sizes`: (blue, orange) of each arena. `first_arena`: number of the first arena in a batch that is spread
-        over processes; seeds belong to arenas, so that the spread changes nothing."""
+        """`team_sizes`: (blue, orange) of each arena. `first_arena`: number of the first arena in a batch that is
+        spread over processes; seeds belong to arenas, so that the spread changes nothing."""
         self.rules, self.reward, self.reset_mix = rules, reward, dict(reset_mix)
         self.arenas = Arenas(team_sizes, rules.tick_skip, rules.action_delay)
         self.team_sizes, self.first_arena = list(team_sizes), first_arena
@@ -163,12 +159,13 @@ class BatchEnv(VectorEnv):  # type: ignore[type-arg]
         before, after = self.state, self._before
         self.arenas.step(self._controls, before, after)
         self.state, self._before = after, before
-        args = (before.arenas, after.arenas, before.cars, after.cars)
         self.reward(before, after, self.car_arena, self.car_slot, self.books, self._rewards)
-        _count(*args, self.car_arena, self.car_slot, self.counts)
-        count = _end(
-            before.arenas, after.arenas, after.cars, self.steps, self._untouched, *self._limits, self._ended
+        _count(
+            before.arenas, after.arenas, before.cars, after.cars, self.car_arena, self.car_slot, self.counts
         )
+        longest, untouched = self._limits
+        clocks = (self.steps, self._untouched)
+        count = _end(before.arenas, after.arenas, after.cars, *clocks, longest, untouched, self._ended)
         observe(after, self._controls, self.car_arena, self.car_slot, self._all_cars, self._obs)
         info = self._finish() if count else {}
         ended = self._ended[self.car_arena]
@@ -201,7 +198,7 @@ class BatchEnv(VectorEnv):  # type: ignore[type-arg]
         """All that decides how the batch goes on, as (arrays, JSON-able): `restore` continues from it.
 
         Every array has a row for each arena, or for each car where its name begins with "car_"."""
-        arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             **self.arenas.snapshot(),
             "steps": self.steps.copy(),
             "untouched": self._untouched.copy(),
@@ -213,9 +210,7 @@ class BatchEnv(VectorEnv):  # type: ignore[type-arg]
         """Continue from a `snapshot()`; returns the current observations (C, 180). Raises ValueError where the snapshot
         is of another number of arenas or cars."""
         if arrays["car_controls"].shape != self._controls.shape:
-            raise ValueError(
-                f"the saved environment has {len(arrays['controls'])} cars, this one {self.num_envs}"
-            )
+            raise ValueError(f"the saved environment has {len(arrays['car_controls'])} cars, this one {self.num_envs}")
         self.arenas.rebuild()
         self.arenas.restore({name: arrays[name] for name in ("ball", "car", "pad")})
         self.steps[:], self._untouched[:], self._controls[:] = (

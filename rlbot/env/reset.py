@@ -31,9 +31,7 @@ def kickoff(rng: np.random.Generator, slots: Slots) -> Placement:
     cars = []
     for slot in slots:
         x, y, yaw = SPAWNS[order[slot % 2]]
-        cars.append(
-            CarPlacement((x, y, REST_Z), yaw) if slot < 2 else CarPlacement((-x, -y, REST_Z), yaw + math.pi)
-        )
+        cars.append(CarPlacement((x, y, REST_Z), yaw) if slot < 2 else CarPlacement((-x, -y, REST_Z), yaw + math.pi))
     return Placement(cars, ball_pos=(0.0, 0.0, BALL_REST_Z))
 
 
@@ -74,10 +72,8 @@ def airborne(rng: np.random.Generator, slots: Slots) -> Placement:
         yaw = math.atan2(y - py, x - px) + rng.normal(0.0, 0.4)
         pitch = math.atan2(z - pos[2], flat) + rng.normal(0.0, 0.3)
         speed = rng.uniform(300.0, 1400.0)
-        vel = tuple(
-            speed * part
-            for part in (math.cos(yaw) * math.cos(pitch), math.sin(yaw) * math.cos(pitch), math.sin(pitch))
-        )
+        flat_speed = speed * math.cos(pitch)
+        vel = (flat_speed * math.cos(yaw), flat_speed * math.sin(yaw), speed * math.sin(pitch))
         roll = rng.normal(0.0, 0.3)
         cars.append(CarPlacement(pos, yaw, pitch, roll, vel, boost=rng.uniform(30.0, 100.0)))
     return Placement(cars, ball, _velocity(rng, 600.0))
@@ -122,18 +118,14 @@ def _around(
         angle, distance = rng.uniform(0.0, 2 * math.pi), rng.uniform(low, high)
         pos = (x + distance * math.cos(angle), y + distance * math.sin(angle), z)
         inside = (
-            abs(pos[0]) < FIELD_X - 300
-            and abs(pos[1]) < FIELD_Y - 300
-            and abs(pos[0]) + abs(pos[1]) < _CORNER - 500
+            abs(pos[0]) < FIELD_X - 300 and abs(pos[1]) < FIELD_Y - 300 and abs(pos[0]) + abs(pos[1]) < _CORNER - 500
         )
         if inside and _free(pos, taken):
             return pos
     return _point(rng, 400.0, z, z)
 
 
-def _car(
-    rng: np.random.Generator, taken: list[tuple[float, float, float]], airborne: bool
-) -> CarPlacement:
+def _car(rng: np.random.Generator, taken: list[tuple[float, float, float]], airborne: bool) -> CarPlacement:
     pos = (0.0, 0.0, REST_Z)
     for _ in range(_MAX_TRIES):
         pos = _point(rng, 400.0, 150.0, 1600.0) if airborne else _point(rng, 400.0, REST_Z, REST_Z)

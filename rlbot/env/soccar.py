@@ -13,7 +13,14 @@ from rlbot.reward import Reward, Term
 from rlbot.sim import load_meshes
 
 Policy = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # observations (B, 180) -> controls (B, 8)
-DEFAULT_TERMS = {"touch": 1.0, "speed_to_ball": 0.05, "face_ball": 0.01, "ball_to_goal": 0.1, "goal": 10.0, "concede": -8.0}
+DEFAULT_TERMS = {
+    "touch": 1.0,
+    "speed_to_ball": 0.05,
+    "face_ball": 0.01,
+    "ball_to_goal": 0.1,
+    "goal": 10.0,
+    "concede": -8.0,
+}
 DEFAULT_RESETS = {"kickoff": 0.2, "near_ball": 0.5, "airborne": 0.1, "anywhere": 0.2}
 
 
@@ -37,14 +44,18 @@ class RocketSimEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         collision_meshes: str | Path | None = None,
         render_mode: str | None = None,
     ) -> None:
-        """`opponent` plays every other car: "idle", "random", or a function from observations (B, 180) to controls (B, 8).
+        """`opponent` plays every other car: "idle", "random", or a function from observations (B, 180) to controls (B,
+        8).
 
-        Raises ValueError for team sizes other than 1 or 2, an unknown opponent, and where no collision meshes are found.
+        Raises ValueError for team sizes other than 1 or 2, an unknown opponent, and where no collision meshes are
+        found.
         """
         if blue not in (1, 2) or orange not in (1, 2):
             raise ValueError(f"blue={blue}, orange={orange}: a team has 1 or 2 cars")
         if isinstance(opponent, str) and opponent not in ("idle", "random"):
-            raise ValueError(f"opponent={opponent!r}: give 'idle', 'random' or a function from observations to controls")
+            raise ValueError(
+                f"opponent={opponent!r}: give 'idle', 'random' or a function from observations to controls"
+            )
         load_meshes(collision_meshes)
         self.observation_space, self.action_space, self.render_mode = OBSERVATION_SPACE, ACTION_SPACE, render_mode
         reward = Reward([Term(name, weight) for name, weight in (terms or DEFAULT_TERMS).items()])
@@ -61,7 +72,8 @@ class RocketSimEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return self._observations[0].copy(), {}
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Play one step of tick_skip ticks. A goal terminates, a limit truncates; the observation is then the last one."""
+        """Play one step of tick_skip ticks. A goal terminates, a limit truncates; the observation is then the last
+        one."""
         controls = np.empty((len(self._observations), 8), np.float32)
         controls[0] = action
         controls[1:] = self._others(self._observations[1:])

@@ -74,26 +74,18 @@ class Hardware:
         Raises ValueError naming the key where something was asked for that this machine cannot do.
         """
         if threads is not None and threads < 1:
-            raise ValueError(
-                f"hardware.threads={threads} must be at least 1, or null for PyTorch's own choice."
-            )
+            raise ValueError(f"hardware.threads={threads} must be at least 1, or null for PyTorch's own choice.")
         chosen = _choose_device(device)
         chosen_precision, why = _choose_precision(precision, chosen)
         # Before the thread pool starts: its threads inherit the setting. Numbers below 1e-38 cost a CPU a
         # hundred times the others and mean nothing here; Adam's averages of a dead unit's gradient decay into
         # them.
         for kind in (np.float32, np.float64):
-            np.finfo(
-                kind
-            )  # NumPy measures its limits on first use, and warns where denormals are zero by then
+            np.finfo(kind)  # NumPy measures its limits on first use, and warns where denormals are zero by then
         torch.set_flush_denormal(True)
         if threads is not None:
             torch.set_num_threads(threads)
-        name = (
-            torch.cuda.get_device_name(chosen)
-            if chosen.type == "cuda"
-            else f"{torch.get_num_threads()} threads"
-        )
+        name = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else f"{torch.get_num_threads()} threads"
         compiling = ", compiled" if compile else ""
         reason = f"Hardware: {chosen.type} ({name}), {chosen_precision}{compiling}: {why}"
         return cls(chosen, chosen_precision, compile, reason)
@@ -136,7 +128,7 @@ class Hardware:
     def seed(self, seed: int) -> None:
         """Seed the global generators of Python, NumPy and PyTorch (every device)."""
         random.seed(seed)
-        np.random.seed(seed % 2**32)
+        np.random.seed(seed % 2**32)  # noqa: NPY002 - the generator of code that is not ours
         torch.manual_seed(seed)
 
     def synchronize(self) -> None:

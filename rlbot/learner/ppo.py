@@ -12,8 +12,8 @@ from rlbot.hardware import Hardware
 from rlbot.learner.gae import gae, next_values
 from rlbot.learner.losses import approximate_kl, policy_loss, value_loss
 from rlbot.learner.return_scale import ReturnScale
-from rlbot.rollout import Rollout
 from rlbot.model import ActorCritic
+from rlbot.rollout import Rollout
 
 VALUE_ROWS = 16384  # rows of one forward pass without gradients: bounds the memory, yet fills a GPU
 STEP_METRICS = (
@@ -149,9 +149,7 @@ class PPO:
         end = count + rollout.num_agents
         table, final_values = host_values[:end].reshape(-1, rollout.num_agents), host_values[end:]
         following = next_values(table, rollout.final_index, final_values)
-        advantages, returns = gae(
-            rewards, table[:-1], following, terminated, truncated, self.gamma, self.gae_lambda
-        )
+        advantages, returns = gae(rewards, table[:-1], following, terminated, truncated, self.gamma, self.gae_lambda)
         metrics = _summary(table[:-1], advantages, returns, scale)
         if self.normalize_advantage:
             # Over the batch, not the minibatch: a row then weighs the same whichever rows it is drawn with,

@@ -10,9 +10,7 @@ from rlbot.model import RunningMeanStd
 
 
 @njit(cache=True)
-def _discounted_sums(
-    rewards: Floats, done: Flags, gamma: float, running: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _discounted_sums(rewards: Floats, done: Flags, gamma: float, running: NDArray[np.float64]) -> NDArray[np.float64]:
     steps, agents = rewards.shape
     sums = np.empty((steps, agents), dtype=np.float64)
     for t in range(steps):
@@ -51,9 +49,7 @@ class ReturnScale:
         if len(self.running) != rewards.shape[1]:
             self.running = np.zeros(rewards.shape[1])
         if np.isfinite(rewards).all():
-            self.statistics.update(
-                torch.from_numpy(_discounted_sums(rewards, done, self.gamma, self.running))
-            )
+            self.statistics.update(torch.from_numpy(_discounted_sums(rewards, done, self.gamma, self.running)))
 
     def state(self) -> dict[str, torch.Tensor]:
         """Copies of all that `load_state` needs."""

@@ -3,8 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from typing import Any
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -52,9 +51,7 @@ class Trunk(nn.Module):
             return x
         for linear, norm in zip(linears, norms, strict=True):
             x = F.linear(x, linear.weight, linear.bias)
-            x = self._activate(
-                torch.layer_norm(x, list(norm.normalized_shape), norm.weight, norm.bias, norm.eps)
-            )
+            x = self._activate(torch.layer_norm(x, list(norm.normalized_shape), norm.weight, norm.bias, norm.eps))
         return x
 
 
@@ -87,13 +84,9 @@ class ActorCritic(nn.Module):
     ) -> None:
         super().__init__()
         if not hidden or min(hidden) < 1:
-            raise ValueError(
-                f"model.hidden={list(hidden)} must name at least one layer, each at least 1 wide."
-            )
+            raise ValueError(f"model.hidden={list(hidden)} must name at least one layer, each at least 1 wide.")
         if activation not in ACTIVATIONS:
-            raise ValueError(
-                f"model.activation={activation!r} is unknown; use one of {', '.join(ACTIVATIONS)}."
-            )
+            raise ValueError(f"model.activation={activation!r} is unknown; use one of {', '.join(ACTIVATIONS)}.")
         self.head = head
         self.observation_size = observation_size
         self.actor_trunk = Trunk(observation_size, hidden, layer_norm, activation)
@@ -134,7 +127,5 @@ class ActorCritic(nn.Module):
     def actor_arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """The parameters that acting needs, on the host, by their names in the state_dict."""
         return {
-            name: each.detach().cpu().numpy()
-            for name, each in self.named_parameters()
-            if not name.startswith("critic")
+            name: each.detach().cpu().numpy() for name, each in self.named_parameters() if not name.startswith("critic")
         }

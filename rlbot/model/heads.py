@@ -49,7 +49,7 @@ class TableHead(nn.Module):
     """One choice among the K rows of a table of controls. A stored action is the row's number."""
 
     action_shape: tuple[int, ...] = ()
-    action_dtype = torch.int64
+    action_dtype: type[np.generic] = np.int64
     table: Tensor
 
     def __init__(self, table: Any) -> None:
@@ -58,18 +58,14 @@ class TableHead(nn.Module):
         super().__init__()
         rows = torch.as_tensor(np.array(table, dtype=np.float32))
         if rows.ndim != 2 or rows.shape[1] != NUM_CONTROLS or len(rows) < 2:
-            raise ValueError(
-                f"The action table has shape {tuple(rows.shape)}; it must be (K, {NUM_CONTROLS}), K > 1."
-            )
+            raise ValueError(f"The action table has shape {tuple(rows.shape)}; it must be (K, {NUM_CONTROLS}), K > 1.")
         self.register_buffer("table", rows)
         self.num_outputs = len(rows)
 
     def sample(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return _draw(logits, generator)[0]
 
-    def sample_with_log_prob(
-        self, logits: Tensor, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def sample_with_log_prob(self, logits: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         return _draw(logits, generator)
 
     def mode(self, logits: Tensor) -> Tensor:
@@ -90,7 +86,7 @@ class MultiDiscreteHead(nn.Module):
 
     num_outputs = NUM_AXES * 3 + (NUM_CONTROLS - NUM_AXES) * 2
     action_shape: tuple[int, ...] = (NUM_CONTROLS,)
-    action_dtype = torch.int64
+    action_dtype: type[np.generic] = np.int64
 
     def _split(self, logits: Tensor) -> Tensor:
         """(B, 21) -> (B, 8, 3), the third choice of a button being impossible: one categorical call for
@@ -102,9 +98,7 @@ class MultiDiscreteHead(nn.Module):
     def sample(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return self.sample_with_log_prob(logits, generator)[0]
 
-    def sample_with_log_prob(
-        self, logits: Tensor, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def sample_with_log_prob(self, logits: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         choices, log_probs = _draw(self._split(logits), generator)
         return choices, log_probs.sum(-1)
 
@@ -129,7 +123,7 @@ class ContinuousHead(nn.Module):
 
     num_outputs = NUM_CONTROLS
     action_shape: tuple[int, ...] = (NUM_CONTROLS,)
-    action_dtype = torch.float32
+    action_dtype: type[np.generic] = np.float32
     nodes: Tensor
     weights: Tensor
 
@@ -153,9 +147,7 @@ class ContinuousHead(nn.Module):
         noise = torch.randn(logits.shape, generator=generator, device=logits.device)
         return logits.float() + self._log_std().exp() * noise
 
-    def sample_with_log_prob(
-        self, logits: Tensor, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def sample_with_log_prob(self, logits: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         actions = self.sample(logits, generator)
         return actions, self._log_prob(logits.float(), actions)
 

@@ -27,7 +27,8 @@ class Term:
 def _combine(  # type: ignore[no-untyped-def]
     raw, weights, zero_sum, team_spirit, clip, car_arena, car_slot, cars, before, after, out
 ):
-    """out[c] = clip(sum of the transformed terms); the weighted terms before and after are added to the books (C, K)."""
+    """out[c] = clip(sum of the transformed terms); the weighted terms before and after are added to the books (C,
+    K)."""
     for c in range(len(car_arena)):
         n, slot = car_arena[c], car_slot[c]
         mate = slot ^ 1
@@ -84,17 +85,16 @@ class Reward:
     ) -> None:
         """Write the rewards (C,) of the step from `before` to `after` (rlbot.sim.State) into `out`.
 
-        Raises ValueError where a term of the user's own gives another shape than (N, P) or a number that is not finite.
+        Raises ValueError where a term of the user's own fails, or gives another shape than (N, P) or a number that is
+        not finite.
         """
         shape = after.cars.shape
         if self._raw.shape[1:] != shape:
             self._raw = np.zeros((len(self.names), *shape), np.float32)
         if len(self._which):
-            terms.evaluate(
-                before.arenas, after.arenas, before.cars, after.cars, self._which, self._rows, self._raw
-            )
+            terms.evaluate(before.arenas, after.arenas, before.cars, after.cars, self._which, self._rows, self._raw)
         for k, function in self._own:
-            self._raw[k] = self._checked(self.names[k], function(before, after), after.present)
+            self._raw[k] = self._own_term(self.names[k], function, before, after)
         _combine(
             self._raw, self._weights, self._zero_sum, self._team_spirit, self._clip, car_arena, car_slot, after.cars,
             books.before, books.after, out,
@@ -105,11 +105,17 @@ class Reward:
         return bool(self._zero_sum[k]) or self._team_spirit > 0
 
     @staticmethod
-    def _checked(name: str, values: Any, present: NDArray[np.float32]) -> NDArray[np.float32]:
-        values = np.asarray(values, np.float32)
+    def _own_term(name: str, function: Function, before: Any, after: Any) -> NDArray[np.float32]:
+        present = after.present
+        try:
+            values = np.asarray(function(before, after), np.float32)
+        except Exception as error:  # anything may happen in a user's function
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise ValueError(f"reward.terms.{name} fails: {reason}") from error
         if values.shape != present.shape:
             raise ValueError(
-                f"reward.terms.{name} returns an array of shape {values.shape}; it must be (arenas, cars) = {present.shape}"
+                f"reward.terms.{name} returns an array of shape {values.shape}; "
+                f"it must be (arenas, cars) = {present.shape}"
             )
         values = np.where(present > 0, values, np.float32(0))
         if not np.isfinite(values).all():
@@ -118,7 +124,8 @@ class Reward:
 
 
 class Books:
-    """What every car earned by every term since the last `clear()`, weighted: before and after the transforms, (C, K)."""
+    """What every car earned by every term since the last `clear()`, weighted: before and after the transforms, (C,
+    K)."""
 
     def __init__(self, num_cars: int, num_terms: int) -> None:
         self.before = np.zeros((num_cars, num_terms), np.float64)

@@ -1,9 +1,9 @@
 """The built-in reward terms: what each car earned in one step, from the state before it and after it.
 
-Each term is one scalar function of (arena before, arena after, car before, car after, team sign); positive is the natural
-direction ("concede" is positive when a goal is conceded, so its weight is negative). A single compiled pass evaluates
-all the terms a run uses. Sources of the shapes: the field's guides; the numbers of RocketSim: car at most 2300 uu/s, ball
-at most 6000 uu/s, goals at |y| = 5120 uu.
+Each term is one scalar function of (arena before, arena after, car before, car after, team sign); positive is the
+natural direction ("concede" is positive when a goal is conceded, so its weight is negative). A single compiled pass
+evaluates all the terms a run uses. Sources of the shapes: the field's guides; the numbers of RocketSim: car at most
+2300 uu/s, ball at most 6000 uu/s, goals at |y| = 5120 uu.
 """
 
 import numpy as np
@@ -108,7 +108,8 @@ def save(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def clear(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
-    """For a touch in the own half: by how much it turned the ball toward the opponents' side, dvy / 4600, at least 0."""
+    """For a touch in the own half: by how much it turned the ball toward the opponents' side, dvy / 4600, at least
+    0."""
     if car.touched == 0 or arena.ball_pos[1] * sign > 0:
         return 0.0
     return max((arena.ball_vel[1] - arena0.ball_vel[1]) * sign / HARD_HIT, 0.0)
@@ -127,7 +128,7 @@ TERMS = (
 
 
 @njit(cache=True)
-def _term(which, arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]  # noqa: C901 - a switch
+def _term(which, arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     if which == 0:
         return touch(arena0, arena, car0, car, sign)
     if which == 1:
@@ -164,11 +165,12 @@ def evaluate(arenas0, arenas, cars0, cars, which, rows, out):  # type: ignore[no
                 continue
             sign = 1.0 if slot < 2 else -1.0
             for k in range(len(which)):
-                out[rows[k], n, slot] = _term(
-                    which[k], arenas0[n], arenas[n], cars0[n, slot], cars[n, slot], sign
-                )
+                out[rows[k], n, slot] = _term(which[k], arenas0[n], arenas[n], cars0[n, slot], cars[n, slot], sign)
 
 
 def indices(names: list[str]) -> NDArray[np.int64]:
     """The numbers by which `evaluate` knows built-in terms. Raises ValueError for a name that is not one."""
+    for name in names:
+        if name not in TERMS:
+            raise ValueError(f"reward term {name!r} does not exist; there are: {', '.join(TERMS)}")
     return np.array([TERMS.index(name) for name in names], np.int64)

@@ -122,8 +122,7 @@ def load_checkpoint(path: Path) -> tuple[Tensors, Documents]:
                 loaded = safetensors.torch.load(data)
                 kinds = manifest["tensors"][stem]  # in the order of saving, which safetensors does not keep
                 tensors[stem] = {
-                    key: loaded[key].numpy() if kind == "numpy" else loaded[key]
-                    for key, kind in kinds.items()
+                    key: loaded[key].numpy() if kind == "numpy" else loaded[key] for key, kind in kinds.items()
                 }
         except (ValueError, KeyError, safetensors.SafetensorError) as error:
             raise ValueError(f"checkpoint {path}: {name} cannot be read: {error}") from error
@@ -187,9 +186,7 @@ def prune_checkpoints(
             _rename(info.path, doomed)
             shutil.rmtree(doomed)
         except OSError as error:
-            warnings.append(
-                f"checkpoint {info.path} was not deleted: {error.strerror or type(error).__name__}"
-            )
+            warnings.append(f"checkpoint {info.path} was not deleted: {error.strerror or type(error).__name__}")
         else:
             deleted.append(info.path)
     return deleted, warnings
@@ -222,9 +219,7 @@ def _serialise(
     """Returns the bytes of every file and, for each group of tensors, its keys with "torch" or "numpy"."""
     stems = [*tensors, *documents]
     if len({stem.lower() for stem in [*stems, "manifest"]}) <= len(stems):
-        raise ValueError(
-            f"names of tensors and documents must differ in more than case, and from 'manifest': {stems}"
-        )
+        raise ValueError(f"names of tensors and documents must differ in more than case, and from 'manifest': {stems}")
     for stem in stems:
         if not _NAME.fullmatch(stem):
             raise ValueError(f"name {stem!r} must be letters, digits, _ and -")

@@ -26,9 +26,7 @@ class Console:
     console. Use it as a context manager or call `close`, which gives the terminal back.
     """
 
-    def __init__(
-        self, log_file: Path | None = None, stream: TextIO | None = None, interval: float = 5.0
-    ) -> None:
+    def __init__(self, log_file: Path | None = None, stream: TextIO | None = None, interval: float = 5.0) -> None:
         self._stream = _AsciiStream(sys.stdout if stream is None else stream)
         self._lock = threading.RLock()
         self._interval = interval
@@ -80,9 +78,7 @@ class Console:
                 self._live.stop()
                 self._live = None
             if self._log is not None:
-                with contextlib.suppress(
-                    OSError
-                ):  # what a full disk could not take was reported when it was written
+                with contextlib.suppress(OSError):  # what a full disk could not take was reported when it was written
                     self._log.close()
                 self._log = None
 
@@ -186,9 +182,7 @@ class _AsciiStream:
 
 def printable(text: str) -> str:
     """One line of printable ASCII: control characters and all beyond ASCII become backslash escapes."""
-    return "".join(
-        char if " " <= char <= "~" else char.encode("unicode_escape").decode("ascii") for char in text
-    )
+    return "".join(char if " " <= char <= "~" else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def progress_text(timesteps: int, total: int, speed: float, reward: float | None) -> str:

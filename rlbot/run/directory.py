@@ -169,8 +169,7 @@ def _read_pointer(value: str, path: Path) -> Path:
             raise ValueError("it does not hold one path")
     except (OSError, ValueError) as error:
         raise ValueError(
-            f"resume={value}: {path} is no pointer to a run: {error}\n"
-            "give a run directory or a checkpoint directory"
+            f"resume={value}: {path} is no pointer to a run: {error}\ngive a run directory or a checkpoint directory"
         ) from error
     return path.parent / text
 

@@ -50,9 +50,7 @@ def read_verified(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     files = {}
     for name, expected in manifest["files"].items():
         if not _FILE.fullmatch(name):  # also keeps a forged manifest from reading outside the directory
-            raise ValueError(
-                f"checkpoint {path}: {MANIFEST} names {name!r}, which is no file of a checkpoint"
-            )
+            raise ValueError(f"checkpoint {path}: {MANIFEST} names {name!r}, which is no file of a checkpoint")
         data = _read(path, name)
         if len(data) != expected["size"]:
             raise ValueError(f"checkpoint {path}: {name} has {len(data)} bytes, expected {expected['size']}")
@@ -102,9 +100,7 @@ def _read(path: Path, name: str) -> bytes:
 
 
 def info_of(path: Path, manifest: Mapping[str, Any]) -> CheckpointInfo:
-    return CheckpointInfo(
-        path, manifest["timesteps"], manifest["score"], manifest["run_id"], manifest["sequence"]
-    )
+    return CheckpointInfo(path, manifest["timesteps"], manifest["score"], manifest["run_id"], manifest["sequence"])
 
 
 def sha256(data: bytes) -> str:

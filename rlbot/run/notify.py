@@ -52,9 +52,7 @@ class Notifier:
         try:
             self._queue.put_nowait((event, title, body))
         except queue.Full:
-            self._warn(
-                f"notification '{event}' was dropped: {_QUEUE_SIZE} others are still waiting to be sent"
-            )
+            self._warn(f"notification '{event}' was dropped: {_QUEUE_SIZE} others are still waiting to be sent")
 
     def close(self, timeout: float = 10.0) -> None:
         """Waits at most `timeout` seconds for queued messages; the rest is given up with a warning."""
@@ -73,10 +71,7 @@ class Notifier:
             failed = [i for i in range(len(self._receivers)) if not self._deliver(i, message)]
             if failed and not self._closed:
                 numbers = ", ".join(str(i + 1) for i in failed)
-                self._warn(
-                    f"notification '{message[0]}' was not sent to receiver {numbers} "
-                    f"of {len(self._receivers)}"
-                )
+                self._warn(f"notification '{message[0]}' was not sent to receiver {numbers} of {len(self._receivers)}")
 
     def _deliver(self, index: int, message: tuple[str, str, str]) -> bool:
         """Sends in a thread of its own, since a hanging receiver can be left behind but not stopped."""
@@ -87,9 +82,7 @@ class Notifier:
 
         def send() -> None:
             try:
-                results.append(
-                    bool(self._receivers[index].notify(body=body, title=title, body_format="text"))
-                )
+                results.append(bool(self._receivers[index].notify(body=body, title=title, body_format="text")))
             except Exception:  # apprise's plugins raise anything, and the text of it may hold the address
                 results.append(False)
 

@@ -72,9 +72,7 @@ class TensorBoard:
             self._writer = None
             self._retry_at = time.monotonic() + _RETRY_SECONDS
             if self._warn is not None and not self._failing:
-                self._warn(
-                    f"TensorBoard curves cannot be written in {self._folder}: {error.strerror or error}"
-                )
+                self._warn(f"TensorBoard curves cannot be written in {self._folder}: {error.strerror or error}")
             self._failing = True
 
 

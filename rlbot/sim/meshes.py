@@ -6,6 +6,7 @@ from pathlib import Path
 import RocketSim
 
 _loaded_from: Path | None = None
+_refused: str | None = None  # RocketSim hangs when it is initialised again after it refused meshes
 
 
 def find_meshes(folder: str | Path | None = None) -> Path:
@@ -20,8 +21,8 @@ def find_meshes(folder: str | Path | None = None) -> Path:
             root = root.parent
         if not any((root / "soccar").glob("*.cmf")):
             raise ValueError(
-                f"env.collision_meshes={str(folder)!r}: no .cmf files in its subfolder soccar; dump them from your game with\n"
-                "RLArenaCollisionDumper, or leave the setting null to use those of the package rlgym-rocket-league"
+                f"env.collision_meshes={str(folder)!r}: no .cmf files in its subfolder soccar; dump them from\n"
+                "your game with RLArenaCollisionDumper, or leave it null to use those of the package rlgym-rocket-league"
             )
         return root
     package = find_spec("rlgym")
@@ -40,17 +41,18 @@ def load_meshes(folder: str | Path | None = None) -> Path:
 
     Raises ValueError for a folder without meshes, for broken ones, and for another folder than the process has loaded.
     """
-    global _loaded_from
+    global _loaded_from, _refused
     root = find_meshes(folder)
+    if _refused is not None:
+        raise ValueError(_refused)
     if _loaded_from is None:
         try:
             RocketSim.init(str(root))
             RocketSim.Arena(RocketSim.GameMode.SOCCAR)
         except RuntimeError as error:
             reason = " ".join(str(error).split())
-            raise ValueError(
-                f"env.collision_meshes={str(folder)!r}: RocketSim refuses the meshes in {root}: {reason}"
-            ) from error
+            _refused = f"env.collision_meshes={str(folder)!r}: RocketSim refuses the meshes in {root}: {reason}"
+            raise ValueError(_refused) from error
         _loaded_from = root
     elif root != _loaded_from:
         raise ValueError(

@@ -14,13 +14,11 @@ TEAM_OF_SLOT = np.array([BLUE, BLUE, ORANGE, ORANGE])
 _F = np.float32
 
 
-def _record(fields: dict[str, int], width: int) -> np.dtype:
+def _record(fields: dict[str, int], width: int) -> np.dtype[np.void]:
     """A record of float32 fields {name: length}, padded to `width` numbers; a length of 1 is a scalar."""
     offsets = np.cumsum([0, *fields.values()])[:-1] * 4
     formats = [_F if length == 1 else (_F, (length,)) for length in fields.values()]
-    return np.dtype(
-        {"names": list(fields), "formats": formats, "offsets": offsets.tolist(), "itemsize": width * 4}
-    )
+    return np.dtype({"names": list(fields), "formats": formats, "offsets": offsets.tolist(), "itemsize": width * 4})
 
 
 # The order of the first fields is that of RocketSim's get_gym_state(), so that its rows are copied whole.
@@ -67,9 +65,7 @@ EXTRA_CAR_FIELDS = {
     "demo_timer": 1,  # s until the respawn
     "handbrake": 1,  # 0 to 1, rises and falls gradually
 }
-ARENA = _record(
-    {**GYM_ARENA_FIELDS, **GYM_BALL_FIELDS, "pad_active": PADS, "pad_timer": PADS}, 4 + 25 + 2 * PADS
-)
+ARENA = _record({**GYM_ARENA_FIELDS, **GYM_BALL_FIELDS, "pad_active": PADS, "pad_timer": PADS}, 4 + 25 + 2 * PADS)
 CAR = _record({**GYM_CAR_FIELDS, **EXTRA_CAR_FIELDS, "present": 1}, 36 + 8 + 1)
 CAR_WIDTH = CAR.itemsize // 4
 EXTRA_OFFSET = 36 * 4  # bytes from the start of a car's record to its first extra field
@@ -94,8 +90,8 @@ class State:
     A slot without a car is all zeros.
     """
 
-    arenas: np.ndarray  # (N,) records ARENA
-    cars: np.ndarray  # (N, P) records CAR
+    arenas: NDArray[np.void]  # (N,) records ARENA
+    cars: NDArray[np.void]  # (N, P) records CAR
     ball_pos: NDArray[np.float32]
     ball_vel: NDArray[np.float32]
     ball_ang_vel: NDArray[np.float32]

@@ -68,7 +68,7 @@ def shot(env: BatchEnv, y_speed: float) -> None:
 
 def test_a_goal_terminates_and_the_final_observation_is_of_the_old_episode() -> None:
     env = batch([(1, 1), (1, 1)])
-    before, _ = env.reset(seed=0)
+    env.reset(seed=0)
     shot(env, 3000.0)
     idle = np.zeros((4, 8), np.float32)
     for _ in range(10):
@@ -85,7 +85,9 @@ def test_a_goal_terminates_and_the_final_observation_is_of_the_old_episode() -> 
     assert counts["goals"].tolist() == [1, 0, 0, 0] and counts["conceded"].tolist() == [0, 1, 0, 0]
 
 
-@pytest.mark.parametrize("limit, steps", [({"time_limit": 2.0, "no_touch_limit": None}, 30), ({"no_touch_limit": 1.0}, 15)])
+@pytest.mark.parametrize(
+    ("limit", "steps"), [({"time_limit": 2.0, "no_touch_limit": None}, 30), ({"no_touch_limit": 1.0}, 15)]
+)
 def test_limits_truncate_at_their_time(limit: dict[str, float], steps: int) -> None:
     env = BatchEnv([(1, 1)], Reward(TERMS), {"kickoff": 1.0}, Rules(**limit))
     env.reset(seed=0)
@@ -99,7 +101,13 @@ def test_a_goal_on_the_last_step_of_the_limit_terminates_only() -> None:
     env = batch([(1, 1)], time_limit=8 / 120)
     env.reset(seed=0)
     shot(env, 6000.0)
-    env.arenas.place(0, Placement([CarPlacement((3000, 0, 17), 0), CarPlacement((-3000, 0, 17), 0)], (0, 5200.0, 200.0), (0, 6000.0, 0)), env.state)
+    env.arenas.place(
+        0,
+        Placement(
+            [CarPlacement((3000, 0, 17), 0), CarPlacement((-3000, 0, 17), 0)], (0, 5200.0, 200.0), (0, 6000.0, 0)
+        ),
+        env.state,
+    )
     _, _, terminated, truncated, _ = env.step(np.zeros((2, 8), np.float32))
     assert terminated.all() and not truncated.any()
 
@@ -107,7 +115,10 @@ def test_a_goal_on_the_last_step_of_the_limit_terminates_only() -> None:
 def test_a_touch_restarts_the_no_touch_clock() -> None:
     env = batch([(1, 1)], no_touch_limit=1.0, time_limit=None)
     env.reset(seed=0)
-    cars = [CarPlacement((0.0, -500.0, 17.0), math.pi / 2, vel=(0.0, 1500.0, 0.0)), CarPlacement((3000.0, 3000.0, 17.0), 0.0)]
+    cars = [
+        CarPlacement((0.0, -500.0, 17.0), math.pi / 2, vel=(0.0, 1500.0, 0.0)),
+        CarPlacement((3000.0, 3000.0, 17.0), 0.0),
+    ]
     env.arenas.place(0, Placement(cars), env.state)
     touched_at = None
     for step in range(1, 40):

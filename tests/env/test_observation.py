@@ -13,7 +13,7 @@ from rlbot.env.observation import LIMIT, OBSERVATION, OBSERVATION_SIZE, columns,
 from rlbot.env.reset import RESETS
 from rlbot.reward import Reward
 from rlbot.sim import MAX_CARS, Arenas, CarPlacement, Placement, State
-from tests.conftest import random_controls
+from tests.conftest import random_controls, turned
 
 
 def seen(arenas: Arenas, state: State, controls: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
@@ -79,19 +79,6 @@ def test_hand_computed_values() -> None:
     is_(other, "pads.timer", *([0] * 30 + [0.5] + [0] * 3))
 
 
-def turned(state: State, arenas: Arenas) -> State:
-    """The same situation with the field turned half round and the teams swapped."""
-    other = arenas.state()
-    other.memory[:] = state.memory
-    for view in (other.ball_pos, other.ball_vel, other.ball_ang_vel):
-        view[:, :2] *= -1
-    other.pad_timer[:] = state.pad_timer[:, ::-1]
-    other.cars[:] = state.cars[:, [2, 3, 0, 1]]
-    for name in ("pos", "vel", "ang_vel", "forward", "right", "up"):
-        other.cars[name][..., :2] *= -1
-    return other
-
-
 @settings(max_examples=25, deadline=None)
 @given(
     kind=st.sampled_from(sorted(RESETS)),
@@ -114,7 +101,7 @@ def test_a_turned_field_with_swapped_teams_looks_the_same(
     blue = teams[0]
     swapped = np.concatenate([controls[blue:], controls[:blue]])
     mine = seen(arenas, state, controls)
-    theirs = seen(mirror, turned(state, mirror), swapped)
+    theirs = seen(mirror, turned(state), swapped)
     np.testing.assert_array_equal(mine, np.concatenate([theirs[teams[1] :], theirs[: teams[1]]]))
     assert np.isfinite(mine).all() and np.abs(mine).max() <= LIMIT
 

@@ -58,7 +58,7 @@ def test_seed_repeats_every_global_generator() -> None:
     draws = []
     for _ in range(2):
         hardware.seed(7)
-        draws.append((random.random(), float(np.random.rand()), torch.rand(1).item()))
+        draws.append((random.random(), float(np.random.rand()), torch.rand(1).item()))  # noqa: NPY002
     assert draws[0] == draws[1]
 
 

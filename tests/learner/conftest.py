@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from rlbot.hardware import Hardware
-from rlbot.learner import PPO, Rollout
+from rlbot.learner import PPO
 from rlbot.model import ActorCritic, make_head
+from rlbot.rollout import Rollout
 
 OBS = 6
 TABLE = np.random.default_rng(0).uniform(-1, 1, size=(9, 8))
@@ -57,9 +58,7 @@ def make_rollout() -> MakeRollout:
         for _ in range(num_steps):
             obs, final_obs = rng.normal(size=(2, num_agents, OBS)).astype(np.float32)
             with torch.inference_mode(), ppo.hardware.autocast():
-                actions, log_probs = ppo.model.act(
-                    torch.from_numpy(obs).to(ppo.hardware.device), generator=generator
-                )
+                actions, log_probs = ppo.model.act(torch.from_numpy(obs).to(ppo.hardware.device), generator=generator)
             terminated, truncated = rng.random((2, num_agents)) < 0.15
             rewards = rng.normal(size=num_agents)
             rollout.add(obs, actions, log_probs, rewards, terminated, truncated, final_obs)

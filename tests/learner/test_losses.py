@@ -16,9 +16,7 @@ from rlbot.learner.losses import approximate_kl, policy_loss, value_loss
         (0.5, 2.0, -1.0, -2.0),  # rarer though good: not clipped
     ],
 )
-def test_policy_loss_clips_one_side_only(
-    ratio: float, advantage: float, expected: float, slope: float
-) -> None:
+def test_policy_loss_clips_one_side_only(ratio: float, advantage: float, expected: float, slope: float) -> None:
     x = torch.tensor([ratio], requires_grad=True)
     loss = policy_loss(x, torch.tensor([advantage]), 0.2)
     loss.backward()

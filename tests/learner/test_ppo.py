@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlbot.learner import PPO, Rollout, gae, next_values
+from rlbot.learner import PPO, gae, next_values
+from rlbot.rollout import Rollout
 from tests.learner.conftest import MakePPO, MakeRollout
 
 HEADS = ["table", "multi_discrete", "continuous"]
@@ -24,25 +25,26 @@ def assert_same(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
 def reference_step(ppo: PPO, rollout: Rollout) -> dict[str, Tensor]:
     """One full-batch step written after CleanRL, with plain PyTorch; returns the weights after it."""
     model = copy.deepcopy(ppo.model)
-    term, trunc = rollout.terminated.numpy(), rollout.truncated.numpy()
+    term, trunc = rollout.terminated, rollout.truncated
     with torch.no_grad():
-        values = torch.stack([model.value(obs) for obs in rollout.observations])
-        finals = model.value(rollout.final_observations)
+        values = torch.stack([model.value(obs) for obs in torch.from_numpy(rollout.observations)])
+        finals = model.value(torch.from_numpy(rollout.final_observations))
     running, sums = np.zeros(rollout.num_agents), []
     for t in range(rollout.num_steps):
-        running = running * ppo.gamma + rollout.rewards[t].double().numpy()
+        running = running * ppo.gamma + rollout.rewards[t].astype(np.float64)
         sums.append(running)
         running = running * ~(term[t] | trunc[t])
-    rewards = (rollout.rewards / np.std(sums)).numpy()
-    following = next_values(values.numpy(), term, trunc, finals.numpy())
+    rewards = (rollout.rewards / np.std(sums)).astype(np.float32)
+    following = next_values(values.numpy(), rollout.final_index, finals.numpy())
     arrays = gae(rewards, values[:-1].numpy(), following, term, trunc, ppo.gamma, ppo.gae_lambda)
     advantages, returns = (torch.from_numpy(each).flatten() for each in arrays)
     advantages = (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-8)
 
     optimizer = torch.optim.Adam(model.parameters(), lr=ppo.learning_rate, eps=1e-5)
-    obs, actions = rollout.observations[:-1].flatten(0, 1), rollout.actions.flatten(0, 1)
+    obs = torch.from_numpy(rollout.observations[:-1]).flatten(0, 1)
+    actions = torch.from_numpy(rollout.actions).flatten(0, 1)
     log_prob, entropy, value = model.evaluate(obs, actions)
-    ratio = (log_prob - rollout.log_probs.flatten()).exp()
+    ratio = (log_prob - torch.from_numpy(rollout.log_probs).flatten()).exp()
     surrogate = torch.max(-advantages * ratio, -advantages * ratio.clamp(0.8, 1.2)).mean()
     loss = surrogate - 0.01 * entropy.mean() + 0.5 * (0.5 * ((value - returns) ** 2).mean())
     loss.backward()
@@ -52,9 +54,7 @@ def reference_step(ppo: PPO, rollout: Rollout) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_one_step_equals_an_independent_reference(
-    head: str, make_ppo: MakePPO, make_rollout: MakeRollout
-) -> None:
+def test_one_step_equals_an_independent_reference(head: str, make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
     ppo = make_ppo(head, epochs=1, minibatch_size=1000)
     rollout = make_rollout(ppo)
     assert len(rollout.final_observations) > 0 and rollout.terminated.any()
@@ -97,9 +97,7 @@ def test_every_row_is_seen_exactly_once_an_epoch_in_another_order(
     assert epochs[0] != epochs[1] != epochs[2]
 
 
-@pytest.mark.parametrize(
-    ("rows", "size", "count"), [((5, 2), 100, 1), ((5, 2), 4, 2), ((11, 1), 3, 4), ((9, 1), 1, 9)]
-)
+@pytest.mark.parametrize(("rows", "size", "count"), [((5, 2), 100, 1), ((5, 2), 4, 2), ((11, 1), 3, 4), ((9, 1), 1, 9)])
 def test_number_of_minibatches(
     rows: tuple[int, int], size: int, count: int, make_ppo: MakePPO, make_rollout: MakeRollout
 ) -> None:
@@ -108,9 +106,7 @@ def test_number_of_minibatches(
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_continuing_from_a_saved_state_is_exact(
-    head: str, make_ppo: MakePPO, make_rollout: MakeRollout
-) -> None:
+def test_continuing_from_a_saved_state_is_exact(head: str, make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
     straight = make_ppo(head)
     rollouts = [make_rollout(straight, seed=seed) for seed in range(2)]
     straight.update(rollouts[0])
@@ -129,9 +125,7 @@ def test_continuing_from_a_saved_state_is_exact(
     assert_same(resumed.state()[0], straight.state()[0])
 
 
-def test_a_state_from_before_the_first_update_can_be_loaded(
-    make_ppo: MakePPO, make_rollout: MakeRollout
-) -> None:
+def test_a_state_from_before_the_first_update_can_be_loaded(make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
     fresh, used = make_ppo(), make_ppo()
     rollout = make_rollout(fresh)
     model_state = weights(fresh)
@@ -186,9 +180,7 @@ def test_a_reward_that_is_not_finite_changes_nothing_and_is_counted(
         assert ppo.update(make_rollout(ppo, seed=2))["learner/bad_updates"] == 0.0
 
 
-def test_one_gradient_that_is_not_finite_costs_one_step_only(
-    make_ppo: MakePPO, make_rollout: MakeRollout
-) -> None:
+def test_one_gradient_that_is_not_finite_costs_one_step_only(make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
     ppo = make_ppo(epochs=1, normalize_advantage=False)
     rollout = make_rollout(ppo)
     rollout.log_probs[3, 1] = -1000.0  # the ratio overflows; a bad action makes the loss infinite
@@ -209,9 +201,7 @@ def test_a_loss_that_is_not_finite_is_not_descended_though_its_gradient_is(make_
     assert_same(weights(ppo), before)
 
 
-def test_gradient_scaling_changes_no_result_and_skips_alike(
-    make_ppo: MakePPO, make_rollout: MakeRollout
-) -> None:
+def test_gradient_scaling_changes_no_result_and_skips_alike(make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
     plain, scaled = make_ppo(), make_ppo()
     # The scaler of fp16, on the CPU: a power of two scales without rounding.
     scaled._scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
@@ -240,9 +230,7 @@ def test_the_learning_rate_can_be_annealed(make_ppo: MakePPO, make_rollout: Make
     assert not torch.equal(before["actor_output.weight"], weights(ppo)["actor_output.weight"])
 
 
-def test_target_kl_stops_after_the_first_epoch_that_exceeds_it(
-    make_ppo: MakePPO, make_rollout: MakeRollout
-) -> None:
+def test_target_kl_stops_after_the_first_epoch_that_exceeds_it(make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
     ran = {}
     for target in (None, 1e9, 1e-9):
         ppo = make_ppo(target_kl=target, epochs=4)
@@ -271,11 +259,11 @@ def test_metrics_describe_the_rollout(make_ppo: MakePPO, make_rollout: MakeRollo
     ppo = make_ppo(normalize_return=False, learning_rate=0.0)
     rollout = make_rollout(ppo)
     with torch.no_grad():
-        values = torch.stack([ppo.model.value(obs) for obs in rollout.observations]).numpy()
-        finals = ppo.model.value(rollout.final_observations).numpy()
-    term, trunc = rollout.terminated.numpy(), rollout.truncated.numpy()
-    following = next_values(values, term, trunc, finals)
-    advantages, returns = gae(rollout.rewards.numpy(), values[:-1], following, term, trunc, 0.9, 0.95)
+        values = torch.stack([ppo.model.value(obs) for obs in torch.from_numpy(rollout.observations)]).numpy()
+        finals = ppo.model.value(torch.from_numpy(rollout.final_observations)).numpy()
+    term, trunc = rollout.terminated, rollout.truncated
+    following = next_values(values, rollout.final_index, finals)
+    advantages, returns = gae(rollout.rewards, values[:-1], following, term, trunc, 0.9, 0.95)
     metrics = ppo.update(rollout)
     assert metrics["value/return_scale"] == 1.0
     assert metrics["value/mean"] == pytest.approx(values[:-1].mean(), rel=1e-4)

@@ -54,9 +54,7 @@ def test_every_kind_of_tensor_comes_back_as_it_was(tmp_path):
         "np_reversed": np.arange(4)[::-1],
         "np_readonly": np.frombuffer(b"12345678", dtype=np.int64),
     }
-    tensors, documents = load_checkpoint(
-        save_checkpoint(tmp_path, 7, {"all": group, "none": {}}, {}, run_id=RUN)
-    )
+    tensors, documents = load_checkpoint(save_checkpoint(tmp_path, 7, {"all": group, "none": {}}, {}, run_id=RUN))
 
     assert tensors["none"] == {}
     assert documents == {}
@@ -71,11 +69,7 @@ def test_every_kind_of_tensor_comes_back_as_it_was(tmp_path):
 
 
 def _numpy(value):
-    return (
-        value.to(torch.float64).numpy()
-        if isinstance(value, torch.Tensor) and value.is_floating_point()
-        else value
-    )
+    return value.to(torch.float64).numpy() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
 
 
 def test_an_optimizer_and_generators_continue_exactly_from_a_checkpoint(tmp_path):
@@ -99,9 +93,7 @@ def test_an_optimizer_and_generators_continue_exactly_from_a_checkpoint(tmp_path
     other = torch.nn.Linear(3, 2)
     other.load_state_dict(loaded["model"])
     other_optimizer = torch.optim.Adam(other.parameters())
-    slots = {
-        i: {k.split(".")[1]: v for k, v in loaded["optimizer"].items() if k[0] == str(i)} for i in (0, 1)
-    }
+    slots = {i: {k.split(".")[1]: v for k, v in loaded["optimizer"].items() if k[0] == str(i)} for i in (0, 1)}
     other_optimizer.load_state_dict({**other_optimizer.state_dict(), "state": slots})
     other_generator = torch.Generator()
     other_generator.set_state(loaded["random"]["torch"])
@@ -122,9 +114,7 @@ def test_an_optimizer_and_generators_continue_exactly_from_a_checkpoint(tmp_path
         ({}, {"loop": {"rewards": np.zeros(2)}}, "'loop'.*rewards"),
     ],
 )
-def test_content_that_cannot_be_stored_is_refused_before_anything_is_written(
-    tmp_path, tensors, documents, named
-):
+def test_content_that_cannot_be_stored_is_refused_before_anything_is_written(tmp_path, tensors, documents, named):
     with pytest.raises(ValueError, match=named):
         save_checkpoint(tmp_path / "checkpoints", 1, tensors, documents, run_id=RUN)
     assert names(tmp_path) == []

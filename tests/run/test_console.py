@@ -108,9 +108,7 @@ def run_in_terminal(script, columns):
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
     environment.update(PYTHONPATH=str(ROOT), TERM="xterm", PYTHONIOENCODING="cp1252")
-    process = subprocess.Popen(
-        [sys.executable, "-c", script], stdin=slave, stdout=slave, stderr=slave, env=environment
-    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdin=slave, stdout=slave, stderr=slave, env=environment)
     os.close(slave)
     output = b""
     while select.select([master], [], [], 30)[0]:

@@ -122,9 +122,7 @@ def test_resume_that_cannot_work_names_the_value_and_what_to_do(tmp_path):
     with pytest.raises(ValueError, match=r"resume=latest: there is no directory .*\n.*resume=outputs"):
         resolve_resume("latest", tmp_path)
     (run.checkpoints / "step_000000020" / "manifest.json").unlink()
-    with pytest.raises(
-        ValueError, match=r"manifest\.json cannot be read.*\nresume=.*step_000000010 is sound"
-    ):
+    with pytest.raises(ValueError, match=r"manifest\.json cannot be read.*\nresume=.*step_000000010 is sound"):
         resolve_resume(str(run.checkpoints / "step_000000020"), tmp_path)
     start_run(tmp_path / "empty")
     with pytest.raises(ValueError, match=r"no sound checkpoint in .*\(0 damaged\)\n.*resume=null"):

@@ -89,9 +89,7 @@ def test_a_failure_is_one_warning_line_and_leaks_nothing(
     caplog.set_level(logging.DEBUG)
     warnings: list[str] = []
     try:
-        sender = notifier(
-            monkeypatch, warnings, *ports, path=path, timeout=1.5 if kind == "hanging server" else 30.0
-        )
+        sender = notifier(monkeypatch, warnings, *ports, path=path, timeout=1.5 if kind == "hanging server" else 30.0)
         sender.send("end", "Run ended", "body")
         sender.close()
     finally:

@@ -1,0 +1,147 @@
+"""The pool of past versions, and who plays the cars that do not learn."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rlbot.curriculum import Opponents, Pool
+from rlbot.env import ACTION_TABLE
+from rlbot.policy import Network
+
+NETWORK = Network(180, (4,), layer_norm=False, activation="relu", action_head="table")
+SIZE = NETWORK.size()
+CAR_ARENA = np.array([0, 0, 1, 2, 2, 3])  # of six cars to play in four arenas
+OBS = np.zeros((6, 180), np.float32)
+
+
+def always(action: int) -> NDArray[np.float32]:
+    """Weights of an actor that always takes one row of the action table."""
+    vector = np.zeros(SIZE, np.float32)
+    vector[SIZE - 90 + action] = 100.0  # the last 90 are the biases of the output
+    return vector
+
+
+def pool(*versions: int, size: int = 8) -> Pool:
+    """Version number i of those given always takes action i."""
+    made = Pool(size, SIZE)
+    for i, timesteps in enumerate(versions):
+        made.add(timesteps, always(i))
+    return made
+
+
+def opponents(kind: str, versions: Pool, seed: int = 0, first_arena: int = 0) -> Opponents:
+    numbers = 4 * (CAR_ARENA + first_arena) + np.array([2, 3, 2, 2, 3, 2])
+    arenas = range(first_arena, first_arena + 4)
+    return Opponents(kind, CAR_ARENA, numbers, arenas, NETWORK, versions, seed)
+
+
+def actions(controls: NDArray[np.float32]) -> list[int]:
+    return [int((row == ACTION_TABLE).all(1).argmax()) for row in controls]
+
+
+def test_the_pool_is_bounded_spread_and_keeps_the_first_and_the_newest() -> None:
+    made = Pool(4, SIZE)
+    held = []
+    for timesteps in range(100, 1300, 100):
+        made.add(timesteps, np.full(SIZE, timesteps, np.float32))
+        held.append(made.versions().tolist())
+        assert len(made) == len(held[-1]) <= 4
+        assert held[-1][0] == 100 and held[-1][-1] == timesteps
+        for version in held[-1]:
+            assert (made.weights[made.row(version)] == version).all()
+    # by hand: of 100..500 the first whose neighbours lie 200 apart goes, then 400 (300 to 500 are closest) ...
+    assert held[3:7] == [[100, 200, 300, 400], [100, 300, 400, 500], [100, 300, 500, 600], [100, 300, 500, 700]]
+    gaps = np.diff(held[-1])
+    assert gaps.max() <= 600 and gaps.min() >= 100
+
+
+def test_a_version_of_the_same_timesteps_is_replaced_and_copies_are_kept() -> None:
+    made, vector = Pool(3, SIZE), np.ones(SIZE, np.float32)
+    made.add(5, vector)
+    vector[:] = 2
+    assert (made.weights[made.row(5)] == 1).all()
+    made.add(5, vector)
+    assert len(made) == 1 and (made.weights[made.row(5)] == 2).all()
+
+
+def test_the_state_of_the_pool_comes_back_and_then_goes_the_same_way() -> None:
+    made = pool(100, 200, 300, 400, size=3)
+    other = Pool(3, SIZE)
+    other.load_state(made.state())
+    for timesteps in (500, 600):
+        for each in (made, other):
+            each.add(timesteps, always(timesteps // 100))
+    assert other.versions().tolist() == made.versions().tolist()
+    np.testing.assert_array_equal(other.weights, made.weights)
+    with pytest.raises(ValueError, match="the saved opponents are of shape"):
+        Pool(3, SIZE + 1).load_state(made.state())
+
+
+def test_pools_over_the_same_memory_are_one() -> None:
+    memory = bytearray(Pool.num_bytes(3, SIZE))
+    one, other = Pool(3, SIZE, memory), Pool(3, SIZE, memory)
+    one.add(7, always(1))
+    assert other.versions().tolist() == [7] and (other.weights[other.row(7)] == always(1)).all()
+
+
+def test_every_arena_plays_one_version_until_its_episode_ends() -> None:
+    made = opponents("past", pool(*range(0, 800, 100)))
+    first = made.version.copy()
+    seen = {tuple(actions(made.controls(OBS, step))) for step in range(5)}
+    assert seen == {tuple(int(version) // 100 for version in first[CAR_ARENA])}
+    for step in range(1, 200):
+        made.redraw(np.array([1, 3]), step)
+        assert made.version[[0, 2]].tolist() == first[[0, 2]].tolist()
+        if made.version[1] != first[1]:
+            break
+    assert actions(made.controls(OBS, 0))[2] == made.version[1] // 100 != first[1] // 100
+
+
+def test_every_version_is_equally_likely_and_drawn_anew_at_every_end() -> None:
+    made = opponents("past", pool(*range(0, 800, 100)))
+    drawn: Counter[int] = Counter()
+    for step in range(1000):
+        made.redraw(np.arange(4), step)
+        drawn.update(made.version.tolist())
+    assert set(drawn) == set(range(0, 800, 100))
+    assert all(abs(count - 500) < 5 * 21 for count in drawn.values())  # five standard deviations of 4000 x 1/8
+
+
+def test_a_version_that_was_dropped_is_played_until_the_episode_ends() -> None:
+    versions = pool(100, 200, 300, size=3)
+    made = opponents("past", versions)
+    made.version[:] = 200
+    versions.add(400, always(3))
+    assert versions.versions().tolist() == [100, 300, 400]
+    assert actions(made.controls(OBS, 0)) == [1] * 6
+    made.redraw(np.arange(4), 1)
+    assert 200 not in made.version
+
+
+def test_what_is_drawn_depends_on_seed_step_and_arena_not_on_the_batch() -> None:
+    versions = pool(*range(0, 800, 100))
+    draws = []
+    for seed, first_arena in ((0, 0), (0, 0), (1, 0), (0, 2)):
+        made = opponents("past", versions, seed, first_arena)
+        table = [made.version.copy()]
+        for step in range(50):
+            made.redraw(np.arange(4), step)
+            table.append(made.version.copy())
+        draws.append(np.array(table))
+    np.testing.assert_array_equal(draws[0], draws[1])
+    assert (draws[0] != draws[2]).any()
+    np.testing.assert_array_equal(draws[0][:, 2:], draws[3][:, :2])  # arenas 2 and 3, in another process
+
+
+def test_idle_does_nothing_and_random_takes_every_action() -> None:
+    versions = Pool(2, SIZE)
+    assert not opponents("idle", versions).controls(OBS, 0).any()
+    made, seen = opponents("random", versions), Counter[int]()
+    for step in range(1500):
+        seen.update(actions(made.controls(OBS, step)))
+    assert set(seen) == set(range(90)) and max(seen.values()) < 150  # 100 expected, five standard deviations are 50
+    np.testing.assert_array_equal(made.controls(OBS, 3), opponents("random", versions).controls(OBS, 3))
+    with pytest.raises(AssertionError):
+        opponents("past", versions)  # no version to play

@@ -1,0 +1,45 @@
+"""Which stage a timestep belongs to, and the team sizes of its arenas."""
+
+import pytest
+
+from rlbot.curriculum import Stage, stage_at, team_sizes
+
+
+def stage(until: int | None = None, **teams: float) -> Stage:
+    return Stage("name", until, {name.lstrip("_"): share for name, share in teams.items()}, "self")
+
+
+def test_a_stage_ends_where_the_next_begins_and_the_last_never() -> None:
+    stages = [stage(300), stage(600), stage(None)]
+    at = {0: 0, 299: 0, 300: 1, 599: 1, 600: 2, 10**12: 2}
+    assert {timesteps: stage_at(stages, timesteps) for timesteps in at} == at
+    assert stage_at([stage(100)], 500) == 0  # an `until` of the last stage ends nothing
+    assert stage_at([stage(None)], 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("shares", "arenas", "expected"),
+    [
+        ({"_1v1": 1.0}, 3, [(1, 1)] * 3),
+        ({"_2v2": 0.3}, 2, [(2, 2)] * 2),  # shares need not sum to 1
+        ({"_1v2": 1.0}, 5, [(1, 2), (2, 1), (1, 2), (2, 1), (1, 2)]),  # both sides alternate
+        ({"_1v1": 0.5, "_2v2": 0.5}, 4, [(1, 1)] * 2 + [(2, 2)] * 2),
+        ({"_1v1": 1.0, "_1v2": 0.0}, 2, [(1, 1)] * 2),
+        # 7 arenas by 5 : 3 : 2 are 3.5, 2.1 and 1.4: the odd one goes to the largest remainder
+        ({"_1v1": 5, "_1v2": 3, "_2v2": 2}, 7, [(1, 1)] * 4 + [(1, 2), (2, 1)] + [(2, 2)]),
+        # 5 by 1 : 1 : 1 are 1.67 each: two odd ones, to the first two
+        ({"_1v1": 1, "_1v2": 1, "_2v2": 1}, 5, [(1, 1)] * 2 + [(1, 2), (2, 1)] + [(2, 2)]),
+        ({"_1v1": 0.9, "_2v2": 0.1}, 1, [(1, 1)]),
+    ],
+)
+def test_team_sizes(shares: dict[str, float], arenas: int, expected: list[tuple[int, int]]) -> None:
+    assert team_sizes(stage(**shares), arenas) == expected
+
+
+def test_every_arena_has_teams_whatever_the_shares() -> None:
+    for arenas in range(1, 40):
+        sizes = team_sizes(stage(_1v1=0.1, _1v2=0.7, _2v2=0.2), arenas)
+        assert len(sizes) == arenas
+        for teams, share in (((1, 1), 0.1), ((2, 2), 0.2)):
+            assert abs(sizes.count(teams) - share * arenas) < 1
+        assert sizes.count((1, 2)) - sizes.count((2, 1)) in (0, 1)
