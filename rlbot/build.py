@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rlbot.build_env import make_env, make_reward
 from rlbot.collect import Cast, Collector, Shared
 from rlbot.config import TrainConfig
-from rlbot.curriculum import Pool, Stage, team_sizes
+from rlbot.curriculum import Pool, Stage, self_play, team_sizes
 from rlbot.env import ACTION_TABLE
 from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
 from rlbot.hardware import Hardware, available_cores
@@ -20,8 +20,6 @@ from rlbot.learner import PPO
 from rlbot.model import ActorCritic, make_head
 from rlbot.policy import Network
 from rlbot.sim import load_meshes
-
-POOL_SIZE = 8  # past versions kept as opponents; each costs the memory of one actor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +51,11 @@ def build(config: TrainConfig, warn: Callable[[str], None]) -> Parts:
     model = make_model(config).to(hardware.device)
     network = make_network(config)
     size = network.size()
-    shared = Shared(RawArray("f", size), RawArray("b", Pool.num_bytes(POOL_SIZE, size)), POOL_SIZE)
+    shared = Shared(
+        RawArray("f", size),
+        RawArray("b", Pool.num_bytes(config.curriculum.pool_size, size)),
+        config.curriculum.pool_size,
+    )
     stages = make_stages(config)
     for stage in stages:
         make_reward(config.reward, stage.reward)  # a broken term of the user's own is found before training starts
@@ -64,11 +66,18 @@ def build(config: TrainConfig, warn: Callable[[str], None]) -> Parts:
         return Collector(
             partial(make_env, config, stage),
             team_sizes(stage, config.env.num_envs),
-            Cast(network, stage.opponent, config.seed + 1000 * index),
+            Cast(
+                network,
+                stage.opponents,
+                config.curriculum.draw,
+                tuple(self_play(stage.opponents, config.env.num_envs)),
+                config.seed + 1000 * index,
+            ),
             config.learner.batch_size,
             shared,
             workers,
             meshes,
+            config.learner.overlap,
             warn,
         )
 
@@ -78,7 +87,7 @@ def build(config: TrainConfig, warn: Callable[[str], None]) -> Parts:
         make_ppo(config, model, hardware),
         network,
         shared,
-        Pool(POOL_SIZE, size, shared.pool),
+        Pool(config.curriculum.pool_size, size, shared.pool),
         stages,
         workers,
         collector,
@@ -110,7 +119,7 @@ def make_ppo(config: TrainConfig, model: ActorCritic, hardware: Hardware) -> PPO
 
 def make_stages(config: TrainConfig) -> tuple[Stage, ...]:
     return tuple(
-        Stage(each.name, each.until, each.teams, each.opponent, each.reward, each.reset)
+        Stage(each.name, each.until, each.teams, each.opponent.shares, each.reward, each.reset)
         for each in config.curriculum.stages
     )
 

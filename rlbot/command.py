@@ -26,7 +26,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, Literal, NoReturn, overload
 
 import hydra
 from hydra._internal.utils import get_args_parser
@@ -37,9 +37,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, read_write
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from rlbot.config import ConfigError, TrainConfig, config_dir, load, unknown
+from rlbot.config import ROOTS, BenchConfig, ConfigError, EvaluateConfig, TrainConfig, config_dir, load, unknown
 
-Main = Callable[[TrainConfig, Path], float | None]
+Main = Callable[[Any, Path], float | None]  # of the settings that ROOTS names for the command
 FAILURES = "failures.jsonl"  # in the directory of a multirun: a line for each failed job, from any process
 # what odd input makes Hydra raise; anything else is a fault of ours
 INPUT_ERRORS = (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError)
@@ -56,10 +56,16 @@ def building() -> Iterator[None]:
         raise ConfigError(str(error)) from error
 
 
-def compose(overrides: Sequence[str] = (), config_name: str = "train") -> TrainConfig:
+@overload
+def compose(overrides: Sequence[str] = (), config_name: Literal["train"] = "train") -> TrainConfig: ...
+@overload
+def compose(overrides: Sequence[str], config_name: Literal["evaluate"]) -> EvaluateConfig: ...
+@overload
+def compose(overrides: Sequence[str], config_name: Literal["bench"]) -> BenchConfig: ...
+def compose(overrides: Sequence[str] = (), config_name: str = "train") -> Any:
     """The settings of one command line, checked, without a run directory. Raises ConfigError."""
     try:
-        return load(_compose(overrides, config_name))
+        return load(_compose(overrides, config_name), ROOTS[config_name])
     except INPUT_ERRORS as error:
         raise explain(error, overrides, config_name) from error
 
@@ -76,11 +82,12 @@ def run(main: Main, config_name: str = "train") -> None:
     wish = os.environ.get("HYDRA_FULL_ERROR")
     overrides: list[str] = []
     status: int | str | None = 0
+    Guard.config_name = config_name
     try:
         overrides = _parse(sys.argv[1:]).overrides
         Guard.verbose = wish == "1" or "debug=true" in [text.lower() for text in overrides]
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets errors through instead of printing them
-        hydra.main(str(config_dir()), config_name, version_base="1.3")(_job(main, Guard.verbose))()
+        hydra.main(str(config_dir()), config_name, version_base="1.3")(_job(main, config_name, Guard.verbose))()
     except SystemExit as stop:
         status = stop.code
     except KeyboardInterrupt:
@@ -136,21 +143,22 @@ class Guard(Callback):
     root: ClassVar[Path | None] = None  # directory of the run, or of the whole multirun
     made: ClassVar[Path | None] = None  # its topmost parent that was not there before; None where all were
     multirun: ClassVar[bool] = False
+    config_name: ClassVar[str] = "train"
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         try:
             HydraConfig.instance().set_config(config)  # for settings that refer to Hydra's own
-            load(config)
+            load(config, ROOTS[Guard.config_name])
             Guard._claim(config, "run")
         except Exception as error:  # Hydra would turn it into a warning and go on
-            _report(explain(error), Guard.verbose)
+            _report(explain(error, config_name=Guard.config_name), Guard.verbose)
             sys.exit(1)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         try:
             Guard._claim(config, "sweep")
         except Exception as error:
-            _report(explain(error), Guard.verbose)
+            _report(explain(error, config_name=Guard.config_name), Guard.verbose)
             sys.exit(1)
 
     @classmethod
@@ -197,7 +205,7 @@ class Guard(Callback):
                 break
 
 
-def _job(main: Main, verbose: bool) -> Callable[[DictConfig], float | None]:
+def _job(main: Main, config_name: str, verbose: bool) -> Callable[[DictConfig], float | None]:
     """`main` as Hydra's task function. It may be sent to another process, so it uses no state of this one."""
 
     @functools.wraps(main)
@@ -209,7 +217,7 @@ def _job(main: Main, verbose: bool) -> Callable[[DictConfig], float | None]:
         if multirun:
             print(_ascii(f"[START] Job {settings.job.num}: {' '.join(settings.overrides.task)}"), flush=True)
         try:
-            return main(load(cfg), directory)
+            return main(load(cfg, ROOTS[config_name]), directory)
         except KeyboardInterrupt:
             if fresh and _is_bare(directory, settings.output_subdir):
                 shutil.rmtree(directory, ignore_errors=True)
@@ -266,7 +274,7 @@ def explain(error: Exception, overrides: Sequence[str] = (), config_name: str = 
     if isinstance(cause, OmegaConfBaseException):
         key = str(cause.full_key or "")
         if key and isinstance(cause, (ConfigKeyError, ConfigAttributeError)) and not key.startswith("hydra."):
-            return ConfigError(unknown(key))
+            return ConfigError(unknown(key, ROOTS[config_name]))
         text = f"{key}: {cause}" if key else str(cause)
     quoted = text.split("'")[1] if text.count("'") > 1 else ""
     if text.startswith(("Ambiguous value", "Sweep parameters")):
@@ -274,7 +282,7 @@ def explain(error: Exception, overrides: Sequence[str] = (), config_name: str = 
     if text.startswith("Could not append"):
         return ConfigError(f"{quoted}: is there already; leave out the +")
     if text.startswith("Could not delete") and text.endswith("does not exist."):
-        return ConfigError(unknown(quoted))
+        return ConfigError(unknown(quoted, ROOTS[config_name]))
     line = next(iter(text.splitlines()), type(error).__name__)
     if not any(_key(override) and _key(override) in line for override in overrides):
         line = "".join(f"{override}: " for override in _culprit(error, overrides, config_name)) + line

@@ -1,4 +1,4 @@
-"""The settings of a training run: their types, their limits, and the checks across groups.
+"""The settings of the commands: their types, their limits, and the checks across groups.
 
 Values live in conf/ alone; the classes here give each a type and, through `Annotated`, a range. `load` turns
 a composed Hydra configuration into these frozen objects, or raises one `ConfigError` that names every fault.
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -118,6 +118,26 @@ class LearnerConfig:
     target_kl: Positive | None
     normalize_advantage: bool
     normalize_return: bool
+    overlap: bool
+
+
+@dataclass(frozen=True)
+class OpponentConfig:
+    """Against whom: shares of "self", "past", "random", "idle" and of policies by their path."""
+
+    shares: dict[str, float]
+
+    @classmethod
+    def parse(cls, value: Any, key: str, converter: Converter) -> "OpponentConfig":
+        """From one name, or from {name: share}."""
+        shares = value if isinstance(value, Mapping) else {converter.convert(str, value, key): 1.0}
+        return cls(
+            {str(name): converter.convert(NonNegative, share, f"{key}.{name}") for name, share in shares.items()}
+        )
+
+    def document(self) -> dict[str, float]:
+        """A form that `parse` reads."""
+        return dict(self.shares)
 
 
 @dataclass(frozen=True)
@@ -125,13 +145,15 @@ class StageConfig:
     name: str
     until: Count | None
     teams: dict[Teams, NonNegative]
-    opponent: Literal["self", "past", "random", "idle"]
+    opponent: OpponentConfig
     reward: dict[str, Number]
     reset: dict[ResetKind, NonNegative]
 
 
 @dataclass(frozen=True)
 class CurriculumConfig:
+    pool_size: Annotated[int, Range(2, 1000)]
+    draw: Literal["uniform", "recent", "prioritised"]
     stages: tuple[StageConfig, ...]
 
 
@@ -174,13 +196,52 @@ class TrainConfig:
     user: UserConfig
 
 
+@dataclass(frozen=True)
+class EvaluateConfig:
+    checkpoint: str
+    opponent: str
+    team_size: Annotated[int, Range(1, 2)]
+    opponent_team_size: Annotated[int, Range(1, 2)] | None
+    matches: Count
+    match_seconds: Positive
+    deterministic: bool
+    tournament: bool
+    others: tuple[str, ...]
+    max_matches: Count
+    seed: Annotated[int, Range(0, 2**31 - 1)]
+    workers: Natural | None
+    collision_meshes: str | None
+    debug: bool
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    rounds: Count
+    seconds: Positive
+    teams: tuple[Literal["1v1", "1v2", "2v2"], ...]
+    num_envs: tuple[Count, ...]
+    workers: tuple[Natural, ...]
+    peer: Literal["rlgym"] | None
+    profile: bool
+
+
+@dataclass(frozen=True)
+class BenchConfig(TrainConfig):
+    bench: BenchSettings
+
+
+# The settings of each command, by the name of its root file in conf/.
+ROOTS: dict[str, Any] = {"train": TrainConfig, "evaluate": EvaluateConfig, "bench": BenchConfig}
+Root = TypeVar("Root", TrainConfig, EvaluateConfig, BenchConfig)
+
+
 def config_dir() -> Path:
     """The folder conf/: inside the package where it was installed from a wheel, beside it in a checkout."""
     package = Path(__file__).resolve().parent
     return next(folder for folder in (package / "conf", package.parent / "conf") if folder.is_dir())
 
 
-def load(cfg: DictConfig) -> TrainConfig:
+def load(cfg: DictConfig, kind: type[Root]) -> Root:
     """A composed configuration as typed, frozen objects. Raises ConfigError with every problem found."""
     plain: dict[str, Any] = {}
     for name in cfg:
@@ -191,13 +252,16 @@ def load(cfg: DictConfig) -> TrainConfig:
                 plain[str(name)] = OmegaConf.to_container(value, resolve=True) if is_group else value
         except OmegaConfBaseException as error:
             raise ConfigError(f"{error.full_key or str(name)}: {str(error).splitlines()[0]}") from error
-    return load_document(plain)
+    return load_document(plain, kind)
 
 
-def load_document(plain: Mapping[str, Any]) -> TrainConfig:
+def load_document(
+    plain: Mapping[str, Any],
+    kind: type[Root] = TrainConfig,  # type: ignore[assignment]  # a default of a type that is still open
+) -> Root:
     """The same from plain values, such as `document` gives. Raises ConfigError with every problem found."""
-    converter = Converter(unknown)
-    config: TrainConfig = converter.convert(TrainConfig, plain, "")
+    converter = Converter(lambda key: unknown(key, kind))
+    config: Root = converter.convert(kind, plain, "")
     problems = converter.problems or list(_check(config))
     if problems:
         raise ConfigError(*problems)
@@ -208,6 +272,8 @@ def document(config: Any) -> Any:
     """JSON-able values of settings, in the form of the YAML files: what checkpoints and run.json hold."""
     if isinstance(config, RewardTerm):
         return config.weight if config.target is None else config.document()
+    if isinstance(config, OpponentConfig):
+        return config.document()
     if dataclasses.is_dataclass(config):
         return {each.name: document(getattr(config, each.name)) for each in dataclasses.fields(config)}
     if isinstance(config, Mapping):
@@ -226,17 +292,17 @@ def settings(kind: Any = TrainConfig, prefix: str = "") -> Iterator[str]:
             yield from settings(get_args(inner)[0], f"{key}.0.")
 
 
-def unknown(key: str) -> str:
+def unknown(key: str, root: Any = TrainConfig) -> str:
     """The line for a setting that does not exist, with the nearest one that does."""
     key = re.sub(r"\[(\d+)\]", r".\1", key)
     group, _, name = key.rpartition(".")
-    parent = _kind_of(group)
+    parent = _kind_of(group, root)
     if get_origin(parent) is dict or parent is RewardTerm:
         return _unknown_name(key, name, _names_in(parent))
     siblings = list(get_type_hints(parent)) if dataclasses.is_dataclass(parent) else []
     if group and (near := difflib.get_close_matches(name, siblings, 1)):
         return f"{key}: no such setting; did you mean {group}.{near[0]}?"
-    names = {full.rpartition(".")[2]: full for full in reversed(list(settings()))}
+    names = {full.rpartition(".")[2]: full for full in reversed(list(settings(root)))}
     if near := difflib.get_close_matches(name, list(names), 1, 0.8):  # the right name in the wrong place
         return f"{key}: no such setting; did you mean {names[near[0]]}?"
     if group and siblings:
@@ -244,18 +310,14 @@ def unknown(key: str) -> str:
     return f"{key}: no such setting; --cfg job shows all there are"
 
 
-def _kind_of(key: str) -> Any:
+def _kind_of(key: str, root: Any) -> Any:
     """The type of a setting or of a group of settings; None where there is none of that name."""
-    kind: Any = TrainConfig
+    kind: Any = root
     for name in key.split(".") if key else []:
         if get_origin(kind) in (tuple, dict):
             kind = get_args(kind)[0 if get_origin(kind) is tuple else 1]
         else:
-            kind = (
-                get_type_hints(kind, include_extras=True).get(name)
-                if dataclasses.is_dataclass(kind)
-                else None
-            )
+            kind = get_type_hints(kind, include_extras=True).get(name) if dataclasses.is_dataclass(kind) else None
     return kind
 
 
@@ -279,19 +341,44 @@ def _built_in_terms() -> list[str]:
     return list(TERMS)
 
 
-def _check(config: TrainConfig) -> Iterator[str]:
+def _check(config: TrainConfig | EvaluateConfig) -> Iterator[str]:
     """The problems that no value has alone."""
+    yield from _check_training(config) if isinstance(config, TrainConfig) else _check_evaluation(config)
+
+
+def _check_evaluation(config: EvaluateConfig) -> Iterator[str]:
+    yield from _check_path("checkpoint", config.checkpoint)
+    if config.opponent not in ("random", "idle"):
+        yield from _check_path("opponent", config.opponent)
+    for i, other in enumerate(config.others):
+        yield from _check_path(f"others.{i}", other)
+    if config.others and not config.tournament:
+        yield f"others={shown(list(config.others))}: only a tournament has others; add tournament=true"
+    yield from _check_meshes("collision_meshes", config.collision_meshes)
+
+
+def _check_path(key: str, path: str | None) -> Iterator[str]:
+    if path not in (None, "latest") and not Path(str(path)).expanduser().exists():
+        yield f"{key}={path}: no such folder; name a run, a checkpoint, or latest"
+
+
+def _check_meshes(key: str, path: str | None) -> Iterator[str]:
+    if path is not None:
+        folder = Path(path).expanduser().resolve()
+        folder = folder if folder.name == "soccar" and any(folder.glob("*.cmf")) else folder / "soccar"
+        if not any(folder.glob("*.cmf")):
+            yield f"{key}={shown(str(folder))}: holds no .cmf files; null takes the package's"
+
+
+def _check_training(config: TrainConfig) -> Iterator[str]:
     env = config.env
     if env.action_delay >= env.tick_skip:
         yield f"env.action_delay={env.action_delay}: must be below env.tick_skip={env.tick_skip}"
     yield from _check_shares("env.reset", env.reset)
-    if env.collision_meshes is not None:
-        folder = Path(env.collision_meshes).expanduser().resolve()
-        folder = folder if folder.name == "soccar" and any(folder.glob("*.cmf")) else folder / "soccar"
-        if not any(folder.glob("*.cmf")):
-            yield f"env.collision_meshes={shown(str(folder))}: holds no .cmf files; null takes the package's"
-    if config.resume not in (None, "latest") and not Path(str(config.resume)).expanduser().exists():
-        yield f"resume={config.resume}: no such folder; name a run, a checkpoint, or latest"
+    yield from _check_meshes("env.collision_meshes", env.collision_meshes)
+    yield from _check_path("resume", config.resume)
+    if isinstance(config, BenchConfig) and not config.bench.teams:
+        yield "bench.teams=[]: needs at least one team size, such as [1v1]"
     if not config.model.hidden:
         yield "model.hidden=[]: needs at least one layer, such as [256,256]"
     yield from _check_batch(config)
@@ -313,6 +400,8 @@ def _check_batch(config: TrainConfig) -> Iterator[str]:
         fit = next((batch // n for n in parts if batch % n == 0), batch)
         fault = f"does not divide learner.batch_size={batch}; use for example {fit}"
         yield f"learner.minibatch_size={part} {fault}"
+    if config.learner.overlap and config.env.workers == 0:
+        yield "learner.overlap=true: needs worker processes, which env.workers=0 forbids; leave env.workers at null"
     arenas = config.env.num_envs
     if batch < 2 * arenas:
         yield f"learner.batch_size={batch}: must be at least {2 * arenas}, one step of env.num_envs={arenas}"
@@ -332,8 +421,17 @@ def _check_stages(stages: tuple[StageConfig, ...]) -> Iterator[str]:
             yield f"{key}.until={stage.until}: must be above the {previous} of the stage before"
         previous = stage.until or previous
         yield from _check_shares(f"{key}.teams", stage.teams)
+        yield from _check_opponents(f"{key}.opponent", stage.opponent.shares)
         if stage.reset:
             yield from _check_shares(f"{key}.reset", stage.reset)
+
+
+def _check_opponents(key: str, shares: Mapping[str, float]) -> Iterator[str]:
+    yield from _check_shares(key, shares)
+    for name in shares:
+        if name not in ("self", "past", "random", "idle") and not Path(name).expanduser().exists():
+            there_are = "self, past, random, idle, or the path of a run or checkpoint"
+            yield f"{key}={name}: no such opponent; there are: {there_are}"
 
 
 def _check_terms(config: TrainConfig) -> Iterator[str]:

@@ -28,9 +28,10 @@ class RunReporter:
 
     def stage(self, index: int, stage: Stage, collector: Collector) -> None:
         teams = ", ".join(name for name, share in stage.teams.items() if share > 0)
+        against = ", ".join(name for name, share in stage.opponents.items() if share > 0)
         until = "the end" if stage.until is None else f"{stage.until} timesteps"
         self._console.start(
-            f"Stage {index} ({stage.name}): {teams} against {stage.opponent}, until {until}; "
+            f"Stage {index} ({stage.name}): {teams} against {against}, until {until}; "
             f"{collector.num_arenas} arenas, {collector.num_agents} learning cars"
         )
 

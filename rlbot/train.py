@@ -74,6 +74,7 @@ def main(config: TrainConfig, directory: Path) -> float:
                         config.checkpoint_interval,
                         config.learner.learning_rate,
                         config.learner.anneal_learning_rate,
+                        config.learner.overlap,
                     ),
                     start=start,
                     reporter=reporter,

@@ -34,6 +34,7 @@ PACKAGES = {  # distribution: the module that is imported
     "numpy": "numpy",
     "numba": "numba",
     "threadpoolctl": "threadpoolctl",
+    "matplotlib": "matplotlib",
     "tensorboard": "tensorboard",
     "nvidia-ml-py": "pynvml",
     "safetensors": "safetensors",

@@ -36,7 +36,8 @@ def verify(config: TrainConfig, parts: Parts) -> Iterator[str]:
     yield f"Model forward pass: observations {tuple(obs.shape)} -> controls {tuple(controls.shape)}"
 
     network, stage = parts.network, parts.stages[-1]
-    section = Section(lambda: make_env(config, stage), Cast(network, "self", config.seed), parts.publish(), parts.pool)
+    everybody = Cast(network, {"self": 1.0}, "uniform", (True,) * config.env.num_envs, config.seed)
+    section = Section(lambda: make_env(config, stage), everybody, parts.publish(), parts.pool)
     cars = len(section.learner_cars)
     rollout = Rollout(STEPS, cars, network.observation_size, network.action_shape, network.action_dtype)
     tally = section.collect(rollout)
@@ -48,7 +49,8 @@ def verify(config: TrainConfig, parts: Parts) -> Iterator[str]:
 
 def _stage(stage: Stage) -> str:
     teams = "+".join(name for name, share in stage.teams.items() if share > 0)
-    return f"{stage.name} ({teams} against {stage.opponent}, until {stage.until or 'the end'})"
+    against = "+".join(name for name, share in stage.opponents.items() if share > 0)
+    return f"{stage.name} ({teams} against {against}, until {stage.until or 'the end'})"
 
 
 def summary(config: TrainConfig, parts: Parts) -> Iterator[str]:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlbot.collect.section import About, Cast, Tally, learner_slots
+from rlbot.collect.section import About, Cast, Tally
 from rlbot.collect.worker import Memory, Player, Task, Worker, WorkerDied
+from rlbot.curriculum import Pool
 from rlbot.env.batch import COUNTS, BatchEnv
 from rlbot.env.observation import OBSERVATION_SIZE
 from rlbot.rollout import Rollout, Shape
@@ -43,13 +44,13 @@ class Collector:
         shared: Shared,
         workers: int,
         meshes: str,
+        overlap: bool,
         warn: Callable[[str], None],
     ) -> None:
         """team_sizes: (blue, orange) of every arena of the stage. workers: processes, 0 for none. `warn` gets a line
         for every worker that died and was replaced."""
-        slots = learner_slots(cast.opponent)
         cars = [[*range(blue), *range(2, 2 + orange)] for blue, orange in team_sizes]
-        agents = [sum(slot in slots for slot in each) for each in cars]
+        agents = [sum(cast.learns(n, slot) for slot in each) for n, each in enumerate(cars)]
         parts = max(min(workers, len(team_sizes)), 1)
         self._bounds = [len(team_sizes) * i // parts for i in range(parts + 1)]  # of the workers, in arenas
         self._cars_before = np.cumsum([0, *(len(each) for each in cars)])
@@ -59,14 +60,18 @@ class Collector:
             -(-batch_size // self.num_agents), self.num_agents, OBSERVATION_SIZE,
             cast.network.action_shape, cast.network.action_dtype,
         )  # fmt: skip
-        buffer = RawArray("b", Rollout.num_bytes(shape))
-        self._rollout = Rollout(*shape, memory=buffer)
-        self._memory = Memory(shared.vector, shared.pool, shared.pool_size, (buffer,), shape, RawArray("q", parts))
+        buffers = tuple(RawArray("b", Rollout.num_bytes(shape)) for _ in range(2 if overlap else 1))
+        self._rollouts = [Rollout(*shape, memory=buffer) for buffer in buffers]
+        self._turn = 0  # which of the rollouts is collected next, or being collected
+        self._begun = False
+        self._answers: list[Any] | None = None  # to the rollout that was begun, where they are here already
+        self._memory = Memory(shared.vector, shared.pool, shared.pool_size, buffers, shape, RawArray("q", parts))
         self._tasks = [
             Task(i, partial(make_env, a, b), meshes, cast, int(agents_before[a]), int(agents_before[b]))
             for i, (a, b) in enumerate(zip(self._bounds, self._bounds[1:], strict=False))
         ]
         self._warn = warn
+        self._pool = Pool(shared.pool_size, cast.network.size(), shared.pool)
         start = Worker if workers > 0 else Player
         self._players: list[Worker | Player] = [start(task, self._memory) for task in self._tasks]
         try:
@@ -75,25 +80,47 @@ class Collector:
             self.close()
             raise
 
+    def begin(self) -> None:
+        """Let the workers play the next rollout, with the weights as they are, while this process does other things."""
+        assert not self._begun
+        self._rollouts[self._turn].clear()
+        self._send("collect", self._turn)
+        self._begun = True
+
+    def wait(self) -> None:
+        """Until the rollout that was begun, if any, is played: the weights may be written then."""
+        if self._begun and self._answers is None:
+            self._answers = self._receive("collect", self._turn)
+
     def collect(self) -> tuple[Rollout, dict[str, float]]:
-        """Play on from where the last rollout stopped. The rollout is valid until the next call."""
-        self._rollout.clear()
-        answers = self._ask("collect", 0)
+        """The rollout that was begun, or one that is played now: on from where the last one stopped. It is valid until
+        as many more are collected as there is memory for."""
+        if not self._begun:
+            self.begin()
+        self.wait()
+        assert self._answers is not None
+        answers, rollout = self._answers, self._rollouts[self._turn]
+        self._begun, self._answers, self._turn = False, None, (self._turn + 1) % len(self._rollouts)
         for task, (_, index, observations) in zip(self._tasks, answers, strict=True):
-            self._rollout.add_final(index + np.array([0, task.start]), observations)
-        self._rollout.step, self._rollout.finished = self._rollout.num_steps, True
+            rollout.add_final(index + np.array([0, task.start]), observations)
+        rollout.step, rollout.finished = rollout.num_steps, True
         tally = answers[0][0]
         for other, *_ in answers[1:]:
             tally = tally + other
-        return self._rollout, self._metrics(tally)
+        for version, score in tally.against:
+            self._pool.record(version, score)
+        return rollout, self._metrics(tally)
 
-    def _ask(self, command: str, argument: Any) -> list[Any]:
-        """The answers of all players to one command; a worker that dies is replaced, and asked again."""
+    def _send(self, command: str, argument: Any) -> None:
+        """Tell all players; a worker that died is replaced, and told."""
         for i, player in enumerate(self._players):
             try:
                 player.send(command, argument)
             except WorkerDied as death:
                 self._replace(i, command, argument, death)
+
+    def _receive(self, command: str, argument: Any) -> list[Any]:
+        """The answers of all players to the command they were sent."""
         return [self._answer(i, command, argument) for i in range(len(self._players))]
 
     def _answer(self, i: int, command: str, argument: Any) -> Any:
@@ -128,6 +155,8 @@ class Collector:
         metrics["play/air_share"] = counts.pop("air") / steps
         del counts["steps"]
         metrics |= {f"play/{name}_per_minute": count / minutes for name, count in counts.items()}
+        if tally.against:
+            metrics["opponents/score_against_past"] = float(np.mean([score for _, score in tally.against]))
         for k, (name, transformed) in enumerate(about.terms):
             metrics[f"reward_term/{name}"] = tally.earned[k] / steps
             if transformed:
@@ -136,7 +165,9 @@ class Collector:
 
     def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """All that decides what is collected next, as (arrays, JSON-able), for any number of workers."""
-        parts = self._ask("snapshot", None)
+        self.wait()
+        self._send("snapshot", None)
+        parts = self._receive("snapshot", None)
         arrays = {name: np.concatenate([each[name] for each, _ in parts]) for name in parts[0][0]}
         generators = [rng for _, document in parts for rng in document["generators"]]
         return arrays, {**parts[0][1], "generators": generators}

@@ -14,13 +14,23 @@ from rlbot.policy import Network, Policy
 from rlbot.rollout import Rollout
 
 
+SCORES = {1: 1.0, 2: 0.0, 3: 0.5}  # of the learner, who plays blue, by how the episode ended
+
+
 @dataclass(frozen=True)
 class Cast:
-    """Who plays in a stage: the shape of the policy, who the opponents are, and the seed of all that is drawn."""
+    """Who plays in a stage: the shape of the policy, against whom (shares, and the rule by which a past version is
+    drawn: see Opponents), which of all arenas are self-play, and the seed of all that is drawn."""
 
     network: Network
-    opponent: str  # "self": the learner plays every car; else it plays blue and these play orange
+    opponents: Mapping[str, float]
+    draw: str
+    self_play: tuple[bool, ...]
     seed: int
+
+    def learns(self, arena: int, slot: int) -> bool:
+        """Whether the learner plays, and learns from, the car in this slot of this arena."""
+        return self.self_play[arena] or slot < 2
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,7 @@ class Tally:
     paid: NDArray[np.float64]  # (K,) after them
     episode_returns: list[float]
     episode_steps: list[int]
+    against: list[tuple[int, float]]  # version played against in an episode, and the learner's score: 1, 0.5 or 0
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(
@@ -52,12 +63,8 @@ class Tally:
             self.paid + other.paid,
             self.episode_returns + other.episode_returns,
             self.episode_steps + other.episode_steps,
+            self.against + other.against,
         )
-
-
-def learner_slots(opponent: str) -> tuple[int, ...]:
-    """The slots of an arena that the learner plays."""
-    return (0, 1, 2, 3) if opponent == "self" else (0, 1)
 
 
 class Section:
@@ -67,7 +74,8 @@ class Section:
         """`vector` (network.size(),) and `pool` may lie in memory shared with the process that writes them."""
         self.env = env = make_env()
         self._seed = cast.seed
-        mine = np.isin(env.car_slot, learner_slots(cast.opponent))
+        where = zip((env.first_arena + env.car_arena).tolist(), env.car_slot.tolist(), strict=True)
+        mine = np.array([cast.learns(arena, slot) for arena, slot in where])
         self.learner_cars, self._other_cars = np.flatnonzero(mine), np.flatnonzero(~mine)
         # A car's number is the same whichever section plays it: what it draws must not depend on the number of
         # processes.
@@ -76,7 +84,8 @@ class Section:
         self.opponents = None
         if len(self._other_cars):
             self.opponents = Opponents(
-                cast.opponent,
+                cast.opponents,
+                cast.draw,
                 env.car_arena[~mine],
                 self._numbers[~mine],
                 range(env.first_arena, env.first_arena + len(env.arenas)),
@@ -107,6 +116,7 @@ class Section:
         self.env.clear_statistics()
         returns: list[float] = []
         lengths: list[int] = []
+        against: list[tuple[int, float]] = []
         mine = self.learner_cars
         for _ in range(rollout.num_steps):
             obs = self._obs[mine]
@@ -128,7 +138,10 @@ class Section:
                 lengths += self._episode_steps[mine][over[mine]].tolist()
                 self._episode_return[over], self._episode_steps[over] = 0.0, 0
                 if self.opponents is not None:
-                    self.opponents.redraw(np.flatnonzero(info["ended"]), self._step)
+                    ended = np.flatnonzero(info["ended"])
+                    scores = [SCORES[how] for how in info["ended"][ended].tolist()]
+                    against += zip(self.opponents.played(ended), scores, strict=True)
+                    self.opponents.redraw(ended, self._step)
             beat()
         rollout.finish(self._obs[mine])
         books = self.env.books
@@ -140,6 +153,7 @@ class Section:
             books.after[mine].sum(0),
             returns,
             lengths,
+            [(version, score) for version, score in against if version >= 0],
         )
 
     def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -150,8 +164,8 @@ class Section:
             "car_episode_return": self._episode_return.copy(),
             "car_episode_steps": self._episode_steps.copy(),
         }
-        if self.opponents is not None:
-            arrays["opponent"] = self.opponents.version.copy()
+        current = np.zeros((len(self.env.arenas), 2), np.int64) if self.opponents is None else self.opponents.current
+        arrays["opponent"] = current.copy()
         return arrays, {**document, "step": self._step}
 
     def restore(self, arrays: Mapping[str, Any], document: Mapping[str, Any]) -> None:
@@ -161,5 +175,5 @@ class Section:
         self._episode_return[:] = arrays["car_episode_return"]
         self._episode_steps[:] = arrays["car_episode_steps"]
         self._step = int(document["step"])
-        if self.opponents is not None and "opponent" in arrays:
-            self.opponents.version[:] = arrays["opponent"]
+        if self.opponents is not None:
+            self.opponents.current[:] = arrays["opponent"]

@@ -1,14 +1,16 @@
 """Who plays the cars that do not learn: nobody, chance, or frozen versions of the learner's own past."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.env import ACTION_TABLE
-from rlbot.policy import Network, Policy, uniforms
+from rlbot.policy import Network, Policy, load, random_rows, uniforms
 
+DRAWS = ("uniform", "recent", "prioritised")  # how a version of the pool is drawn
+_MEMORY = 0.05  # weight of the last episode in the running score against a version
 _DRAW = 7919  # tells the stream of an arena's draws from those of its cars
 
 
@@ -27,11 +29,12 @@ class Pool:
         memory = bytearray(self.num_bytes(size, actor_size)) if memory is None else memory
         self._active = np.frombuffer(memory, np.int64, rows)  # 1 where a row holds a version that may be drawn
         self._timesteps = np.frombuffer(memory, np.int64, rows, rows * 8)  # of what stands in each row
-        self.weights = np.frombuffer(memory, np.float32, rows * actor_size, rows * 16).reshape(rows, actor_size)
+        self._scores = np.frombuffer(memory, np.float64, rows, rows * 16)  # of the learner against it, 0 to 1
+        self.weights = np.frombuffer(memory, np.float32, rows * actor_size, rows * 24).reshape(rows, actor_size)
 
     @staticmethod
     def num_bytes(size: int, actor_size: int) -> int:
-        return (size + 1) * (16 + 4 * actor_size)
+        return (size + 1) * (24 + 4 * actor_size)
 
     def __len__(self) -> int:
         return int(self._active.sum())
@@ -48,17 +51,37 @@ class Pool:
         """Keep a copy of an actor's `vector`; a version of the same timesteps is replaced."""
         same = np.flatnonzero((self._active == 1) & (self._timesteps == timesteps))
         row = int(same[0]) if len(same) else int(np.flatnonzero(self._active == 0)[0])
-        self.weights[row], self._timesteps[row], self._active[row] = vector, timesteps, 1
+        self.weights[row], self._timesteps[row], self._scores[row], self._active[row] = vector, timesteps, 0.5, 1
         if len(self) == len(self._active):
             held = self.versions()
             crowded = 1 + int(np.argmin(held[2:] - held[:-2]))
             self._active[self.row(int(held[crowded]))] = 0
+
+    def record(self, version: int, score: float) -> None:
+        """Take in how an episode of the learner against a version ended: 1 won, 0.5 nobody scored, 0 lost."""
+        row = self.row(version)
+        self._scores[row] += _MEMORY * (score - self._scores[row])
+
+    def chances(self, draw: str) -> NDArray[np.float64]:
+        """With which probability each of `versions()` is drawn.
+
+        uniform; recent: always the newest; prioritised: in proportion to (1 - score)^2, so that who is still hard comes
+        often (prioritised fictitious self-play, Vinyals et al. 2019, "Grandmaster level in StarCraft II", methods).
+        """
+        rows = np.flatnonzero(self._active == 1)
+        rows = rows[np.argsort(self._timesteps[rows])]
+        if draw == "recent":
+            return np.eye(len(rows))[-1]
+        weight = (1.0 - self._scores[rows]) ** 2 + 1e-3 if draw == "prioritised" else np.ones(len(rows))
+        chances: NDArray[np.float64] = weight / weight.sum()
+        return chances
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copies of all that `load_state` needs."""
         return {
             "active": self._active.copy(),
             "timesteps": self._timesteps.copy(),
+            "scores": self._scores.copy(),
             "weights": self.weights.copy(),
         }
 
@@ -72,6 +95,7 @@ class Pool:
             )
         self._active[:] = np.asarray(arrays["active"])
         self._timesteps[:] = np.asarray(arrays["timesteps"])
+        self._scores[:] = np.asarray(arrays["scores"])
         self.weights[:] = weights
 
 
@@ -84,7 +108,8 @@ class Opponents:
 
     def __init__(
         self,
-        kind: str,
+        shares: Mapping[str, float],
+        draw: str,
         car_arena: NDArray[np.int64],
         numbers: NDArray[np.int64],
         arenas: Sequence[int],
@@ -92,35 +117,53 @@ class Opponents:
         pool: Pool,
         seed: int,
     ) -> None:
-        """car_arena, numbers (K,): the arena, within the batch, of each car to play, and its number in the whole run.
-        arenas (N,): the numbers of the batch's arenas. kind: "past" (versions of the pool, which holds at least one),
-        "random" or "idle"."""
-        assert kind in ("past", "random", "idle") and (kind != "past" or len(pool))
-        self.kind, self._car_arena, self._numbers, self._arenas = kind, car_arena, numbers, np.array(arenas)
+        """shares: how often an arena plays against "past" (a version of the pool, which holds at least one, drawn by
+        the rule `draw`), "random", "idle", or the policy at a path; "self" is not played here. car_arena, numbers (K,):
+        the arena, within the batch, of each car to play, and its number in the whole run. arenas (N,): the numbers of
+        the batch's arenas. Raises ValueError for a path without a policy that fits."""
+        shares = {name: share for name, share in shares.items() if name != "self" and share > 0}
+        assert shares and draw in DRAWS and ("past" not in shares or len(pool))
+        self.names, self._draw = list(shares), draw
+        self._until = np.cumsum(list(shares.values())) / sum(shares.values())
+        self._car_arena, self._numbers, self._arenas = car_arena, numbers, np.array(arenas)
         self._pool, self._seed = pool, seed + 1
-        self._players = [Policy(network, vector, ACTION_TABLE) for vector in pool.weights]
-        self.version = np.zeros(len(self._arenas), np.int64)  # timesteps of what each arena plays against
+        self._past = [Policy(network, vector, ACTION_TABLE) for vector in pool.weights]
+        self._files = {
+            name: load(name, "curriculum").policy for name in shares if name not in ("past", "random", "idle")
+        }
+        # What each arena plays against: which of `names`, and the timesteps of the version where that is "past".
+        self.current = np.zeros((len(self._arenas), 2), np.int64)
         self.redraw(np.arange(len(self._arenas)), step=0)
 
     def redraw(self, arenas: NDArray[np.int64], step: int) -> None:
-        """Give these arenas of the batch a new opponent, every version of the pool equally likely."""
-        if self.kind == "past":
-            versions = self._pool.versions()
-            chosen = np.empty((len(arenas), 1), np.float32)
-            uniforms(self._seed + _DRAW, step, self._arenas[arenas], chosen)
-            self.version[arenas] = versions[(chosen[:, 0] * len(versions)).astype(np.int64)]
+        """Give these arenas of the batch a new opponent."""
+        chosen = np.empty((len(arenas), 2), np.float32)
+        uniforms(self._seed + _DRAW, step, self._arenas[arenas], chosen)
+        kinds = np.searchsorted(self._until, chosen[:, 0], side="right").clip(max=len(self.names) - 1)
+        self.current[arenas] = np.stack([kinds, np.zeros_like(kinds)], axis=1)
+        if "past" in self.names:
+            versions, chances = self._pool.versions(), np.cumsum(self._pool.chances(self._draw))
+            drawn = versions[np.searchsorted(chances, chosen[:, 1], side="right").clip(max=len(versions) - 1)]
+            past = kinds == self.names.index("past")
+            self.current[arenas[past], 1] = drawn[past]
+
+    def played(self, arenas: NDArray[np.int64]) -> list[int]:
+        """The versions that these arenas play against; -1 where they play against something else, or itself."""
+        past = self.names.index("past") if "past" in self.names else -1
+        ours = np.isin(arenas, self._car_arena)
+        rows = zip(ours.tolist(), self.current[arenas].tolist(), strict=True)
+        return [version if mine and kind == past else -1 for mine, (kind, version) in rows]
 
     def controls(self, observations: NDArray[np.float32], step: int) -> NDArray[np.float32]:
         """Controls (K, 8) of the K cars, whose observations (K, 180) are given."""
         out = np.zeros((len(observations), 8), np.float32)
-        if self.kind == "random":
-            chosen = np.empty((len(out), 1), np.float32)
-            uniforms(self._seed, step, self._numbers, chosen)
-            out[:] = ACTION_TABLE[(chosen[:, 0] * len(ACTION_TABLE)).astype(np.int64)]
-        elif self.kind == "past":
-            versions = self.version[self._car_arena]
-            for timesteps in np.unique(versions):
-                rows = versions == timesteps
-                player = self._players[self._pool.row(int(timesteps))]
-                out[rows] = player.sample(observations[rows], self._seed, step, self._numbers[rows])[2]
+        current = self.current[self._car_arena]
+        for kind, version in np.unique(current, axis=0).tolist():
+            rows = (current == [kind, version]).all(1)
+            name = self.names[kind]
+            if name == "random":
+                out[rows] = ACTION_TABLE[random_rows(len(ACTION_TABLE), self._seed, step, self._numbers[rows])]
+            elif name != "idle":
+                policy = self._past[self._pool.row(version)] if name == "past" else self._files[name]
+                out[rows] = policy.sample(observations[rows], self._seed, step, self._numbers[rows])[2]
         return out

@@ -10,15 +10,15 @@ TEAM_SIZES = {"1v1": (1, 1), "1v2": (1, 2), "2v2": (2, 2)}
 class Stage:
     """What is played until timestep `until` (None: to the end).
 
-    teams: shares of "1v1", "1v2", "2v2" among the arenas. opponent: "self" (the learner plays every car), "past"
-    (frozen earlier versions of it), "random" or "idle". reward and reset_mix replace weights of the run's own in this
+    teams: shares of "1v1", "1v2", "2v2" among the arenas. opponents: shares of "self", "past", "random", "idle" and
+    paths of policies (see `self_play` and `Opponents`). reward and reset_mix replace weights of the run's own in this
     stage.
     """
 
     name: str
     until: int | None
     teams: Mapping[str, float]
-    opponent: str
+    opponents: Mapping[str, float]
     reward: Mapping[str, float] = field(default_factory=dict)
     reset_mix: Mapping[str, float] = field(default_factory=dict)
 
@@ -48,3 +48,13 @@ def team_sizes(stage: Stage, num_arenas: int) -> list[tuple[int, int]]:
         blue, orange = TEAM_SIZES[name]
         sizes += [(blue, orange) if i % 2 == 0 else (orange, blue) for i in range(count)]
     return sizes
+
+
+def self_play(opponents: Mapping[str, float], num_arenas: int) -> list[bool]:
+    """Which arenas are played against itself: the share of "self", spread evenly over the batch.
+
+    There the learner plays and learns from every car. In the others it plays blue, and orange is somebody who does not
+    learn.
+    """
+    share = opponents.get("self", 0.0) / sum(opponents.values())
+    return [int((n + 1) * share + 1e-9) > int(n * share + 1e-9) for n in range(num_arenas)]

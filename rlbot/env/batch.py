@@ -40,8 +40,10 @@ class Rules:
 
 
 # What is counted for every car: the columns of `BatchEnv.counts`.
-COUNTS = ("touches", "goals", "conceded", "demos", "saves", "shots", "boost_pickups", "air", "speed", "steps")
-_TOUCHES, _GOALS, _CONCEDED, _DEMOS, _SAVES, _SHOTS, _PICKUPS, _AIR, _SPEED, _STEPS = range(len(COUNTS))
+COUNTS = (
+    "touches", "goals", "conceded", "demos", "saves", "shots", "boost_pickups", "boost_used", "air", "speed", "steps",
+)  # fmt: skip
+_TOUCHES, _GOALS, _CONCEDED, _DEMOS, _SAVES, _SHOTS, _PICKUPS, _USED, _AIR, _SPEED, _STEPS = range(len(COUNTS))
 
 
 @njit(cache=True)
@@ -58,6 +60,8 @@ def _count(arenas0, arenas, cars0, cars, car_arena, car_slot, counts):  # type: 
         row[_SAVES] += max(car.saves - car0.saves, 0.0)
         row[_SHOTS] += max(car.shots - car0.shots, 0.0)
         row[_PICKUPS] += max(car.boost_pickups - car0.boost_pickups, 0.0)
+        if not car0.is_demoed:  # else it came back with a new tank
+            row[_USED] += max(car0.boost - car.boost, 0.0)
         row[_AIR] += 1.0 - max(car.on_ground, car.is_demoed)
         row[_SPEED] += np.sqrt(car.vel[0] ** 2 + car.vel[1] ** 2 + car.vel[2] ** 2)
         row[_STEPS] += 1.0
@@ -65,7 +69,8 @@ def _count(arenas0, arenas, cars0, cars, car_arena, car_slot, counts):  # type: 
 
 @njit(cache=True)
 def _end(arenas0, arenas, cars, steps, untouched, max_steps, max_untouched, ended):  # type: ignore[no-untyped-def]
-    """Advance the clocks of every arena; ended[n] becomes 0 (goes on), 1 (goal) or 2 (a limit). Returns how many
+    """Advance the clocks of every arena; ended[n] becomes 0 (goes on), 1 (blue scored),
+    2 (orange scored) or 3 (a limit). Returns how many
     end."""
     count = 0
     for n in range(len(arenas)):
@@ -74,11 +79,12 @@ def _end(arenas0, arenas, cars, steps, untouched, max_steps, max_untouched, ende
         for slot in range(cars.shape[1]):
             touched += cars[n, slot].touched
         untouched[n] = 0 if touched > 0 else untouched[n] + 1
-        goals = arenas[n].blue_score + arenas[n].orange_score - arenas0[n].blue_score - arenas0[n].orange_score
-        if goals > 0:
+        if arenas[n].blue_score > arenas0[n].blue_score:
             ended[n] = 1
-        elif steps[n] >= max_steps or untouched[n] >= max_untouched:
+        elif arenas[n].orange_score > arenas0[n].orange_score:
             ended[n] = 2
+        elif steps[n] >= max_steps or untouched[n] >= max_untouched:
+            ended[n] = 3
         else:
             ended[n] = 0
         count += ended[n] > 0
@@ -140,7 +146,6 @@ class BatchEnv(VectorEnv):
         follows is a function of it and of the controls."""
         if seed is not None:
             self._rngs = self._generators(seed)
-            self.arenas.rebuild()
         for n in range(len(self.arenas)):
             self._start(n)
         observe(self.state, self._controls, self.car_arena, self.car_slot, self._all_cars, self._obs)
@@ -153,23 +158,21 @@ class BatchEnv(VectorEnv):
 
         Returns observations (C, 180), rewards (C,), terminated (C,), truncated (C,) and an info dict. Where an episode
         ended the observation is the first of the next one; info then has "final_obs" (C, 180), valid in those rows, and
-        "ended" (N,): 1 for a goal, 2 for a limit.
+        "ended" (N,): 1 where blue scored, 2 where orange did, 3 for a limit.
         """
         self._controls[:] = actions
         before, after = self.state, self._before
         self.arenas.step(self._controls, before, after)
         self.state, self._before = after, before
         self.reward(before, after, self.car_arena, self.car_slot, self.books, self._rewards)
-        _count(
-            before.arenas, after.arenas, before.cars, after.cars, self.car_arena, self.car_slot, self.counts
-        )
+        _count(before.arenas, after.arenas, before.cars, after.cars, self.car_arena, self.car_slot, self.counts)
         longest, untouched = self._limits
         clocks = (self.steps, self._untouched)
         count = _end(before.arenas, after.arenas, after.cars, *clocks, longest, untouched, self._ended)
         observe(after, self._controls, self.car_arena, self.car_slot, self._all_cars, self._obs)
         info = self._finish() if count else {}
         ended = self._ended[self.car_arena]
-        return self._obs.copy(), self._rewards.copy(), ended == 1, ended == 2, info
+        return self._obs.copy(), self._rewards.copy(), (ended == 1) | (ended == 2), ended == 3, info
 
     def _finish(self) -> dict[str, Any]:
         """Keep the last observations of the arenas that ended, start them anew and observe their first state."""
@@ -211,7 +214,6 @@ class BatchEnv(VectorEnv):
         is of another number of arenas or cars."""
         if arrays["car_controls"].shape != self._controls.shape:
             raise ValueError(f"the saved environment has {len(arrays['car_controls'])} cars, this one {self.num_envs}")
-        self.arenas.rebuild()
         self.arenas.restore({name: arrays[name] for name in ("ball", "car", "pad")})
         self.steps[:], self._untouched[:], self._controls[:] = (
             arrays["steps"], arrays["untouched"], arrays["car_controls"],

@@ -1,7 +1,6 @@
 """What a run computes on: chosen once at the start, asked everywhere else."""
 
 import functools
-import os
 import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -135,10 +134,3 @@ class Hardware:
         """Wait until the device has finished; for timing."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-
-
-def available_cores() -> int:
-    """Processor cores this process may use: fewer than the machine has in a container or a batch job."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -72,6 +72,7 @@ class PPO:
         target_kl: float | None,
         normalize_advantage: bool,
         normalize_return: bool,
+        overlap: bool = False,
         seed: int = 0,
     ) -> None:
         assert minibatch_size > 0 and epochs > 0
@@ -90,6 +91,7 @@ class PPO:
         self.target_kl = target_kl
         self.normalize_advantage = normalize_advantage
         self.normalize_return = normalize_return
+        self.overlap = overlap  # rollouts are of an earlier policy: only their own log-probabilities are right
         self.return_scale = ReturnScale(gamma)
         self._named = dict(model.named_parameters())
         self._parameters = list(self._named.values())
@@ -170,7 +172,7 @@ class PPO:
     @torch.inference_mode()
     def _look_back(self, observations: Tensor, actions: Tensor, log_probs: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probabilities of the stored actions and values of the observations, before the update."""
-        if self.hardware.precision == "fp32":
+        if self.hardware.precision == "fp32" or self.overlap:
             return log_probs, self._values(observations)
         # In reduced precision the stored log-probabilities are not used: the ratio shall measure what the
         # update changed, not what rounding changed between acting and learning.

@@ -1,6 +1,12 @@
 """What a run leaves behind: directory, checkpoints, TensorBoard curves, console lines, notifications."""
 
-from rlbot.run.checkpoint import CheckpointError, load_checkpoint, prune_checkpoints, save_checkpoint
+from rlbot.run.checkpoint import (
+    CheckpointError,
+    load_checkpoint,
+    prune_checkpoints,
+    save_checkpoint,
+    valid_checkpoints,
+)
 from rlbot.run.console import Console
 from rlbot.run.directory import Resume, RunDirectory, describe_machine, point_latest, resolve_resume
 from rlbot.run.notify import Notifier
@@ -21,4 +27,5 @@ __all__ = [
     "resolve_resume",
     "save_checkpoint",
     "stop_on_signals",
+    "valid_checkpoints",
 ]

@@ -19,13 +19,11 @@ import time
 import uuid
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import safetensors
-import safetensors.torch
-import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from rlbot.run.files import from_json, sync_directory, to_json, write_synced
 from rlbot.run.manifest import (
@@ -40,7 +38,11 @@ from rlbot.run.manifest import (
     sha256,
 )
 
-Array = torch.Tensor | NDArray[Any]
+if TYPE_CHECKING:
+    import torch
+
+# PyTorch is imported where a tensor is read or written: who looks for a checkpoint to play it needs none.
+Array: TypeAlias = "torch.Tensor | NDArray[Any]"
 Tensors = dict[str, dict[str, Array]]
 Documents = dict[str, Any]
 
@@ -110,6 +112,8 @@ def load_checkpoint(path: Path) -> tuple[Tensors, Documents]:
 
     Tensors are on the CPU. ValueError naming the file and what is wrong with it.
     """
+    import safetensors.torch
+
     manifest, files = read_verified(Path(path))
     tensors: Tensors = {}
     documents: Documents = {}
@@ -124,7 +128,7 @@ def load_checkpoint(path: Path) -> tuple[Tensors, Documents]:
                 tensors[stem] = {
                     key: loaded[key].numpy() if kind == "numpy" else loaded[key] for key, kind in kinds.items()
                 }
-        except (ValueError, KeyError, safetensors.SafetensorError) as error:
+        except (ValueError, KeyError, SafetensorError) as error:
             raise ValueError(f"checkpoint {path}: {name} cannot be read: {error}") from error
     return tensors, documents
 
@@ -217,6 +221,8 @@ def _serialise(
     tensors: Mapping[str, Mapping[str, Array]], documents: Mapping[str, Any]
 ) -> tuple[dict[str, bytes], dict[str, dict[str, str]]]:
     """Returns the bytes of every file and, for each group of tensors, its keys with "torch" or "numpy"."""
+    import safetensors.torch
+
     stems = [*tensors, *documents]
     if len({stem.lower() for stem in [*stems, "manifest"]}) <= len(stems):
         raise ValueError(f"names of tensors and documents must differ in more than case, and from 'manifest': {stems}")
@@ -229,7 +235,7 @@ def _serialise(
             files[f"{stem}.safetensors"] = safetensors.torch.save(
                 {key: _plain_tensor(key, value) for key, value in group.items()}
             )
-        except (TypeError, KeyError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        except (TypeError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
             raise ValueError(f"tensors of {stem!r} cannot be stored: {error}") from error
         kinds[stem] = {key: "numpy" if isinstance(v, np.ndarray) else "torch" for key, v in group.items()}
     for stem, document in documents.items():
@@ -240,8 +246,10 @@ def _serialise(
     return files, kinds
 
 
-def _plain_tensor(key: str, value: Array) -> torch.Tensor:
+def _plain_tensor(key: str, value: Array) -> "torch.Tensor":
     """A contiguous CPU copy that shares memory with nothing, which is what safetensors asks for."""
+    import torch
+
     if isinstance(value, torch.Tensor):
         return value.detach().cpu().clone(memory_format=torch.contiguous_format)
     if isinstance(value, np.ndarray):

@@ -56,14 +56,17 @@ class Console:
     def error(self, text: str) -> None:
         self.line(f"[ERROR] {text}")
 
-    def progress(self, timesteps: int, total: int, speed: float, reward: float | None = None) -> None:
-        """Shows how far the run is: timesteps done of total, timesteps/sec, recent mean reward if any."""
-        text = progress_text(timesteps, total, speed, reward)
+    def progress(
+        self, timesteps: int, total: int, speed: float, reward: float | None = None, unit: str = "timesteps"
+    ) -> None:
+        """Shows how far the run is: timesteps (or another unit) done of total, how many a second, recent mean reward if
+        any."""
+        text = progress_text(timesteps, total, speed, reward, unit)
         with self._lock:
             now = time.monotonic()
             if self._terminal and (now >= self._next_draw or timesteps >= total):
                 self._next_draw = now + _REDRAW_SECONDS
-                self._draw(bar_text(timesteps, total, speed, reward), timesteps / max(total, 1))
+                self._draw(bar_text(timesteps, total, speed, reward, unit), timesteps / max(total, 1))
             self._last_progress = text
             if now >= self._next_line or timesteps >= total:
                 self._next_line = now + self._interval
@@ -185,18 +188,18 @@ def printable(text: str) -> str:
     return "".join(char if " " <= char <= "~" else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
-def progress_text(timesteps: int, total: int, speed: float, reward: float | None) -> str:
+def progress_text(timesteps: int, total: int, speed: float, reward: float | None, unit: str = "timesteps") -> str:
     """Like "250000/5000000 timesteps (5.0%), 1234.5 timesteps/sec, 1:04:08 left, mean reward 0.123"."""
     left = _duration(total - timesteps, speed)
-    done = f"{timesteps}/{total} timesteps ({_percent(timesteps, total)})"
-    text = f"{done}, {speed:.1f} timesteps/sec, {left} left"
+    done = f"{timesteps}/{total} {unit} ({_percent(timesteps, total)})"
+    text = f"{done}, {speed:.1f} {unit}/sec, {left} left"
     return text if reward is None else f"{text}, mean reward {reward:.3f}"
 
 
-def bar_text(timesteps: int, total: int, speed: float, reward: float | None) -> str:
+def bar_text(timesteps: int, total: int, speed: float, reward: float | None, unit: str = "timesteps") -> str:
     """Short enough for 80 columns: "5.0% 250000/5000000, 1234 timesteps/sec, 1:04:08 left, reward 0.123"."""
     left = _duration(total - timesteps, speed)
-    text = f"{_percent(timesteps, total)} {timesteps}/{total}, {speed:.0f} timesteps/sec, {left} left"
+    text = f"{_percent(timesteps, total)} {timesteps}/{total}, {speed:.0f} {unit}/sec, {left} left"
     return text if reward is None else f"{text}, reward {reward:.3f}"
 
 

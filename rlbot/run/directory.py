@@ -126,42 +126,41 @@ class Resume:
     warnings: list[str]
 
 
-def resolve_resume(value: str, outputs: Path) -> Resume:
-    """Finds what `resume=VALUE` means: "latest" (the run that OUTPUTS/latest leads to), a run directory, a
-    directory of checkpoints, a text pointer, or one checkpoint. Of several checkpoints the newest sound one
-    is taken.
+def resolve_resume(value: str, outputs: Path, setting: str = "resume") -> Resume:
+    """Finds what SETTING=VALUE means: "latest" (the run that OUTPUTS/latest leads to), a run directory, a directory of
+    checkpoints, a text pointer, or one checkpoint. Of several checkpoints the newest sound one is taken.
 
     Call it before `point_latest`. ValueError naming the value and what to do where there is no sound
     checkpoint.
     """
     path = Path(outputs) / LATEST if value == LATEST else Path(value).expanduser()
     if path.is_file():
-        path = _read_pointer(value, path)
+        path = _read_pointer(setting, value, path)
     if not path.is_dir():
         raise ValueError(
-            f"resume={value}: there is no directory {path.absolute()}\n"
-            "give a run directory or a checkpoint directory, for example resume=outputs/DATE/TIME"
+            f"{setting}={value}: there is no directory {path.absolute()}\n"
+            f"give a run directory or a checkpoint directory, for example {setting}=outputs/DATE/TIME"
         )
     path = path.resolve()
     folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
     # a damaged checkpoint may have lost its manifest: its name still says what it was meant to be
     if (path / MANIFEST).exists() or (folder == path and path.name.startswith("step_")):
-        return Resume(_sound(value, path), _run_of(path.parent), [])
+        return Resume(_sound(setting, value, path), _run_of(path.parent), [])
     found, warnings = valid_checkpoints(folder)
     if not found:
         raise ValueError(
             "\n".join(
                 [
-                    f"resume={value}: no sound checkpoint in {folder} ({len(warnings)} damaged)",
+                    f"{setting}={value}: no sound checkpoint in {folder} ({len(warnings)} damaged)",
                     *warnings[:1],
-                    "name another run or checkpoint, or start anew with resume=null",
+                    "name another run or checkpoint" + (", or start anew with resume=null" * (setting == "resume")),
                 ]
             )
         )
     return Resume(found[0], _run_of(folder), warnings)
 
 
-def _read_pointer(value: str, path: Path) -> Path:
+def _read_pointer(setting: str, value: str, path: Path) -> Path:
     try:
         with path.open("rb") as file:
             text = file.read(4096).decode("utf-8").strip()
@@ -169,18 +168,18 @@ def _read_pointer(value: str, path: Path) -> Path:
             raise ValueError("it does not hold one path")
     except (OSError, ValueError) as error:
         raise ValueError(
-            f"resume={value}: {path} is no pointer to a run: {error}\ngive a run directory or a checkpoint directory"
+            f"{setting}={value}: {path} is no pointer to a run: {error}\ngive a run directory or a checkpoint directory"
         ) from error
     return path.parent / text
 
 
-def _sound(value: str, path: Path) -> Path:
+def _sound(setting: str, value: str, path: Path) -> Path:
     fault = checkpoint_fault(path)
     if fault is None:
         return path
     others = [other for other in valid_checkpoints(path.parent)[0] if other != path]
-    hint = f"resume={others[0]} is sound" if others else "there is no other sound one beside it"
-    raise ValueError(f"resume={value}: {fault}\n{hint}")
+    hint = f"{setting}={others[0]} is sound" if others else "there is no other sound one beside it"
+    raise ValueError(f"{setting}={value}: {fault}\n{hint}")
 
 
 def _run_of(folder: Path) -> Path | None:

@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from torch.utils.tensorboard import SummaryWriter
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 _RETRY_SECONDS = 30.0
 
@@ -38,7 +40,7 @@ class TensorBoard:
     def write(self, metrics: Mapping[str, float], timesteps: int) -> None:
         """Adds one point to each curve. Values may be NaN: TensorBoard marks them."""
 
-        def add(writer: SummaryWriter) -> None:
+        def add(writer: "SummaryWriter") -> None:
             for name, value in metrics.items():
                 writer.add_scalar(name, float(value), timesteps)
 
@@ -54,11 +56,13 @@ class TensorBoard:
             self._writer = None
         self._retry_at = float("inf")
 
-    def _attempt(self, action: Callable[[SummaryWriter], None]) -> None:
+    def _attempt(self, action: "Callable[[SummaryWriter], None]") -> None:
         if self._writer is None and time.monotonic() < self._retry_at:
             return
         try:
             if self._writer is None:
+                from torch.utils.tensorboard import SummaryWriter  # late: see checkpoint.py
+
                 _wait_for_a_later_name(self._folder)
                 self._writer = SummaryWriter(
                     str(self._folder),

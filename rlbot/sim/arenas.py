@@ -12,13 +12,18 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rlbot.sim import snapshot as codec
-from rlbot.sim.state import CAR, CAR_WIDTH, EXTRA_OFFSET, MAX_CARS, PADS, TEAM_OF_SLOT, State
+from rlbot.sim.exact import make_arena, settle
+from rlbot.sim.state import CAR, CAR_WIDTH, EXTRA_OFFSET, MAX_CARS, PADS, State
 
 TICKS_PER_SECOND = 120
 CONTROLS = 8  # throttle, steer, pitch, yaw, roll, jump, boost, handbrake
 _CONTROL_BYTES = CONTROLS * 4
 _MAX_CACHED_CONTROLS = 4096
 _GROUND_Z = 18.0  # a car placed at most this high with level wheels stands on the ground (it rests at 17)
+_POSITION, _VELOCITY, _SPIN = (
+    slice(at, at + 3)
+    for at in (int(CAR.fields[name][1]) // 4 for name in ("pos", "vel", "ang_vel"))  # type: ignore[index]
+)
 _write_extras = struct.Struct("=8f").pack_into
 
 
@@ -47,8 +52,8 @@ class Placement:
 
 @njit(cache=True)
 def _advance_timers(before, after, cars, seconds, events):  # type: ignore[no-untyped-def]
-    """Count the timers of taken pads down. Lists in `events` (arena, pad or 34 + slot): pads taken during the step, whose
-    exact timer is to be read, and demolished cars whose respawn falls into the next step."""
+    """Count the timers of taken pads down. Lists in `events` (arena, pad or 34 + slot): pads taken during the step,
+    whose exact timer is to be read, and demolished cars whose respawn falls into the next step."""
     count = 0
     for n in range(len(after)):
         for i in range(PADS):
@@ -85,7 +90,9 @@ class Arenas:
         for n, occupied in enumerate(slots):
             self.present[n, occupied] = True
         self.car_arena, self.car_slot = (index.astype(np.int64) for index in np.nonzero(self.present))
-        self.rebuild()
+        made = [make_arena(occupied) for occupied in slots]
+        self._arenas: list[Any] = [arena for arena, _ in made]
+        self._cars: list[list[Any]] = [cars for _, cars in made]
         self._controls: dict[bytes, Any] = {}
         self._events = np.zeros((len(slots) * (PADS + MAX_CARS), 2), np.int64)
         self._targets: WeakKeyDictionary[State, list[tuple[Any, ...]]] = WeakKeyDictionary()
@@ -102,16 +109,6 @@ class Arenas:
         state = State(len(self), memory)
         state.present[:] = self.present
         return state
-
-    def rebuild(self) -> None:
-        """Make every arena anew (a few ms each), so that nothing of what happened before is left in it.
-
-        RocketSim lets one set neither wheel nor contact caches, and the order in which it solves the contacts of touching
-        cars depends on them: now and then the last digit would tell a used arena from a new one.
-        """
-        mode = RocketSim.MemoryWeightMode.LIGHT  # made 5 times as fast as HEAVY, and stepped as fast
-        self._arenas = [RocketSim.Arena(RocketSim.GameMode.SOCCAR, mode) for _ in self.slots]
-        self._cars: list[list[Any]] = [self._fresh_cars(n) for n in range(len(self.slots))]
 
     def step(self, controls: NDArray[np.float32], before: State, after: State) -> None:
         """Advance every arena by tick_skip ticks under `controls` (C, 8) and read the result into `after`.
@@ -142,25 +139,22 @@ class Arenas:
     def _respawn(self, n: int, slot: int, state: State) -> None:
         """Respawn a car at most one step early, with a seed drawn from the state.
 
-        Left to itself RocketSim draws the place from a generator that cannot be seeded, and no episode could be repeated.
+        Left to itself RocketSim draws the place from a generator that cannot be seeded: no episode could be repeated.
         """
         seed = int(state.arenas[n : n + 1].view(np.uint32)[4:8].sum()) & 0x7FFFFFFF
         self._cars[n][self.slots[n].index(slot)].respawn(seed)
         _read(self._arenas[n].get_gym_state(), self._cars[n], self._write_targets(state)[n])
 
     def place(self, n: int, placement: Placement, state: State) -> None:
-        """Start arena n afresh and read it into `state`: all pads full, scores and counts as seen by `state` begin anew.
-
-        The cars are made anew, because RocketSim keeps wheel and contact state in them that it does not let one set:
-        what follows is thereby a function of the placement alone.
-        """
-        arena, cars = self._arenas[n], self._fresh_cars(n)
-        self._cars[n] = cars
+        """Start arena n afresh and read it into `state`: all pads full; the counts of the cars begin anew, the score
+        goes on. What follows is a function of the placement and the controls alone (see `rlbot.sim.exact`)."""
+        arena, cars = self._arenas[n], self._cars[n]
+        settle(arena, cars)
         arena.ball.set_state(_ball_state(placement))
         for car, start in zip(cars, placement.cars, strict=True):
             car.set_state(_car_state(start))
         for pad in arena.get_boost_pads():
-            pad.set_state(RocketSim.BoostPadState())
+            pad.set_state(codec.FULL_PAD)
         self.read(n, state)
 
     def read(self, n: int, state: State) -> None:
@@ -174,17 +168,10 @@ class Arenas:
         return codec.encode(self._arenas, self._cars, self.slots)
 
     def restore(self, snapshot: dict[str, NDArray[np.float32]]) -> None:
-        """Put every arena into the state of `snapshot()`. What follows is a function of the snapshot alone."""
-        self._cars = [self._fresh_cars(n) for n in range(len(self))]
+        """Put every arena into the state of `snapshot()`; counts begin anew, scores go on. What follows is a function
+        of the snapshot and the controls alone (see `rlbot.sim.exact`). Raises ValueError where the snapshot is of
+        another number of arenas."""
         codec.decode(snapshot, self._arenas, self._cars, self.slots)
-
-    def _fresh_cars(self, n: int) -> list[Any]:
-        """New cars in the order of the slots. Removed last first: RocketSim reuses their places as a stack, and the order
-        in which it handles touching cars, thus the result, depends on them."""
-        arena = self._arenas[n]
-        for car in reversed(arena.get_cars()):
-            arena.remove_car(car)
-        return [arena.add_car(int(TEAM_OF_SLOT[slot]), RocketSim.CarConfig.OCTANE) for slot in self.slots[n]]
 
     def _make_controls(self, key: bytes) -> Any:
         throttle, steer, pitch, yaw, roll, jump, boost, handbrake = struct.unpack("=8f", key)
@@ -198,13 +185,13 @@ class Arenas:
         return made
 
     def _write_targets(self, state: State) -> list[tuple[Any, ...]]:
-        """For each arena the places in `state` that its rows go to, made once a state: slicing costs more than copying."""
+        """For each arena where in `state` its rows go, made once a state: slicing takes longer than copying."""
         found = self._targets.get(state)
         if found is not None:
             return found
         arenas = state.arenas.view(np.float32).reshape(len(self), -1)
         cars = state.cars.view(np.float32).reshape(len(self), MAX_CARS, CAR_WIDTH)
-        raw = memoryview(state.cars.reshape(-1).view(np.uint8))
+        raw = state.cars.reshape(-1).view(np.uint8).data
         targets = [
             (
                 arenas[n, 0:4],
@@ -230,6 +217,8 @@ def _read(gym_state: tuple[Any, ...], cars: list[Any], target: tuple[Any, ...]) 
     for row, to_car, car, at in zip(rows, to_cars, cars, extras, strict=True):
         to_car[:] = row[0]
         state = car.get_state()
+        if state.is_demoed:  # the row tells where the last demolition was, which a restored car does not know
+            to_car[_POSITION], to_car[_VELOCITY], to_car[_SPIN] = state.pos, state.vel, state.ang_vel
         _write_extras(
             raw,
             at,

@@ -1,7 +1,8 @@
 """Arena states to arrays and back: what a checkpoint needs so that a run goes on where it stopped.
 
-RocketSim also keeps state that it shows nobody (wheel spin, contact caches, when the ball was last hit), so decoding is
-exact only with cars made anew on every side: two arenas that decode the same snapshot have the same future.
+RocketSim also keeps state that it shows nobody (friction and steering of the wheels, when the ball was last hit).
+Decoding brings it into one fixed state, so that all arenas that decode the same snapshot have the same future, bit for
+bit. The arena that was encoded has that future too, but only once it has decoded the snapshot itself.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from typing import Any
 import numpy as np
 import RocketSim
 from numpy.typing import NDArray
+
+from rlbot.sim.exact import settle
 
 _VECTORS = ("pos", "vel", "ang_vel", "flip_rel_torque", "world_contact_normal")
 _NUMBERS = (
@@ -22,8 +25,14 @@ _FLAGS = (
 )  # fmt: skip
 _CONTROLS = ("throttle", "steer", "pitch", "yaw", "roll", "jump", "boost", "handbrake")
 
+FULL_PAD = RocketSim.BoostPadState()
 BALL_WIDTH = 4 * 3 + 6  # pos, vel, ang_vel and two rows of the rotation; then the third row, the slot that hit it last
-CAR_ROW = len(_VECTORS) * 3 + 9 + len(_NUMBERS) + len(_FLAGS) + 4 + 2 * len(_CONTROLS) + 1
+_VECTOR_AT = [(name, 3 * i) for i, name in enumerate(_VECTORS)]  # where in a car's row each part begins
+_ROTATION_AT = 3 * len(_VECTORS)
+_NUMBERS_AT = _ROTATION_AT + 9
+_FLAGS_AT = _NUMBERS_AT + len(_NUMBERS)
+_CONTROLS_AT = _FLAGS_AT + len(_FLAGS) + 4  # the wheels follow the flags, the present controls the last ones
+CAR_ROW = _CONTROLS_AT + 2 * len(_CONTROLS) + 1
 
 
 def encode(arenas: Sequence[Any], cars: Sequence[Sequence[Any]], slots: Sequence[Sequence[int]]) -> dict[str, Any]:
@@ -51,10 +60,11 @@ def decode(
     cars: Sequence[Sequence[Any]],
     slots: Sequence[Sequence[int]],
 ) -> None:
-    """Set arenas with freshly made cars to `snapshot`. Raises ValueError where it is of another number of arenas."""
+    """Set arenas to `snapshot`. Raises ValueError where it is of another number of arenas."""
     if snapshot["ball"].shape != (len(arenas), BALL_WIDTH + 1) or snapshot["car"].shape[2] != CAR_ROW:
         raise ValueError(f"the saved state is of {len(snapshot['ball'])} arenas, not {len(arenas)}")
     for n, arena in enumerate(arenas):
+        settle(arena, cars[n])
         ids = [0, 0, 0, 0, 0]
         for made, slot in zip(cars[n], slots[n], strict=True):
             ids[slot + 1] = made.id
@@ -72,9 +82,9 @@ def decode(
             _decode_car(made, snapshot["car"][n, slot].tolist(), ids)
         for each, (cooldown, locked) in zip(arena.get_boost_pads(), snapshot["pad"][n].tolist(), strict=True):
             each.set_state(
-                RocketSim.BoostPadState(
-                    is_active=cooldown <= 0, cooldown=cooldown, prev_locked_car_id=ids[int(locked)]
-                )
+                RocketSim.BoostPadState(is_active=cooldown <= 0, cooldown=cooldown, prev_locked_car_id=ids[int(locked)])
+                if cooldown > 0 or locked > 0
+                else FULL_PAD
             )
 
 
@@ -93,21 +103,16 @@ def _encode_car(car: Any, ids: dict[int, int]) -> list[float]:
 
 
 def _decode_car(car: Any, row: list[float], ids: list[int]) -> None:
-    values = iter(row)
-
-    def take(count: int) -> list[float]:
-        return [next(values) for _ in range(count)]
-
-    fields: dict[str, Any] = {name: RocketSim.Vec(*take(3)) for name in _VECTORS}
-    fields["rot_mat"] = _rotation(take(9))
-    fields |= dict(zip(_NUMBERS, take(len(_NUMBERS)), strict=True))
-    fields |= {name: value > 0 for name, value in zip(_FLAGS, take(len(_FLAGS)), strict=True)}
-    fields["wheels_with_contact"] = tuple(wheel > 0 for wheel in take(4))
-    fields["last_controls"] = _controls(take(8))
-    controls = _controls(take(8))
-    fields["car_contact_id"] = ids[int(next(values))]
+    fields: dict[str, Any] = {name: RocketSim.Vec(*row[at : at + 3]) for name, at in _VECTOR_AT}
+    fields["rot_mat"] = _rotation(row[_ROTATION_AT : _ROTATION_AT + 9])
+    fields.update(zip(_NUMBERS, row[_NUMBERS_AT:_FLAGS_AT], strict=True))
+    flags = [value > 0 for value in row[_FLAGS_AT:_CONTROLS_AT]]
+    fields.update(zip(_FLAGS, flags, strict=False))
+    fields["wheels_with_contact"] = tuple(flags[-4:])
+    fields["last_controls"] = _controls(row[_CONTROLS_AT : _CONTROLS_AT + 8])
+    fields["car_contact_id"] = ids[int(row[-1])]
     car.set_state(RocketSim.CarState(**fields))
-    car.set_controls(controls)
+    car.set_controls(_controls(row[_CONTROLS_AT + 8 : _CONTROLS_AT + 16]))
 
 
 def _controls(row: list[float]) -> Any:

@@ -31,10 +31,17 @@ def pool(*versions: int, size: int = 8) -> Pool:
     return made
 
 
-def opponents(kind: str, versions: Pool, seed: int = 0, first_arena: int = 0) -> Opponents:
+def opponents(kind: str, versions: Pool, seed: int = 0, first_arena: int = 0, draw: str = "uniform") -> Opponents:
+    """`kind`: one name, or several with a comma between them that are equally likely."""
     numbers = 4 * (CAR_ARENA + first_arena) + np.array([2, 3, 2, 2, 3, 2])
     arenas = range(first_arena, first_arena + 4)
-    return Opponents(kind, CAR_ARENA, numbers, arenas, NETWORK, versions, seed)
+    shares = dict.fromkeys(kind.split(","), 0.5)
+    return Opponents(shares, draw, CAR_ARENA, numbers, arenas, NETWORK, versions, seed)
+
+
+def version(made: Opponents) -> NDArray[np.int64]:
+    """Timesteps of what each arena plays against."""
+    return made.current[:, 1]
 
 
 def actions(controls: NDArray[np.float32]) -> list[int]:
@@ -49,8 +56,8 @@ def test_the_pool_is_bounded_spread_and_keeps_the_first_and_the_newest() -> None
         held.append(made.versions().tolist())
         assert len(made) == len(held[-1]) <= 4
         assert held[-1][0] == 100 and held[-1][-1] == timesteps
-        for version in held[-1]:
-            assert (made.weights[made.row(version)] == version).all()
+        for each in held[-1]:
+            assert (made.weights[made.row(each)] == each).all()
     # by hand: of 100..500 the first whose neighbours lie 200 apart goes, then 400 (300 to 500 are closest) ...
     assert held[3:7] == [[100, 200, 300, 400], [100, 300, 400, 500], [100, 300, 500, 600], [100, 300, 500, 700]]
     gaps = np.diff(held[-1])
@@ -88,15 +95,15 @@ def test_pools_over_the_same_memory_are_one() -> None:
 
 def test_every_arena_plays_one_version_until_its_episode_ends() -> None:
     made = opponents("past", pool(*range(0, 800, 100)))
-    first = made.version.copy()
+    first = version(made).copy()
     seen = {tuple(actions(made.controls(OBS, step))) for step in range(5)}
-    assert seen == {tuple(int(version) // 100 for version in first[CAR_ARENA])}
+    assert seen == {tuple(int(each) // 100 for each in first[CAR_ARENA])}
     for step in range(1, 200):
         made.redraw(np.array([1, 3]), step)
-        assert made.version[[0, 2]].tolist() == first[[0, 2]].tolist()
-        if made.version[1] != first[1]:
+        assert version(made)[[0, 2]].tolist() == first[[0, 2]].tolist()
+        if version(made)[1] != first[1]:
             break
-    assert actions(made.controls(OBS, 0))[2] == made.version[1] // 100 != first[1] // 100
+    assert actions(made.controls(OBS, 0))[2] == version(made)[1] // 100 != first[1] // 100
 
 
 def test_every_version_is_equally_likely_and_drawn_anew_at_every_end() -> None:
@@ -104,7 +111,7 @@ def test_every_version_is_equally_likely_and_drawn_anew_at_every_end() -> None:
     drawn: Counter[int] = Counter()
     for step in range(1000):
         made.redraw(np.arange(4), step)
-        drawn.update(made.version.tolist())
+        drawn.update(version(made).tolist())
     assert set(drawn) == set(range(0, 800, 100))
     assert all(abs(count - 500) < 5 * 21 for count in drawn.values())  # five standard deviations of 4000 x 1/8
 
@@ -112,12 +119,12 @@ def test_every_version_is_equally_likely_and_drawn_anew_at_every_end() -> None:
 def test_a_version_that_was_dropped_is_played_until_the_episode_ends() -> None:
     versions = pool(100, 200, 300, size=3)
     made = opponents("past", versions)
-    made.version[:] = 200
+    made.current[:, 1] = 200
     versions.add(400, always(3))
     assert versions.versions().tolist() == [100, 300, 400]
     assert actions(made.controls(OBS, 0)) == [1] * 6
     made.redraw(np.arange(4), 1)
-    assert 200 not in made.version
+    assert 200 not in version(made)
 
 
 def test_what_is_drawn_depends_on_seed_step_and_arena_not_on_the_batch() -> None:
@@ -125,10 +132,10 @@ def test_what_is_drawn_depends_on_seed_step_and_arena_not_on_the_batch() -> None
     draws = []
     for seed, first_arena in ((0, 0), (0, 0), (1, 0), (0, 2)):
         made = opponents("past", versions, seed, first_arena)
-        table = [made.version.copy()]
+        table = [version(made).copy()]
         for step in range(50):
             made.redraw(np.arange(4), step)
-            table.append(made.version.copy())
+            table.append(version(made).copy())
         draws.append(np.array(table))
     np.testing.assert_array_equal(draws[0], draws[1])
     assert (draws[0] != draws[2]).any()
@@ -145,3 +152,34 @@ def test_idle_does_nothing_and_random_takes_every_action() -> None:
     np.testing.assert_array_equal(made.controls(OBS, 3), opponents("random", versions).controls(OBS, 3))
     with pytest.raises(AssertionError):
         opponents("past", versions)  # no version to play
+
+
+def test_the_rules_by_which_a_version_is_drawn() -> None:
+    versions = pool(100, 200, 300, 400)
+    np.testing.assert_allclose(versions.chances("uniform"), [0.25] * 4)
+    assert versions.chances("recent").tolist() == [0, 0, 0, 1]
+    np.testing.assert_allclose(versions.chances("prioritised"), [0.25] * 4)  # all are even until they are played
+    for _ in range(200):
+        versions.record(100, 1.0)  # beaten every time
+        versions.record(300, 0.0)  # never
+    chances = versions.chances("prioritised")
+    # (1 - score)^2 + 0.001 of scores 1, 0.5, 0, 0.5
+    np.testing.assert_allclose(chances, np.array([0.001, 0.251, 1.001, 0.251]) / 1.504, atol=1e-4)
+    versions.record(200, 1.0)
+    assert versions.state()["scores"][versions.row(200)] == pytest.approx(0.5 + 0.05 * 0.5)
+    made, drawn = opponents("past", versions, draw="prioritised"), Counter[int]()
+    for step in range(1000):
+        made.redraw(np.arange(4), step)
+        drawn.update(version(made).tolist())
+    assert drawn[300] / 4000 == pytest.approx(chances[2], abs=0.04) and drawn[100] < 20
+
+
+def test_a_mix_is_drawn_by_its_shares_and_told_apart() -> None:
+    made, kinds = opponents("past,idle,self", pool(100)), Counter[int]()  # "self" is not played by opponents
+    for step in range(500):
+        made.redraw(np.arange(4), step)
+        played = made.played(np.arange(4))
+        kinds.update(played)
+        idle = [not row.any() for row in made.controls(OBS, step)]
+        assert idle == [played[arena] == -1 for arena in CAR_ARENA]
+    assert set(kinds) == {-1, 100} and abs(kinds[-1] - 1000) < 5 * 23

@@ -2,11 +2,11 @@
 
 import pytest
 
-from rlbot.curriculum import Stage, stage_at, team_sizes
+from rlbot.curriculum import Stage, self_play, stage_at, team_sizes
 
 
 def stage(until: int | None = None, **teams: float) -> Stage:
-    return Stage("name", until, {name.lstrip("_"): share for name, share in teams.items()}, "self")
+    return Stage("name", until, {name.lstrip("_"): share for name, share in teams.items()}, {"self": 1.0})
 
 
 def test_a_stage_ends_where_the_next_begins_and_the_last_never() -> None:
@@ -43,3 +43,17 @@ def test_every_arena_has_teams_whatever_the_shares() -> None:
         for teams, share in (((1, 1), 0.1), ((2, 2), 0.2)):
             assert abs(sizes.count(teams) - share * arenas) < 1
         assert sizes.count((1, 2)) - sizes.count((2, 1)) in (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [
+        ({"self": 1.0}, "11111111"),
+        ({"past": 1.0}, "00000000"),
+        ({"self": 3, "past": 1}, "01110111"),  # spread evenly
+        ({"self": 0.1, "past": 0.8, "idle": 0.1}, "00000000"),  # 0.8 of an arena
+        ({"self": 1, "random": 1}, "01010101"),
+    ],
+)
+def test_the_share_of_self_play_is_spread_over_the_arenas(shares: dict[str, float], expected: str) -> None:
+    assert "".join(str(int(each)) for each in self_play(shares, 8)) == expected

@@ -94,7 +94,7 @@ def test_limits_truncate_at_their_time(limit: dict[str, float], steps: int) -> N
     for step in range(1, steps + 1):
         _, _, terminated, truncated, info = env.step(np.zeros((2, 8), np.float32))
         assert not terminated.any() and truncated.all() == (step == steps), step
-    assert info["ended"].tolist() == [2]
+    assert info["ended"].tolist() == [3]
 
 
 def test_a_goal_on_the_last_step_of_the_limit_terminates_only() -> None:

@@ -46,7 +46,12 @@ def earned(name: str, before: State, after: State) -> NDArray[np.float32]:
 
 
 def paid(
-    before: State, after: State, items: Sequence[Term], zero_sum: Sequence[str] = (), spirit: float = 0, clip: float = 1e6
+    before: State,
+    after: State,
+    items: Sequence[Term],
+    zero_sum: Sequence[str] = (),
+    spirit: float = 0,
+    clip: float = 1e6,
 ) -> NDArray[np.float32]:
     """(N, 4) of what Reward pays; absent cars 0."""
     reward = Reward(items, zero_sum, spirit, clip)

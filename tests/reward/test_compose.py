@@ -137,9 +137,7 @@ def pay(reward: Reward) -> list[float]:
         ("only_for_absent_cars", "", [0.5, 0.5]),  # what it gives for cars that are not there is not looked at
     ],
 )
-def test_a_term_of_the_users_own_from_a_file(
-    own: Path, function: str, arguments: str, expected: list[float]
-) -> None:
+def test_a_term_of_the_users_own_from_a_file(own: Path, function: str, arguments: str, expected: list[float]) -> None:
     reward = own_reward(own, function, arguments)
     assert reward.names[-1] == "mine" and len(reward.names) == 8
     np.testing.assert_allclose(pay(reward), expected, rtol=1e-6)

@@ -62,9 +62,7 @@ def filled(fields: dict[str, Any]) -> State:
 
 
 @pytest.mark.parametrize(("name", "before", "after", "blue", "orange"), CASES)
-def test_hand_computed(
-    name: str, before: dict[str, Any], after: dict[str, Any], blue: float, orange: float
-) -> None:
+def test_hand_computed(name: str, before: dict[str, Any], after: dict[str, Any], blue: float, orange: float) -> None:
     rewards = earned(name, filled(before), filled(after))
     np.testing.assert_allclose(rewards[0, [BLUE, ORANGE]], [blue, orange], atol=1e-6)
 

@@ -8,6 +8,7 @@ import RocketSim
 from numpy.typing import NDArray
 
 from rlbot.sim import PAD_COOLDOWN, PAD_POSITION, Arenas, CarPlacement, Placement, State
+from rlbot.sim.exact import settle
 from tests.conftest import random_controls
 
 TEAMS = [(1, 1), (1, 2), (2, 1), (2, 2)]
@@ -46,8 +47,9 @@ def test_the_same_controls_give_the_same_states_as_a_bare_arena(delay: int) -> N
     arenas, state = started([(2, 2)], tick_skip=8, delay=delay)
     bare = RocketSim.Arena(RocketSim.GameMode.SOCCAR, RocketSim.MemoryWeightMode.LIGHT)
     start = placement(4)
-    bare.ball.set_state(RocketSim.BallState(pos=RocketSim.Vec(*start.ball_pos), vel=RocketSim.Vec(*start.ball_vel)))
     cars = [bare.add_car(team) for team in (0, 0, 1, 1)]
+    settle(bare, cars)
+    bare.ball.set_state(RocketSim.BallState(pos=RocketSim.Vec(*start.ball_pos), vel=RocketSim.Vec(*start.ball_vel)))
     for car, place in zip(cars, start.cars, strict=True):
         car.set_state(
             RocketSim.CarState(
@@ -119,7 +121,6 @@ def test_what_follows_a_snapshot_is_the_same_wherever_it_is_restored() -> None:
     others = Arenas(TEAMS, 8)
     futures = []
     for each in (arenas, others, others):
-        each.rebuild()
         each.restore(saved)
         state = each.state()
         for n in range(len(each)):

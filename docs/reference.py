@@ -1,0 +1,336 @@
+"""Writes the reference pages of docs/ from the code and from conf/: python docs/reference.py
+
+tests/test_docs.py holds the pages against what `pages()` gives, so that they cannot fall behind.
+"""
+
+import dataclasses
+import inspect
+import re
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from rlbot.config import ROOTS, OpponentConfig, TrainConfig, settings
+from rlbot.env import ACTION_TABLE, CONTROL_NAMES
+from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
+from rlbot.reward import TERMS, terms
+from rlbot.sim.state import ARENA, CAR
+from rlbot.typed import Range, names_of
+
+DOCS = Path(__file__).resolve().parent
+CONF = DOCS.parent / "conf"
+STAGE = "curriculum.stages.0"
+# The groups of settings, each with the option that is taken without arguments.
+GROUPS: dict[str, str | None] = {
+    str(group): option
+    for item in OmegaConf.load(CONF / "train.yaml").defaults
+    if isinstance(item, DictConfig)
+    for group, option in item.items()
+    if "/" not in str(group)
+}
+MADE = "<!-- written by docs/reference.py; change the code, conf/ or that file, and run it -->\n"
+
+# Where a line of conf/ has no comment.
+MEANINGS = {
+    "curriculum.stages": "the stages, in the order they are played",
+    f"{STAGE}.name": "shown on the console",
+    "hardware.compile": "`torch.compile`: a slow start, faster updates",
+    "learner.entropy_coef": "weight of the entropy bonus: higher explores longer",
+    "learner.gae_lambda": "of generalized advantage estimation: lower trusts the critic more",
+    "learner.max_grad_norm": "longer gradients are cut to this length",
+    "learner.value_coef": "weight of the critic's loss",
+    "model.activation": "after each hidden layer",
+    "reward.clip": "the sum of a step is clipped to +-this",
+    "reward.team_spirit": "0 = a car's own reward, 1 = the mean of its team",
+    "reward.terms": "what is rewarded, by name",
+    "reward.zero_sum": "terms from which the opponents' mean is taken off",
+    "user.name": "kept in the run's `run.json`",
+    "user.notify.enabled": "send messages; needs the package apprise",
+    "user.notify.events": "what a message is sent for",
+}
+
+ELSEWHERE = {"reward.terms": "see [rewards.md](rewards.md)", "curriculum.stages": "see below"}
+
+# Meaning of each group of columns of the observation; those of another car are under "other".
+COLUMNS = {
+    "ball.pos": "position, / 2300",
+    "ball.vel": "velocity, / 2300",
+    "ball.ang_vel": "angular velocity, / 6",
+    "ball.local_pos": "position relative to the own car, on its axes, / 2300",
+    "ball.local_vel": "velocity relative to the own car, on its axes, / 2300",
+    "ball.distance": "to the own car, / 2300",
+    "ball.local_pos_in_half_a_second": "where free flight takes the ball, as ball.local_pos",
+    "ball.local_pos_in_a_second": "the same for one second",
+    "car.pos": "position of the own car, / 2300",
+    "car.vel": "velocity, / 2300",
+    "car.ang_vel": "angular velocity, / 5.5",
+    "car.forward": "direction of the nose",
+    "car.up": "direction of the roof",
+    "car.local_vel": "velocity on the car's own axes, / 2300",
+    "car.local_ang_vel": "angular velocity on the car's own axes, / 5.5",
+    "car.boost": "share of a full tank",
+    "car.on_ground": "1 with three or more wheels on a surface",
+    "car.has_flip": "1 while it can still jump, double jump or flip",
+    "car.has_jumped": "0 or 1",
+    "car.has_double_jumped": "0 or 1",
+    "car.has_flipped": "0 or 1",
+    "car.air_time_since_jump": "seconds / 1.25, at most 1",
+    "car.is_supersonic": "0 or 1",
+    "car.is_demoed": "0 or 1",
+    "car.demo_timer": "seconds until the respawn / 3",
+    "car.handbrake": "0 to 1",
+    "previous_action": f"the controls of the last step: {', '.join(CONTROL_NAMES)}",
+    "goal.opponent_local_pos": "middle of the opponents' goal relative to the car, on its axes, / 2300",
+    "goal.own_local_pos": "the same for the own goal",
+    "pads.timer": "of each boost pad, 0 = ready, 1 = just taken; from the own goal line on",
+    "other.present": "1 where this car exists; else all its columns are 0",
+    "other.pos": "position, / 2300",
+    "other.vel": "velocity, / 2300",
+    "other.ang_vel": "angular velocity, / 5.5",
+    "other.forward": "direction of the nose",
+    "other.up": "direction of the roof",
+    "other.local_pos": "position relative to the own car, on its axes, / 2300",
+    "other.local_vel": "velocity relative to the own car, on its axes, / 2300",
+    "other.boost": "share of a full tank",
+    "other.demoed": "0 or 1",
+    "other.on_ground": "0 or 1",
+    "other.has_flip": "0 or 1",
+}
+
+# What arrays of the state hold beyond what their names say.
+FIELDS = {
+    "ball_pos": "uu", "ball_vel": "uu/s", "ball_ang_vel": "rad/s", "ball_forward": "direction",
+    "blue_score": "goals of blue; only the difference between the two states means anything",
+    "orange_score": "goals of orange, likewise",
+    "pad_active": "1 = ready, 0 = taken", "pad_timer": "s until it is ready again",
+    "car_pos": "uu", "car_vel": "uu/s", "car_ang_vel": "rad/s", "car_forward": "direction of the nose",
+    "car_right": "direction", "car_up": "direction of the roof", "car_boost": "0 to 100",
+    "car_on_ground": "1 with three or more wheels on a surface", "car_touched": "1 = touched the ball in this step",
+    "car_is_demoed": "0 or 1", "car_demo_timer": "s until the respawn",
+    "car_has_flip": "1 = can still jump, double jump or flip", "car_has_jumped": "0 or 1",
+    "car_has_double_jumped": "0 or 1", "car_has_flipped": "0 or 1", "car_is_supersonic": "0 or 1",
+    "car_air_time_since_jump": "s", "car_handbrake": "0 to 1",
+    "car_goals": "a count: take the difference", "car_saves": "a count: take the difference",
+    "car_shots": "a count: take the difference", "car_demos": "a count: take the difference",
+    "car_boost_pickups": "a count: take the difference", "car_team": "0 blue, 1 orange",
+    "present": "1 where there is a car; slots 0 and 1 are blue, 2 and 3 orange",
+}  # fmt: skip
+
+
+def pages() -> dict[Path, str]:
+    """The pages and what has to stand in them."""
+    made = {"settings.md": _settings(), "observation.md": _observation(), "rewards.md": _rewards()}
+    return {DOCS / name: "\n".join(lines) + "\n" for name, lines in made.items()}
+
+
+def _settings() -> Iterator[str]:
+    yield "# Settings\n"
+    yield MADE
+    yield (
+        "Every setting of every command. `NAME=VALUE` on the command line sets one; `GROUP=OPTION` takes another file "
+        "of `conf/GROUP/`. The defaults are those of a command line without arguments; another option of a group "
+        "brings its own.\n"
+    )
+    yield "# `python -m rlbot.train`\n"
+    yield from _table(TrainConfig, [name for name in settings() if "." not in name and name not in GROUPS])
+    for group, option in GROUPS.items():
+        yield f"\n## `{group}`\n"
+        yield "| option | for |\n|---|---|"
+        for file in sorted((CONF / group).glob("*.yaml")):
+            star = " (default)" if file.stem == option else ""
+            yield f"| `{group}={file.stem}`{star} | {_header(file)} |"
+        if option is not None:
+            yield ""
+            yield from _table(TrainConfig, [name for name in settings() if name.startswith(f"{group}.")])
+        if group == "curriculum":
+            yield "\n`0` is the first stage, `1` the second, and so on."
+    for command, root in ROOTS.items():
+        if command != "train":
+            yield f"\n# `python -m rlbot.{command}`\n"
+            own = set(settings(root)) - (set(settings()) if issubclass(root, TrainConfig) else set())
+            if issubclass(root, TrainConfig):
+                yield "All settings of `rlbot.train`, and:\n"
+            yield from _table(root, [name for name in settings(root) if name in own], command)
+
+
+def _table(root: Any, names: list[str], command: str = "train") -> Iterator[str]:
+    yield "| setting | default | values | meaning |\n|---|---|---|---|"
+    for name in names:
+        kind = _kind(root, name)
+        inside = hasattr(_kind(root, name.rpartition(".")[0]), "parse")
+        if (dataclasses.is_dataclass(kind) and not hasattr(kind, "parse")) or inside:
+            continue  # a group of settings, not one
+        default, comment = _default(name, command), MEANINGS.get(name) or _comment(name, command)
+        shown = ELSEWHERE.get(name) or f"`{_shown(default)}`"
+        yield f"| `{name}` | {shown} | {_values(kind)} | {comment} |"
+
+
+def _kind(root: Any, name: str) -> Any:
+    """The type of a setting, or of a group of settings."""
+    kind = root
+    for part in name.split(".") if name else []:
+        kind = get_args(kind)[0] if part.isdigit() else get_type_hints(kind, include_extras=True)[part]
+    return kind
+
+
+def _values(kind: Any) -> str:
+    """What a setting may be, in words."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return f"{_values(arguments[0])}, or `null`"
+    if origin is Annotated:
+        if isinstance(arguments[1], Range):
+            return _values(arguments[0]) + _limits(arguments[1])
+        return " ".join(f"`{name}`" for name in names_of(kind))
+    if hasattr(kind, "parse"):
+        return "name, path, or mapping of them to shares" if kind is OpponentConfig else "weight"
+    if origin is Literal:
+        return ", ".join(f"`{name}`" for name in arguments)
+    if origin is tuple:
+        return "list" if dataclasses.is_dataclass(arguments[0]) else f"list of: {_values(arguments[0])}"
+    if origin is dict:
+        return f"mapping of {_values(arguments[0]) if names_of(arguments[0]) else 'names'} to {_values(arguments[1])}"
+    return {bool: "`true`, `false`", int: "whole number", float: "number", str: "text"}[kind]
+
+
+def _limits(limits: Range) -> str:
+    if limits.low < -1e12:
+        return ""
+    low = f" {'above' if limits.above else 'from'} {limits.low:g}"
+    return low if limits.high >= 1e12 else f"{low} to {limits.high:,}".replace(",", "_")
+
+
+def _files(name: str, command: str) -> tuple[list[Path], str]:
+    """The files of conf/ where a setting stands, that of the default option first, and its name there."""
+    group, _, rest = name.partition(".")
+    if rest and GROUPS.get(group):
+        files = sorted((CONF / group).glob("*.yaml"), key=lambda file: file.stem != GROUPS[group])
+        return files, rest
+    return [CONF / f"{command}.yaml"], name
+
+
+def _default(name: str, command: str) -> Any:
+    (file, *_), rest = _files(name, command)
+    return OmegaConf.select(OmegaConf.load(file), re.sub(r"\.(\d+)", r"[\1]", rest), throw_on_missing=True)
+
+
+def _comment(name: str, command: str) -> str:
+    """The comment behind a setting in the default file of its group, else in another file of it."""
+    files, rest = _files(name, command)
+    return next(comment for file in files for key, comment in _comments_of(file) if key == rest)
+
+
+def _comments_of(file: Path) -> Iterator[tuple[str, str]]:
+    path: list[tuple[int, str]] = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        match = re.fullmatch(r"( *)(- )?(\w+):.*?(?: # (.*))?", line)
+        if match:
+            indent = len(match[1]) + len(match[2] or "")
+            path = [(at, name) for at, name in path if at < indent - len(match[2] or "")]
+            if match[2] or (path and path[-1][1] == "stages"):
+                path.append((indent - 1, "0"))
+            path.append((indent, match[3]))
+            if match[4]:
+                yield ".".join(name for _, name in path), match[4]
+
+
+def _header(file: Path) -> str:
+    """The comment at the head of a file of conf/; of several lines the first."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return next(line for line in lines if not line.startswith("# @")).removeprefix("# ")
+
+
+def _shown(value: Any) -> str:
+    """A value as it is written on the command line."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower().replace("none", "null")
+    if isinstance(value, (ListConfig, list, tuple)):
+        return "[" + ", ".join(_shown(each) for each in value) + "]"
+    if isinstance(value, (DictConfig, dict)):
+        return "{" + ", ".join(f"{name}: {_shown(each)}" for name, each in value.items()) + "}"
+    return f"{value:_}" if isinstance(value, int) else str(value)
+
+
+def _observation() -> Iterator[str]:
+    yield "# Observation and actions\n"
+    yield MADE
+    yield (
+        f"What one car sees: {OBSERVATION_SIZE} float32 numbers, each within [-10, 10]. Every car sees the field as "
+        "if it played blue: for orange it is turned half round (x and y change sign). The own axes of a car are "
+        "forward, right, up. 2300 uu/s is a car's top speed. `columns(name)` of `rlbot.env.observation` gives the "
+        "columns of a name.\n"
+    )
+    yield "| columns | name | meaning |\n|---|---|---|"
+    first = 0
+    for name, size in OBSERVATION:
+        key = re.sub(r"^(mate|opponent_\d)\.", "other.", name)
+        columns = f"{first}" if size == 1 else f"{first}-{first + size - 1}"
+        yield f"| {columns} | `{name}` | {COLUMNS[key]} |"
+        first += size
+    yield "\n## Actions\n"
+    yield (
+        f"The environment takes {len(CONTROL_NAMES)} controls a car, in this order: {', '.join(CONTROL_NAMES)}. The "
+        "first five are in [-1, 1], the last three are pressed above 0. A policy with `model.action_head=table` "
+        f"chooses one of {len(ACTION_TABLE)} rows of controls (`rlbot.env.ACTION_TABLE`: 24 for the ground, 66 for "
+        "the air), with `multi_discrete` each control by itself (-1, 0, 1 or pressed or not), with `continuous` "
+        "numbers."
+    )
+
+
+def _text(function: Any) -> str:
+    """A docstring as one cell of a table."""
+    return " ".join((inspect.getdoc(function) or "").split()).replace("|", "\\|")
+
+
+def _rewards() -> Iterator[str]:
+    weights = {file.stem: OmegaConf.load(file).terms for file in sorted((CONF / "reward").glob("*.yaml"))}
+    yield "# Rewards\n"
+    yield MADE
+    yield (
+        "A car earns the sum over all terms of weight x term in every step, clipped to +-`reward.clip`. A term of "
+        "weight 0 is not computed.\n"
+    )
+    yield "## Built-in terms\n"
+    yield "Every term is positive for what its name says. The last columns: its weight in `reward=OPTION`.\n"
+    yield "| term | in one step | " + " | ".join(f"`{name}`" for name in weights) + " |"
+    yield "|---|---|" + "---|" * len(weights)
+    for name in TERMS:
+        row = " | ".join(str(chosen.get(name, "")) for chosen in weights.values())
+        yield f"| `{name}` | {_text(getattr(terms, name))} | {row} |"
+    yield "\n## Transforms\n"
+    yield (
+        "- `reward.zero_sum=[NAME,...]`: of what a car earned by such a term, the mean of what its opponents earned "
+        "by it is taken off.\n"
+        "- `reward.team_spirit=S`: a car keeps 1 - S of its own and gets S of its team's mean.\n"
+        "- Both are applied to the weighted terms, then the sum is clipped. TensorBoard shows a term before "
+        "(`reward_term/NAME`) and, where a transform changes it, after (`reward_term_transformed/NAME`).\n"
+        "- A stage of the curriculum may give terms other weights: `+curriculum.stages.0.reward.touch=2`."
+    )
+    yield "\n## A term of your own\n"
+    yield (
+        "A function of (state before the step, state after it, and any arguments of its own) that returns an array "
+        "of N arenas x 4 car slots; see the README for a working example. It is called once a step for the whole "
+        "batch in every worker process, so write array code, not loops. An exception, another shape or a number "
+        "that is not finite ends the run with a line that names the term.\n"
+    )
+    yield "Both states hold these float32 arrays in the world frame (uu, uu/s, rad/s, seconds; N arenas):\n"
+    yield "| array | shape | |\n|---|---|---|"
+    for dtype, prefix, lead in ((ARENA, "", "N"), (CAR, "car_", "N, 4")):
+        for field in dtype.names or ():
+            name = field if field == "present" else prefix + field
+            shape = ", ".join([lead, *map(str, dtype[field].shape)])
+            if name in FIELDS:
+                yield f"| `{name}` | ({shape}) | {FIELDS[name]} |"
+    yield (
+        "\nA slot without a car is all zeros. `after.team_sign()`, of shape (4,), is 1 for blue and -1 for orange: "
+        "multiply x and y by it to see the field as blue does."
+    )
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8", newline="\n")
+        print(f"[OK] {path.relative_to(DOCS.parent)}")

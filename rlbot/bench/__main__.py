@@ -1,0 +1,74 @@
+"""`python -m rlbot.bench`: how fast this machine plays and learns, and against what.
+
+bench.profile=true shows where a step's time goes, bench.peer=rlgym puts RLGym beside it. The setting that others have
+published numbers for: experiment=bench_end_to_end "bench.teams=[1v1]".
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rlbot import command
+from rlbot.config import BenchConfig
+
+if TYPE_CHECKING:
+    from rlbot.bench.cases import Case
+    from rlbot.run import Console
+
+
+def main(config: BenchConfig, directory: Path) -> float:
+    """Returns the agent steps a second of training, first team size, all cores; writes bench.json and bench.png."""
+    with command.building():
+        _require_psutil()
+    from rlbot import run
+    from rlbot.bench.cases import cases
+    from rlbot.bench.measure import Row, describe, measure
+    from rlbot.bench.report import draw, table, write_json
+    from rlbot.cores import available_cores
+
+    cores = available_cores()
+    rows: list[Row] = []
+    with run.Console(directory / "bench.log") as console:
+        for name, value in run.describe_machine().items():
+            console.ok(f"{name}: {value}")
+        todo = cases(config, cores)
+        for number, case in enumerate(todo, 1):
+            console.start(f"Comparison {number}/{len(todo)}: {describe(case)}")
+            with command.building():
+                rows += measure(case, config, cores, console.ok)
+        for line in table(rows):
+            console.line(line)
+        if config.bench.profile:
+            _profile(todo[0], config, console)
+        write_json(rows, directory / "bench.json")
+        main_case = todo[1]
+        draw(rows, main_case.team_size, main_case.num_envs, main_case.workers, directory / "bench.png")
+        console.ok(f"Written: {directory / 'bench.json'}, {directory / 'bench.png'}")
+    return next(
+        row.agent_steps_per_s
+        for row in rows
+        if row.name == "train"
+        and (row.team_size, row.num_envs, row.workers)
+        == (main_case.team_size, main_case.num_envs, main_case.workers)
+    )
+
+
+def _require_psutil() -> None:
+    if find_spec("psutil") is None:
+        raise ValueError(
+            "bench: the package psutil is missing, which tells how much memory a process takes;\n"
+            "install what the bench needs with `pip install rlbot-trainer[bench]`"
+        )
+
+
+def _profile(case: "Case", config: BenchConfig, console: "Console") -> None:
+    from rlbot.bench.measure import describe
+    from rlbot.bench.profile import lines, profile
+
+    console.start(f"Profile of a collect step: {describe(case)}; us per arena step")
+    for line in lines(profile(case, config)):
+        console.line(line)
+
+
+if __name__ == "__main__":
+    command.run(main, "bench")

@@ -1,0 +1,73 @@
+"""What is measured: team size, arenas and workers of each comparison, and what a process of it plays."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rlbot.build_env import make_env
+from rlbot.config import BenchConfig, OpponentConfig, StageConfig, TrainConfig
+from rlbot.curriculum import Stage
+from rlbot.env import BatchEnv
+from rlbot.sim import load_meshes
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison. workers = 0 is one core: everything in one process with one thread. Otherwise raw, env and rlgym
+    run in `workers` processes at once, and the learner's process plays through as many."""
+
+    team_size: str  # "1v1", "1v2", "2v2"
+    num_envs: int
+    workers: int
+
+    def config(self, config: BenchConfig) -> TrainConfig:
+        """The settings of a training run of this case: a single stage, played against itself."""
+        stage = StageConfig("bench", None, {self.team_size: 1.0}, OpponentConfig({"self": 1.0}), {}, {})
+        return dataclasses.replace(
+            config,
+            env=dataclasses.replace(config.env, num_envs=self.num_envs, workers=self.workers),
+            learner=dataclasses.replace(config.learner, overlap=config.learner.overlap and self.workers > 0),
+            curriculum=dataclasses.replace(config.curriculum, stages=(stage,)),
+            hardware=config.hardware if self.workers else dataclasses.replace(config.hardware, threads=1),
+        )
+
+    def parts(self, config: BenchConfig) -> "list[Part]":
+        """The arenas of each process that steps them without a policy."""
+        count = min(max(self.workers, 1), self.num_envs)
+        bounds = [self.num_envs * i // count for i in range(count + 1)]
+        settings = self.config(config)
+        return [
+            Part(settings, self.team_size, a, b) for a, b in zip(bounds, bounds[1:], strict=False)
+        ]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The arenas [start, stop) of a case, for one process."""
+
+    config: TrainConfig
+    team_size: str
+    start: int
+    stop: int
+
+    def env(self) -> BatchEnv:
+        """Raises ValueError where there are no collision meshes."""
+        load_meshes(self.config.env.collision_meshes)
+        stage = Stage("bench", None, {self.team_size: 1.0}, {"self": 1.0})
+        return make_env(self.config, stage, self.start, self.stop)
+
+
+def cases(config: BenchConfig, cores: int) -> list[Case]:
+    """Every team size on one core and on all `cores`; then, for the first team size, the other numbers of arenas on all
+    cores, and the other numbers of workers."""
+    every = config.env.workers or cores
+
+    def wanted() -> Iterator[Case]:
+        num_envs, bench = config.env.num_envs, config.bench
+        for team_size in bench.teams:
+            yield Case(team_size, num_envs, 0)
+            yield Case(team_size, num_envs, every)
+        yield from (Case(bench.teams[0], number, every) for number in bench.num_envs)
+        yield from (Case(bench.teams[0], num_envs, number) for number in bench.workers)
+
+    return list(dict.fromkeys(wanted()))

@@ -1,0 +1,103 @@
+"""The contestants of a case in turns, round after round, and what comes out of it."""
+
+import statistics
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+
+from rlbot.bench.cases import Case
+from rlbot.bench.processes import Crew, Player
+from rlbot.bench.raw import Env, Raw
+from rlbot.config import BenchConfig
+
+_WARM_UP = 0.2  # s
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contestant of one case. Of the rounds: `rates` agent steps a second, `agent_steps_per_s` their median,
+    `spread` (max - min) / median, `ratio_to_raw` the median of the ratios within each round, which a machine that is
+    slower for a while does not change. Peak memory in MB of the learner's process (None where there is none), and of
+    every process that steps arenas for it."""
+
+    name: str
+    cores: int
+    team_size: str
+    num_envs: int
+    workers: int
+    agent_steps_per_s: float
+    ratio_to_raw: float
+    spread: float
+    rates: list[float]
+    main_mb: float | None
+    worker_mb: list[float]
+
+
+def measure(case: Case, config: BenchConfig, cores: int, tell: Callable[[str], None]) -> list[Row]:
+    """Play the rounds of one case. Raises ValueError for settings that this machine cannot give."""
+    with ExitStack() as stack:
+        crews = {name: stack.enter_context(crew) for name, crew in _crews(case, config)}
+        for crew in crews.values():
+            crew.ready()
+        turns = {name: crew for key, crew in crews.items() for name in _TURNS[key]}
+        for name, crew in turns.items():
+            crew.play(name, _WARM_UP)
+        rates: dict[str, list[float]] = {name: [] for name in turns}
+        for number in range(1, config.bench.rounds + 1):
+            for name, crew in turns.items():
+                rates[name].append(crew.play(name, config.bench.seconds))
+            found = ", ".join(f"{name} {each[-1]:.0f}" for name, each in rates.items())
+            tell(f"{describe(case)}: round {number}/{config.bench.rounds}: {found} steps/s")
+        memory = {key: crew.peak_memory() for key, crew in crews.items()}
+    return [
+        _row(case, cores, name, rates[name], rates["raw"], key, memory[key])
+        for key in crews
+        for name in _TURNS[key]
+    ]
+
+
+def describe(case: Case) -> str:
+    where = f"{case.workers} workers" if case.workers else "one core"
+    return f"{case.team_size}, {case.num_envs} arenas, {where}"
+
+
+# The processes of a case, and the turns that each of them takes.
+_TURNS = {"raw": ("raw",), "env": ("env",), "train": ("collect", "train"), "rlgym": ("rlgym",)}
+
+
+def _crews(case: Case, config: BenchConfig) -> Iterator[tuple[str, Crew]]:
+    parts = case.parts(config)
+    yield "raw", Crew([partial(Raw, part) for part in parts], threads=1)
+    yield "env", Crew([partial(Env, part) for part in parts], threads=1)
+    yield "train", Crew([partial(_trainer, case, config)], threads=None if case.workers else 1)
+    if config.bench.peer == "rlgym":
+        from rlbot.bench.peers import RLGymPeer
+
+        yield "rlgym", Crew([partial(RLGymPeer, part) for part in parts], threads=1)
+
+
+def _trainer(case: Case, config: BenchConfig) -> Player:
+    from rlbot.bench.trainer import Trainer  # imports PyTorch, which the other processes do without
+
+    return Trainer(case.config(config))
+
+
+def _row(
+    case: Case, cores: int, name: str, rates: list[float], raw: list[float], key: str, memory: list[list[float]]
+) -> Row:
+    learner = key == "train"
+    median = statistics.median(rates)
+    return Row(
+        name=name,
+        cores=cores if case.workers else 1,
+        team_size=case.team_size,
+        num_envs=case.num_envs,
+        workers=case.workers,
+        agent_steps_per_s=median,
+        ratio_to_raw=statistics.median(rate / bare for rate, bare in zip(rates, raw, strict=True)),
+        spread=(max(rates) - min(rates)) / median,
+        rates=rates,
+        main_mb=memory[0][0] if learner else None,
+        worker_mb=memory[0][1:] if learner else [each[0] for each in memory],
+    )

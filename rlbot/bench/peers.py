@@ -1,0 +1,145 @@
+"""Other people's environments, set up to play the same game.
+
+RLGym v2 as its users run it: RLGym over RocketSimEngine with DefaultObs, LookupTableAction within RepeatAction, a
+sum of the reward terms its guides use (six, where conf/reward/full.yaml has twelve), goal, time limit and no-touch limit,
+and beginnings drawn from the same mix. One environment an arena, stepped in a loop; restarts are part of its time.
+"""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from rlgym.api import RewardFunction, RLGym, StateMutator
+from rlgym.rocket_league.action_parsers import LookupTableAction, RepeatAction
+from rlgym.rocket_league.common_values import BALL_MAX_SPEED, CAR_MAX_SPEED
+from rlgym.rocket_league.done_conditions import (
+    AnyCondition,
+    GoalCondition,
+    NoTouchTimeoutCondition,
+    TimeoutCondition,
+)
+from rlgym.rocket_league.obs_builders import DefaultObs
+from rlgym.rocket_league.reward_functions import CombinedReward, GoalReward, TouchReward
+from rlgym.rocket_league.sim import RocketSimEngine
+from rlgym.rocket_league.state_mutators import FixedTeamSizeMutator, MutatorSequence
+
+from rlbot.bench.cases import Part
+from rlbot.bench.tape import STEPS, random_rows
+from rlbot.config import EnvConfig
+from rlbot.curriculum.stages import TEAM_SIZES
+from rlbot.env import reset
+from rlbot.sim import load_meshes
+
+_GOAL = np.array([0.0, 5120.0, 321.0], np.float32)
+
+
+class RLGymPeer:
+    """Some RLGym environments, playing the controls of the tape."""
+
+    def __init__(self, part: Part) -> None:
+        load_meshes(part.config.env.collision_meshes)
+        sizes = TEAM_SIZES[part.team_size]
+        arenas = range(part.start, part.stop)
+        self._envs = [_make(part.config.env, sizes, part.config.seed, n) for n in arenas]
+        rows = random_rows(part.config.seed, part.start, sum(sizes) * len(arenas))
+        self._rows = rows.reshape(STEPS, len(arenas), sum(sizes), 1)
+        self._num_cars, self._at = sum(sizes) * len(arenas), 0
+        for env in self._envs:
+            env.reset()
+
+    def play(self, what: str, seconds: float) -> tuple[int, float]:
+        """Step for `seconds`; returns agent steps, and the seconds they took."""
+        steps, timed, end = 0, 0.0, perf_counter() + seconds
+        while not steps or perf_counter() < end:
+            rows = self._rows[self._at % STEPS]
+            began = perf_counter()
+            for env, chosen in zip(self._envs, rows, strict=True):
+                actions = dict(zip(env.agents, chosen, strict=True))
+                _, _, terminated, truncated = env.step(actions)
+                if any(terminated.values()) or any(truncated.values()):
+                    env.reset()
+            timed += perf_counter() - began
+            self._at += 1
+            steps += self._num_cars
+        return steps, timed
+
+
+def _make(config: EnvConfig, sizes: tuple[int, int], seed: int, n: int) -> Any:
+    limits = []
+    if config.no_touch_limit is not None:
+        limits.append(NoTouchTimeoutCondition(config.no_touch_limit))
+    if config.time_limit is not None:
+        limits.append(TimeoutCondition(config.time_limit))
+    return RLGym(
+        state_mutator=MutatorSequence(FixedTeamSizeMutator(*sizes), _Mix(config, sizes, [seed, n])),
+        obs_builder=DefaultObs(zero_padding=2),
+        action_parser=RepeatAction(LookupTableAction(), repeats=config.tick_skip),
+        reward_fn=CombinedReward(
+            (GoalReward(), 10.0), (TouchReward(), 1.0), (_EachCar(_speed_to_ball), 0.05),
+            (_EachCar(_face_ball), 0.01), (_EachCar(_ball_to_goal), 0.1), (_EachCar(_in_air), 0.005),
+        ),
+        transition_engine=RocketSimEngine(),
+        termination_cond=GoalCondition(),
+        truncation_cond=AnyCondition(*limits) if limits else None,
+    )  # fmt: skip
+
+
+class _Mix(StateMutator):  # type: ignore[misc]
+    """Beginnings from the mix that env.reset sets."""
+
+    def __init__(self, config: EnvConfig, sizes: tuple[int, int], seed: list[int]) -> None:
+        self._rng, self._mix = np.random.default_rng(seed), config.reset
+        self._slots = [*range(sizes[0]), *range(2, 2 + sizes[1])]
+
+    def apply(self, state: Any, shared_info: dict[str, Any]) -> None:
+        start = reset.draw(self._rng, self._mix, self._slots)
+        _place(state.ball, start.ball_pos, start.ball_vel, start.ball_ang_vel)
+        for car, placement in zip(state.cars.values(), start.cars, strict=True):
+            _place(car.physics, placement.pos, placement.vel, placement.ang_vel)
+            angles = (placement.pitch, placement.yaw, placement.roll)
+            car.physics.euler_angles = np.array(angles, np.float32)
+            car.on_ground = placement.pos[2] < 18
+            car.boost_amount = placement.boost
+
+
+def _place(physics: Any, *vectors: tuple[float, float, float]) -> None:
+    physics.position, physics.linear_velocity, physics.angular_velocity = (
+        np.array(vector, np.float32) for vector in vectors
+    )
+
+
+class _EachCar(RewardFunction):  # type: ignore[misc]
+    """A reward that looks at one car of one state."""
+
+    def __init__(self, function: Callable[[Any, Any], float]) -> None:
+        self._function = function
+
+    def reset(self, agents: Any, initial_state: Any, shared_info: Any) -> None:
+        """Nothing is kept from step to step."""
+
+    def get_rewards(
+        self, agents: Any, state: Any, is_terminated: Any, is_truncated: Any, shared_info: Any
+    ) -> dict[Any, float]:
+        return {agent: self._function(state.cars[agent], state) for agent in agents}
+
+
+def _speed_to_ball(car: Any, state: Any) -> float:
+    offset = state.ball.position - car.physics.position
+    speed = np.dot(car.physics.linear_velocity, offset) / max(np.linalg.norm(offset), 1e-6)
+    return max(float(speed) / CAR_MAX_SPEED, 0.0)
+
+
+def _face_ball(car: Any, state: Any) -> float:
+    offset = state.ball.position - car.physics.position
+    return float(np.dot(car.physics.forward, offset) / max(np.linalg.norm(offset), 1e-6))
+
+
+def _ball_to_goal(car: Any, state: Any) -> float:
+    ball = state.inverted_ball if car.is_orange else state.ball
+    offset = _GOAL - ball.position
+    return float(np.dot(ball.linear_velocity, offset) / np.linalg.norm(offset)) / BALL_MAX_SPEED
+
+
+def _in_air(car: Any, state: Any) -> float:
+    return 0.0 if car.on_ground else 1.0

@@ -1,0 +1,117 @@
+"""Processes that wait until it is their turn, play at the same time, and say how fast they were."""
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from threading import BrokenBarrierError
+from typing import Any, Protocol
+
+import psutil
+from threadpoolctl import threadpool_limits
+
+_PATIENCE = 300.0  # s that one process waits for the others; the first time, Numba compiles
+
+
+class Player(Protocol):
+    def play(self, what: str, seconds: float) -> tuple[int, float]:
+        """Play for about `seconds`; returns agent steps, and the seconds they took."""
+
+
+class Crew:
+    """One process for each of `players`, started by spawn; use it as a context manager."""
+
+    def __init__(self, players: Sequence[Callable[[], Player]], threads: int | None) -> None:
+        """players: what makes the player, in its process. threads: of linear algebra in each, None for its own choice."""
+        context = multiprocessing.get_context("spawn")
+        self._barrier = context.Barrier(len(players))  # kept: a process opens it by name only when it has started
+        self._connections: list[Connection] = []
+        self._processes = []
+        for player in players:
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(theirs, player, self._barrier, threads), name="rlbot-bench")
+            process.start()
+            theirs.close()
+            self._connections.append(ours)
+            self._processes.append(process)
+
+    def __enter__(self) -> "Crew":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for connection in self._connections:
+            connection.close()  # a process whose pipe ends ends by itself, after its turn
+        for process in self._processes:
+            process.join(timeout=30.0)
+            process.kill()
+            process.join()
+
+    def ready(self) -> None:
+        """Wait until all have started. Raises what a player raised."""
+        self._receive()
+
+    def play(self, what: str, seconds: float) -> float:
+        """Agent steps a second of all together, started at once."""
+        return float(sum(steps / took for steps, took in self._ask((what, seconds))))
+
+    def peak_memory(self) -> list[list[float]]:
+        """For each process: MB at its peak, then of each process that it started."""
+        return self._ask(("memory", 0.0))
+
+    def _ask(self, command: tuple[str, float]) -> list[Any]:
+        for connection in self._connections:
+            connection.send(command)
+        return self._receive()
+
+    def _receive(self) -> list[Any]:
+        answers = []
+        for connection, process in zip(self._connections, self._processes, strict=True):
+            try:
+                answers.append(connection.recv())
+            except (EOFError, OSError) as error:
+                process.join(timeout=5.0)
+                raise RuntimeError(f"a process of the bench ended with exit code {process.exitcode}") from error
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
+
+
+def _serve(connection: Connection, make: Callable[[], Player], barrier: Any, threads: int | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    try:
+        with threadpool_limits(threads):
+            player = make()
+            connection.send(None)
+            while True:
+                what, seconds = connection.recv()
+                if what == "memory":
+                    connection.send(_peak_memory())
+                    continue
+                barrier.wait(_PATIENCE)
+                connection.send(player.play(what, seconds))
+    except (EOFError, BrokenPipeError, ConnectionResetError, BrokenBarrierError):  # the parent or another is gone
+        pass
+    except ValueError as error:  # about the user's settings
+        connection.send(error)
+    except Exception as error:
+        connection.send(RuntimeError(f"{type(error).__name__}: {error}"))
+        raise
+
+
+def _peak_memory() -> list[float]:
+    """MB of this process and of those it started, at their peak; of this moment where the system does not keep the peak
+    (macOS). Memory that processes share counts in each that touched it."""
+    own = psutil.Process()
+    children = [psutil.Process(child.pid) for child in multiprocessing.active_children()]
+    return [_peak(process) / 1e6 for process in (own, *children)]
+
+
+def _peak(process: psutil.Process) -> float:
+    status = Path(f"/proc/{process.pid}/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return float(line.split()[1]) * 1024
+    memory = process.memory_info()
+    return float(getattr(memory, "peak_wset", memory.rss))  # peak_wset: Windows

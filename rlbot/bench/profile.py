@@ -1,0 +1,190 @@
+"""Where the time of a collect step goes.
+
+A `Collector` collects as in training, on one core, first unobserved, then with a watch around each piece, in its place
+and on live data. A piece is charged what it takes itself, without the watched pieces that it calls, and not the time of
+watching: the pieces add up to the whole. Reward terms run as one compiled pass, so each is timed once more alone.
+"""
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+import rlbot.env.batch
+import rlbot.policy.actor
+import rlbot.sim.arenas
+from rlbot.bench.cases import Case, Part
+from rlbot.build import build
+from rlbot.build_env import make_reward
+from rlbot.collect import Collector
+from rlbot.collect.section import Section
+from rlbot.config import BenchConfig
+from rlbot.env import ACTION_TABLE, BatchEnv
+from rlbot.policy import Policy
+from rlbot.reward import Reward
+from rlbot.reward.compose import Books
+from rlbot.rollout import Rollout
+from rlbot.sim import Arenas, State
+
+WHOLE = "whole step, unobserved"
+# (where the function is, its name, the piece it is charged to). Physics and part of reading are watched in the arenas.
+_WATCHED: tuple[tuple[Any, str, str], ...] = (
+    (Arenas, "step", "set controls"),  # what is left of it: reading is a function of its own
+    (rlbot.sim.arenas, "_read", "read state"),
+    (rlbot.sim.arenas, "_advance_timers", "read state"),
+    (Reward, "__call__", "reward"),
+    (rlbot.env.batch, "_count", "ending and counts"),
+    (rlbot.env.batch, "_end", "ending and counts"),
+    (rlbot.env.batch, "observe", "observe"),
+    (BatchEnv, "_start", "reset"),
+    (BatchEnv, "snapshot", "settling before a rollout"),
+    (BatchEnv, "restore", "settling before a rollout"),
+    (Policy, "sample", "policy: sampling"),  # what is left of it: the forward pass is a function of its own
+    (Policy, "logits", "policy: matrix products"),  # what is left of it, likewise
+    (rlbot.policy.actor, "_finish_layer", "policy: norms and activations"),
+    (Rollout, "add", "rollout storage"),
+    (Rollout, "finish", "rollout storage"),
+    (BatchEnv, "step", "the rest"),
+    (Section, "collect", "the rest"),
+    (Collector, "collect", "the rest"),
+)
+_WHOLES = ("reset", "settling before a rollout")  # also charged for what they call: physics, observing
+PIECES = ("physics", *dict.fromkeys(piece for _, _, piece in _WATCHED))
+
+
+class Watch:
+    """Charges the seconds of nested calls to names, each call without the calls inside it."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._inner, self._closed, self._cost = 0.0, False, 0.0
+        self._cost = self._overhead()
+        self.seconds.clear()
+
+    def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        closes = name in _WHOLES
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            if self._closed:
+                return function(*args, **kwargs)
+            outer, self._inner, self._closed = self._inner, 0.0, closes
+            began = perf_counter()
+            result = function(*args, **kwargs)
+            took = perf_counter() - began
+            self.seconds[name] += took - self._inner
+            self._inner, self._closed = outer + took + self._cost, False
+            return result
+
+        return watched
+
+    def _overhead(self, calls: int = 20_000) -> float:
+        """Seconds that a watched call costs beside those that it is charged with."""
+        nothing = self.around("", lambda: None)
+        best = np.inf
+        for _ in range(5):
+            self.seconds.clear()
+            began = perf_counter()
+            for _ in range(calls):
+                nothing()
+            best = min(best, perf_counter() - began - self.seconds[""])
+        return best / calls
+
+
+class _WatchedArena:
+    """A RocketSim arena with its two expensive methods watched."""
+
+    def __init__(self, arena: Any, watch: Watch) -> None:
+        self._arena = arena
+        self.step = watch.around("physics", arena.step)
+        self.get_gym_state = watch.around("read state", arena.get_gym_state)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._arena, name)
+
+
+def profile(case: Case, config: BenchConfig) -> dict[str, float]:
+    """us per arena step of every piece, by name, and of the whole step unobserved; terms of the reward begin with
+    "reward: " and are part of "reward". `case` is one on one core; each way collects for bench.seconds."""
+    settings, (part,) = case.config(config), case.parts(config)
+    parts = build(settings, print)
+    parts.publish()
+    alone, _ = _collect(parts.make_collector(0), config.bench.seconds)
+    watch = Watch()
+    with ExitStack() as stack:
+        for owner, name, new in _replacements(watch):
+            stack.callback(setattr, owner, name, getattr(owner, name))
+            setattr(owner, name, new)
+        collector = parts.make_collector(0)
+        _, steps = _collect(collector, config.bench.seconds, watch)
+    found = {piece: watch.seconds[piece] / steps for piece in PIECES}
+    found |= {f"reward: {name}": took for name, took in _terms(part)} | {WHOLE: alone}
+    return {name: value / part.stop * 1e6 for name, value in found.items()}
+
+
+def _replacements(watch: Watch) -> Iterator[tuple[Any, str, Any]]:
+    make_arena = rlbot.sim.arenas.make_arena
+
+    def watched_arena(*args: Any) -> tuple[Any, Any]:
+        arena, cars = make_arena(*args)
+        return _WatchedArena(arena, watch), cars
+
+    yield rlbot.sim.arenas, "make_arena", watched_arena
+    for owner, name, piece in _WATCHED:
+        yield owner, name, watch.around(piece, getattr(owner, name))
+
+
+def _collect(collector: Collector, seconds: float, watch: Watch | None = None) -> tuple[float, int]:
+    """Collect for `seconds` after a first rollout, which compiles and fills the caches: seconds a step, and steps."""
+    collector.collect()
+    if watch is not None:
+        watch.seconds.clear()
+    steps, began = 0, perf_counter()
+    while not steps or perf_counter() - began < seconds:
+        steps += collector.collect()[0].num_steps
+    return (perf_counter() - began) / steps, steps
+
+
+def lines(found: dict[str, float]) -> Iterator[str]:
+    """The profile as a table of ASCII."""
+    total = sum(found[piece] for piece in PIECES)
+    yield f"{'piece of a collect step':36} {'us':>8} {'share':>7}"
+    for piece in PIECES:
+        yield f"{piece:36} {found[piece]:8.3f} {found[piece] / total:7.1%}"
+        if piece == "reward":
+            for name in found:
+                if name.startswith("reward: "):
+                    yield f"  {'of which ' + name[8:]:34} {found[name]:8.3f} {found[name] / total:7.1%}"
+    yield f"{'sum of the pieces':36} {total:8.3f} {1:7.1%}"
+    yield f"{WHOLE:36} {found[WHOLE]:8.3f} {found[WHOLE] / total:7.1%}"
+
+
+def _terms(part: Part, pairs: int = 50, repeats: int = 5) -> Iterator[tuple[str, float]]:
+    """Seconds a step of each reward term alone, less those of a reward without a term."""
+    env, rng = part.env(), np.random.default_rng(0)
+    env.reset(seed=0)
+    states: list[tuple[State, State]] = []
+    for _ in range(pairs):
+        before = env.state.copy()
+        env.step(ACTION_TABLE[rng.integers(len(ACTION_TABLE), size=env.num_envs)])
+        states.append((before, env.state.copy()))
+
+    def seconds(reward: Reward) -> float:
+        books, out = Books(env.num_envs, len(reward.names)), np.zeros(env.num_envs, np.float32)
+        best = np.inf
+        for _ in range(repeats):
+            began = perf_counter()
+            for before, after in states:
+                reward(before, after, env.car_arena, env.car_slot, books, out)
+            best = min(best, perf_counter() - began)
+        return best / pairs
+
+    settings = dataclasses.replace(part.config.reward, terms={}, zero_sum=())
+    nothing = seconds(make_reward(settings))
+    for name, term in part.config.reward.terms.items():
+        if term.weight != 0:
+            alone = make_reward(dataclasses.replace(settings, terms={name: term}))
+            yield name, max(seconds(alone) - nothing, 0.0)

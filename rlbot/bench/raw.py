@@ -1,0 +1,119 @@
+"""Bare RocketSim, the yardstick, and the environment on the same tape.
+
+Timed for raw: for each arena of the process, `car.set_controls` of a CarControls made beforehand for each of its
+cars, and `arena.step(tick_skip)`, in plain loops. Not timed: recording the tape, drawing controls, and starting arenas
+anew. Both start from the same placements, take the same controls and start the same arenas anew after the same steps,
+and begin again at the end of the tape, so that the physics has the same to do; env's own restarts within the tape are
+part of its time.
+"""
+
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import RocketSim  # the bench alone reaches past rlbot.sim: it measures what rlbot.sim adds
+
+from rlbot.bench.cases import Part
+from rlbot.bench.tape import STEPS, random_rows, record
+from rlbot.env import ACTION_TABLE, reset
+from rlbot.sim import TEAM_OF_SLOT, CarPlacement
+
+
+class Raw:
+    """Some arenas of bare RocketSim, playing a tape."""
+
+    def __init__(self, part: Part) -> None:
+        env = part.env()
+        tape = record(env, part.config.seed)
+        self._restarts = tape.restarts
+        self._seeds = [[part.config.seed, n] for n in range(part.start, part.stop)]
+        self._mix, self._slots, self._ticks = env.reset_mix, env.arenas.slots, env.rules.tick_skip
+        self._num_cars = env.num_envs
+        mode = RocketSim.MemoryWeightMode.LIGHT  # as in rlbot.sim
+        self._arenas = [RocketSim.Arena(RocketSim.GameMode.SOCCAR, mode) for _ in self._slots]
+        self._cars = [
+            [arena.add_car(int(TEAM_OF_SLOT[slot]), RocketSim.CarConfig.OCTANE) for slot in slots]
+            for arena, slots in zip(self._arenas, self._slots, strict=True)
+        ]
+        table = [_controls(row) for row in ACTION_TABLE.tolist()]
+        cars_of = [np.flatnonzero(env.car_arena == n) for n in range(len(self._slots))]
+        self._script = [[[table[row] for row in rows[cars]] for cars in cars_of] for rows in tape.rows]
+        self._at = STEPS
+
+    def play(self, what: str, seconds: float) -> tuple[int, float]:
+        """Step for `seconds`; returns agent steps, and the seconds they took."""
+        steps, timed, end = 0, 0.0, perf_counter() + seconds
+        while not steps or perf_counter() < end:
+            if self._at == STEPS:
+                self._rewind()
+            began = perf_counter()
+            for arena, cars, chosen in zip(self._arenas, self._cars, self._script[self._at], strict=True):
+                for car, controls in zip(cars, chosen, strict=True):
+                    car.set_controls(controls)
+                arena.step(self._ticks)
+            timed += perf_counter() - began
+            for n in self._restarts[self._at]:
+                self._restart(n)
+            self._at += 1
+            steps += self._num_cars
+        return steps, timed
+
+    def _rewind(self) -> None:
+        # A BatchEnv draws the beginnings of arena n from a generator of these seeds, too.
+        self._rngs = [np.random.default_rng(seed) for seed in self._seeds]
+        for n in range(len(self._arenas)):
+            self._restart(n)
+        self._at = 0
+
+    def _restart(self, n: int) -> None:
+        start = reset.draw(self._rngs[n], self._mix, self._slots[n])
+        ball = RocketSim.BallState(
+            pos=RocketSim.Vec(*start.ball_pos),
+            vel=RocketSim.Vec(*start.ball_vel),
+            ang_vel=RocketSim.Vec(*start.ball_ang_vel),
+        )
+        self._arenas[n].ball.set_state(ball)
+        for car, placement in zip(self._cars[n], start.cars, strict=True):
+            car.set_state(_car_state(placement))
+        for pad in self._arenas[n].get_boost_pads():
+            pad.set_state(RocketSim.BoostPadState())
+
+
+class Env:
+    """Some arenas as a BatchEnv, playing the tape that Raw plays."""
+
+    def __init__(self, part: Part) -> None:
+        self._env, self._seed = part.env(), part.config.seed
+        self._controls = ACTION_TABLE[random_rows(self._seed, part.start, self._env.num_envs)]
+        self._at = STEPS
+
+    def play(self, what: str, seconds: float) -> tuple[int, float]:
+        """Step for `seconds`; returns agent steps, and the seconds they took."""
+        steps, timed, end = 0, 0.0, perf_counter() + seconds
+        while not steps or perf_counter() < end:
+            if self._at == STEPS:
+                self._env.reset(seed=self._seed)
+                self._at = 0
+            began = perf_counter()
+            self._env.step(self._controls[self._at])
+            timed += perf_counter() - began
+            self._at += 1
+            steps += self._env.num_envs
+        return steps, timed
+
+
+def _controls(row: list[float]) -> Any:
+    return RocketSim.CarControls(*row[:5], jump=row[5] > 0, boost=row[6] > 0, handbrake=row[7] > 0)
+
+
+def _car_state(placement: CarPlacement) -> Any:
+    grounded = placement.pos[2] < 18 and placement.pitch == placement.roll == 0
+    return RocketSim.CarState(
+        pos=RocketSim.Vec(*placement.pos),
+        vel=RocketSim.Vec(*placement.vel),
+        ang_vel=RocketSim.Vec(*placement.ang_vel),
+        rot_mat=RocketSim.Angle(placement.yaw, placement.pitch, placement.roll).as_rot_mat(),
+        is_on_ground=grounded,
+        wheels_with_contact=(grounded,) * 4,
+        boost=placement.boost,
+    )

@@ -1,0 +1,67 @@
+"""The results as a table, a file and a picture."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rlbot.bench.measure import Row
+
+_COLORS = {"raw": "#555555", "env": "#0072b2", "collect": "#009e73", "train": "#d55e00", "rlgym": "#cc79a7"}
+
+
+def table(rows: Sequence[Row]) -> Iterator[str]:
+    """Lines of ASCII."""
+    yield (
+        f"{'':8} {'teams':5} {'arenas':>6} {'cores':>5} {'workers':>7} {'steps/s':>10} {'of raw':>7} {'spread':>7} "
+        f"{'main MB':>8} {'worker MB':>9}"
+    )
+    for row in rows:
+        main = "-" if row.main_mb is None else f"{row.main_mb:.0f}"
+        worker = f"{max(row.worker_mb):.0f}" if row.worker_mb else "-"
+        yield (
+            f"{row.name:8} {row.team_size:5} {row.num_envs:6d} {row.cores:5d} {row.workers:7d} "
+            f"{row.agent_steps_per_s:10.0f} {row.ratio_to_raw:7.3f} {row.spread:7.1%} {main:>8} {worker:>9}"
+        )
+
+
+def write_json(rows: Sequence[Row], path: Path) -> None:
+    """A flat list, an object for each row."""
+    path.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
+
+
+def draw(rows: Sequence[Row], team_size: str, num_envs: int, workers: int, path: Path) -> None:
+    """A PNG of throughput against the number of arenas (with `workers` workers) and against the number of workers (with
+    `num_envs` arenas; 0 stands for everything on one core)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    mine = [row for row in rows if row.team_size == team_size]
+    panels = (
+        ("num_envs", f"arenas ({workers} workers)", [row for row in mine if row.workers == workers]),
+        ("workers", f"workers ({num_envs} arenas; 0 = all on one core)", [row for row in mine if row.num_envs == num_envs]),
+    )  # fmt: skip
+    axes = figure.subplots(1, 2, sharey=True)
+    for axis, (key, label, shown) in zip(axes, panels, strict=True):
+        points = sorted({getattr(row, key) for row in shown})
+        places = {x: place for place, x in enumerate(points)}
+        for name in dict.fromkeys(row.name for row in shown):
+            line = sorted((places[getattr(row, key)], row) for row in shown if row.name == name)
+            middle = [row.agent_steps_per_s for _, row in line]
+            low = [row.agent_steps_per_s - min(row.rates) for _, row in line]
+            high = [max(row.rates) - row.agent_steps_per_s for _, row in line]
+            axis.errorbar(
+                [x for x, _ in line], middle, (low, high),
+                label=name, color=_COLORS[name], marker="o", markersize=4, capsize=3,
+            )  # fmt: skip
+        axis.set_xticks(range(len(points)), [str(x) for x in points])
+        axis.set_xlabel(label)
+        axis.set_yscale("log")
+        axis.grid(True, which="both", alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("agent steps a second")
+    axes[1].legend(frameon=False)
+    figure.suptitle(f"Throughput, {team_size}: median of the rounds, bars from slowest to fastest")
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,34 @@
+"""A minute of play to play again: random controls, and where episodes ended."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlbot.env import ACTION_TABLE, BatchEnv
+
+STEPS = 600  # 40 s of play at tick_skip 8: some episodes of every arena
+
+
+@dataclass(frozen=True)
+class Tape:
+    """rows (STEPS, C): of the action table, for each car and step. restarts: the arenas that started anew after each
+    step."""
+
+    rows: NDArray[np.int64]
+    restarts: list[list[int]]
+
+
+def random_rows(seed: int, first_arena: int, num_cars: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, first_arena]).integers(0, len(ACTION_TABLE), (STEPS, num_cars))
+
+
+def record(env: BatchEnv, seed: int) -> Tape:
+    """Play the tape once in `env`, to see where its episodes end."""
+    rows = random_rows(seed, env.first_arena, env.num_envs)
+    restarts = []
+    env.reset(seed=seed)
+    for row in rows:
+        info = env.step(ACTION_TABLE[row])[4]
+        restarts.append(np.flatnonzero(info["ended"]).tolist() if info else [])
+    return Tape(rows, restarts)

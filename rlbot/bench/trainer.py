@@ -1,0 +1,70 @@
+"""Collecting and training as `python -m rlbot.train` does them, in a process of its own."""
+
+from time import perf_counter
+
+from rlbot import loop
+from rlbot.build import build
+from rlbot.collect import Collector
+from rlbot.config import TrainConfig
+from rlbot.curriculum import Stage
+
+_NEVER = 10**15  # timesteps
+
+
+class Trainer:
+    """Plays "collect", rollouts with the policy as it is, and "train", iterations of the training loop."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self._config = config
+        self._parts = build(config, print)
+        self._parts.publish()
+        self._collector = self._parts.make_collector(0)
+        # The loop ends its workers when it returns; these play on in the next turn, and end with this process.
+        self._collector.close = lambda: None  # type: ignore[method-assign]
+
+    def play(self, what: str, seconds: float) -> tuple[int, float]:
+        """Whole rollouts or iterations until `seconds` have passed; returns agent steps, and the seconds they took."""
+        return self._collect(seconds) if what == "collect" else self._train(seconds)
+
+    def _collect(self, seconds: float) -> tuple[int, float]:
+        steps, began = 0, perf_counter()
+        while not steps or perf_counter() - began < seconds:
+            rollout, _ = self._collector.collect()
+            steps += rollout.num_steps * rollout.num_agents
+        return steps, perf_counter() - began
+
+    def _train(self, seconds: float) -> tuple[int, float]:
+        learner, overlap = self._config.learner, self._config.learner.overlap
+        if overlap:  # what an iteration before would have let the workers play meanwhile
+            self._collector.begin()
+            self._collector.wait()
+        progress = loop.Progress(stage=0)
+        began = perf_counter()
+        loop.train(
+            ppo=self._parts.ppo,
+            pool=self._parts.pool,
+            stages=self._parts.stages,
+            make_collector=self._parts.make_collector,
+            publish=self._parts.publish,
+            schedule=loop.Schedule(_NEVER, _NEVER, learner.learning_rate, False, overlap),
+            start=(progress, self._collector),
+            reporter=_Silent(),
+            save=lambda progress, collector: None,
+            stopping=lambda: progress.iterations > 0 and perf_counter() - began >= seconds,
+        )
+        self._collector.wait()
+        took = perf_counter() - began
+        if overlap:
+            self._collector.collect()  # begun by the last iteration: not the next turn's
+        return progress.timesteps, took
+
+
+class _Silent:
+    def stage(self, index: int, stage: Stage, collector: Collector) -> None:
+        """Nobody reads along."""
+
+    def note(self, text: str) -> None:
+        """Nobody reads along."""
+
+    def iteration(self, progress: loop.Progress, metrics: dict[str, float]) -> None:
+        """Nobody reads along."""

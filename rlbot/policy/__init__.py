@@ -1,0 +1,13 @@
+"""The acting half of a bot without PyTorch and without Hydra: a checkpoint in, controls out.
+
+Worker processes, opponents, evaluation and exported bots all act through this package.
+
+    bot = rlbot.policy.load("outputs/latest")
+    controls = bot.act(observations)  # (B, 180) -> (B, 8)
+"""
+
+from rlbot.policy.actor import ACTION_HEADS, ACTIVATIONS, Network, Policy
+from rlbot.policy.bot import Bot, load
+from rlbot.policy.sampling import random_rows, uniforms
+
+__all__ = ["ACTION_HEADS", "ACTIVATIONS", "Bot", "Network", "Policy", "load", "random_rows", "uniforms"]

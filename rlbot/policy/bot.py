@@ -1,0 +1,131 @@
+"""A trained bot out of a checkpoint, refused where this version of the code would play it as something else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from rlbot.env.action import ACTION_TABLE
+from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
+from rlbot.policy.actor import ACTION_HEADS, ACTIVATIONS, Floats, Network, Policy
+from rlbot.run import resolve_resume
+from rlbot.run.files import from_json
+from rlbot.run.manifest import read_verified
+
+_WEIGHTS, _DOCUMENT = "model.safetensors", "policy.json"
+
+
+@dataclass(eq=False)
+class Bot:
+    """A trained policy and how it is to be played: a new action every `tick_skip` physics ticks (1/120 s), which takes
+    effect `action_delay` ticks late. It can be sent to another process."""
+
+    network: Network
+    weights: Floats  # (network.size(),)
+    tick_skip: int
+    action_delay: int
+    timesteps: int  # it was trained for
+    path: Path  # of the checkpoint
+    seed: int = 0  # of the actions that are drawn
+
+    def __post_init__(self) -> None:
+        self.policy = Policy(self.network, self.weights, ACTION_TABLE)
+        self._calls = 0
+
+    def act(self, observations: NDArray[Any], deterministic: bool = False) -> Floats:
+        """Controls (B, 8) for observations (B, 180) of rlbot.env.observation: drawn from the policy, or the likeliest
+        ones where `deterministic`. Raises ValueError for another shape."""
+        rows = np.asarray(observations, np.float32)
+        if rows.ndim != 2 or rows.shape[1] != OBSERVATION_SIZE:
+            raise ValueError(f"observations of shape {rows.shape}: must be (B, {OBSERVATION_SIZE})")
+        if deterministic:
+            return self.policy.mode(rows)
+        self._calls += 1
+        return self.policy.sample(rows, self.seed, self._calls, np.arange(len(rows)))[2]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Bot, tuple(getattr(self, each.name) for each in fields(self))
+
+
+def load(path: str | Path, setting: str = "checkpoint") -> Bot:
+    """The bot of a checkpoint directory, or of a run directory's newest sound checkpoint ("latest": of the newest run).
+
+    Every byte is checked against the manifest, nothing is unpickled. Raises ValueError, naming the `setting` the path
+    came from, where there is no sound checkpoint, and naming the difference where its observation, action table or
+    network is not what this version of the code plays.
+    """
+    checkpoint = resolve_resume(str(path), Path("outputs"), setting).checkpoint
+    manifest, files = read_verified(checkpoint)
+    try:
+        if missing := [name for name in (_WEIGHTS, _DOCUMENT) if name not in files]:
+            raise ValueError(f"holds no {missing[0]}")
+        document = from_json(files[_DOCUMENT])
+        _check_layout(document)
+        network = _network(document["network"])
+        tick_skip, action_delay = document["tick_skip"], document["action_delay"]
+        if not (isinstance(tick_skip, int) and isinstance(action_delay, int) and 0 <= action_delay < tick_skip):
+            raise ValueError(f"its tick_skip={tick_skip} and action_delay={action_delay} do not fit together")
+        weights = _weights(network, files[_WEIGHTS])
+    except (ValueError, KeyError, TypeError) as error:
+        fault = f"its {_DOCUMENT} lacks {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"{setting}={path}: {checkpoint.name}: {fault}") from error
+    return Bot(network, weights, tick_skip, action_delay, manifest["timesteps"], checkpoint)
+
+
+def _check_layout(document: Mapping[str, Any]) -> None:
+    """Raises ValueError for the first difference between what the policy was trained with and what is played here."""
+    here: list[Any] = [list(entry) for entry in OBSERVATION]
+    for i, (theirs, ours) in enumerate(zip_longest(document["observation"], here)):
+        if theirs != ours:
+            raise ValueError(
+                f"trained with another observation: entry {i} is {_entry(theirs)}, in this version {_entry(ours)}"
+            )
+    if document["network"]["action_head"] != "table":
+        return  # its actions are no rows of the table
+    for i, (theirs, ours) in enumerate(zip_longest(document["action_table"], ACTION_TABLE.tolist())):
+        if theirs != ours:
+            raise ValueError(f"trained with another action table: row {i} is {theirs}, in this version {ours}")
+
+
+def _entry(entry: Any) -> str:
+    try:
+        name, size = entry
+    except (TypeError, ValueError):
+        return "missing" if entry is None else repr(entry)
+    return f"{name} ({size})"
+
+
+def _network(document: Mapping[str, Any]) -> Network:
+    """Raises ValueError for a network that this version cannot run."""
+    names = [each.name for each in fields(Network)]
+    if other := sorted(set(document) ^ set(names)):
+        raise ValueError(f"its network is described by other terms than this version's: {', '.join(other)}")
+    network = Network(**{**document, "hidden": tuple(document["hidden"])})
+    if network.observation_size != OBSERVATION_SIZE:
+        raise ValueError(f"its network sees {network.observation_size} numbers, this version gives {OBSERVATION_SIZE}")
+    for name, known in (("activation", ACTIVATIONS), ("action_head", ACTION_HEADS)):
+        if document[name] not in known:
+            raise ValueError(f"its network's {name} is {document[name]}, this version knows {', '.join(known)}")
+    if not network.hidden or not all(isinstance(width, int) and width > 0 for width in network.hidden):
+        raise ValueError(f"its network's hidden layers are {list(network.hidden)}")
+    return network
+
+
+def _weights(network: Network, data: bytes) -> Floats:
+    try:
+        tensors = safetensors.numpy.load(data)
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise ValueError(f"{_WEIGHTS} cannot be read: {error}") from error
+    if missing := [name for name, _ in network.arrays() if name not in tensors]:
+        raise ValueError(f"{_WEIGHTS} holds no {missing[0]}, which its network asks for")
+    vector = np.empty(network.size(), np.float32)
+    network.vector(tensors, vector)
+    if not np.isfinite(vector).all():
+        raise ValueError(f"{_WEIGHTS} holds numbers that are not finite")
+    return vector

@@ -1,0 +1,209 @@
+"""README.md and docs/ say what is true: settings, defaults, commands, examples, files, curves."""
+
+import importlib.util
+import itertools
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from rlbot import command
+from rlbot.config import ROOTS, TrainConfig, document, settings
+from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE, columns
+
+ROOT = Path(__file__).resolve().parents[1]
+if not (ROOT / "README.md").is_file():
+    pytest.skip("needs a checkout, with README.md and docs/", allow_module_level=True)
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {path.name: path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]}
+GROUPS = [name for name in TrainConfig.__dataclass_fields__ if (ROOT / "conf" / name).is_dir()]
+MAPPINGS = ("env.reset", "reward.terms", "curriculum.stages.0.teams", "curriculum.stages.0.reward")
+
+
+def blocks(text: str, *languages: str) -> list[str]:
+    return [code for language, code in re.findall(r"```(\w*)\n(.*?)```", text, re.DOTALL) if language in languages]
+
+
+def commands() -> list[list[str]]:
+    """Every `python -m rlbot...` and `make train ARGS=...` of the pages: the module, then its arguments."""
+    found = []
+    for text in PAGES.values():
+        lines = [line for block in blocks(text, "bash", "bat") for line in block.splitlines()]
+        for line in lines + re.findall(r"`(python -m rlbot[^`]*)`", text):
+            words = shlex.split(line, comments=True)
+            arguments = [word.removeprefix("ARGS=") for word in words if word.startswith("ARGS=")]
+            if words[:2] == ["make", "train"]:
+                found.append(["rlbot.train", *shlex.split(" ".join(arguments))])
+            elif "-m" in words and words[words.index("-m") + 1].startswith("rlbot"):
+                found.append(words[words.index("-m") + 1 :])
+    return found
+
+
+def jobs(arguments: list[str]) -> list[list[str]]:
+    """The command lines of a sweep, one for each combination; of one command line, itself."""
+    without = [word for word in arguments if word not in ("-m", "--multirun", "--cfg", "job")]
+    choices = []
+    for word, parsed in zip(without, OverridesParser.create().parse_overrides(without), strict=True):
+        values = parsed.sweep_string_iterator() if parsed.is_sweep_override() else None
+        choices.append([word] if values is None else [f"{parsed.get_key_element()}={value}" for value in values])
+    return [list(job) for job in itertools.product(*choices)]
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that the README tells to make, and a conf/ with those of its YAML blocks."""
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    for block in blocks(README, "yaml", "python"):
+        if match := re.match(r"# (\S+\.(?:yaml|py))\n", block):
+            (tmp_path / match[1]).write_text(block, encoding="utf-8")
+    (tmp_path / "meshes" / "soccar").mkdir(parents=True)
+    (tmp_path / "meshes" / "soccar" / "mesh_0.cmf").write_bytes(b"")
+    for folder in re.findall(r"\w=(outputs/[\w/-]+)", "".join(PAGES.values())):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    monkeypatch.setattr(command, "config_dir", lambda: tmp_path / "conf")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def reference() -> Any:
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "reference.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_pages_are_up_to_date() -> None:
+    for path, text in reference().pages().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name} is old: run python docs/reference.py"
+
+
+@pytest.mark.parametrize("name", ROOTS)
+def test_every_setting_is_in_the_reference_with_its_default(name: str) -> None:
+    text = PAGES["settings.md"].partition(f"\n# `python -m rlbot.{name}`\n")[2].partition("\n# ")[0]
+    rows = {key: shown.strip("`") for key, shown in re.findall(r"\| `([\w.]+)` \| (.*?) \|", text)}
+    own = set(settings(ROOTS[name])) - (set() if name != "bench" else set(settings()))
+    groups = {key for key in own if any(other.startswith(f"{key}.") for other in own)} - {
+        "curriculum.stages",
+        "curriculum.stages.0.opponent",
+    }
+    assert set(rows) == own - groups - {"curriculum.stages.0.opponent.shares"}
+    default = command.compose([], name)
+    for key in set(rows) - {"reward.terms", "curriculum.stages"}:
+        value = document(default)
+        for part in key.split("."):
+            value = value[int(part) if part.isdigit() else part]
+        assert command.compose([f"{key}={rows[key]}"], name) == default, key
+        if key != "curriculum.stages.0.opponent":
+            assert rows[key].replace("_", "").lower() == _written(value).replace("_", "").lower(), key
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {_written(each)}" for name, each in value.items()) + "}"
+    return str(value).replace("'", "").replace("None", "null")
+
+
+def test_the_table_of_the_observation() -> None:
+    rows = re.findall(r"\| (\d+)(?:-(\d+))? \| `([\w.]+)` \|", PAGES["observation.md"])
+    assert [name for *_, name in rows] == [name for name, _ in OBSERVATION]
+    for first, last, name in rows:
+        assert columns(name) == slice(int(first), int(last or first) + 1)
+    assert f"{OBSERVATION_SIZE} float32 numbers" in PAGES["observation.md"]
+
+
+def test_the_commands_that_are_shown_compose(workplace: Path) -> None:
+    shown = commands()
+    assert len(shown) > 15
+    for module, *arguments in shown:
+        assert importlib.util.find_spec(module), module
+        if (name := module.removeprefix("rlbot.")) in ROOTS:
+            for job in jobs(arguments):
+                command.compose(job, name)
+
+
+def test_the_settings_that_are_mentioned_exist() -> None:
+    names = set(settings())
+    for page, text in PAGES.items():
+        for key in re.findall(rf"`\+?((?:{'|'.join(GROUPS)})\.\w[\w.]*)(?:=[^`]*)?`", text):
+            plain = re.sub(r"\.\d+", ".0", key)
+            assert plain in names or plain.rpartition(".")[0] in MAPPINGS, f"{page}: {key}"
+
+
+def test_links_lead_somewhere_and_everything_is_ascii() -> None:
+    for page, text in PAGES.items():
+        assert text.isascii(), page
+        folder = ROOT if page == "README.md" else ROOT / "docs"
+        for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
+            path, _, anchor = target.partition("#")
+            assert (folder / path).exists(), f"{page}: {target}"
+            headings = re.findall(r"^#+ (.*)", (folder / path).read_text(encoding="utf-8"), re.MULTILINE)
+            assert not anchor or anchor in [heading.lower().replace(" ", "-") for heading in headings], target
+
+
+def test_the_files_of_the_tree_exist() -> None:
+    (tree,) = (block for block in blocks(README, "") if block.startswith("conf/ "))
+    folder = ROOT
+    for line in tree.splitlines():
+        names = re.split(r"  +", line.strip())[0] if line.startswith(" ") else line.split()[0]
+        folder = folder if line.startswith(" ") else ROOT
+        for name in names.split():
+            assert (folder / name).exists(), line
+        folder = folder if line.startswith(" ") else ROOT / names
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The README's example of a reward of one's own, trained for a moment: the folder it was started from."""
+    folder = tmp_path_factory.mktemp("run")
+    (example,) = (block for block in blocks(README, "python") if block.startswith("# rewards.py"))
+    (folder / "rewards.py").write_text(example, encoding="utf-8")
+    (arguments,) = (each for each in commands() if any("rewards.py" in word for word in each))
+    python(folder, "-m", *arguments, "experiment=debug", "env.time_limit=1", "env.workers=0", "hardware.threads=1")
+    return folder
+
+
+def python(folder: Path, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_curve_is_explained(run: Path) -> None:
+    explained = set(re.findall(r"^\| `([\w/]+)`", PAGES["metrics.md"], re.MULTILINE))
+    curves = EventAccumulator(str(run / "outputs" / "latest" / "tensorboard")).Reload().Tags()["scalars"]
+    assert "reward_term/near_ball" in curves
+    written = {re.sub(r"^(reward_term\w*)/.*", r"\1/NAME", name) for name in curves}
+    assert written | {"reward_term_transformed/NAME", *(name for name in explained if "gpu/" in name)} == explained
+    mentioned = re.findall(r"`((?:play|reward|policy|value|speed)/[a-z_]+)`", README)
+    assert mentioned and set(mentioned) <= explained
+
+
+def test_what_a_run_leaves_is_listed(run: Path) -> None:
+    (listing,) = (block for block in blocks(README, "") if block.startswith("outputs/"))
+    (directory,) = (run / "outputs").glob("*-*/*")
+    (checkpoint, *_) = sorted((directory / "checkpoints").iterdir())
+    for path in (*directory.iterdir(), *checkpoint.iterdir()):
+        assert path.name == ".hydra" or path.name in listing, path.name
+
+
+def test_the_example_with_a_trained_bot(run: Path) -> None:
+    (example,) = (block for block in blocks(README, "python") if "rlbot.policy" in block)
+    python(run, "-c", example)
+
+
+@pytest.mark.slow
+def test_the_example_with_stable_baselines(run: Path) -> None:
+    (example,) = (block for block in blocks(README, "python") if "stable_baselines3" in block)
+    assert "1024" in python(run, "-c", example)

@@ -1,0 +1,138 @@
+"""The loop with real parts: stages, learning rate, checkpoints, the pool, stopping and going on."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from rlbot.build import Parts, build
+from rlbot.collect import Collector
+from rlbot.command import compose
+from rlbot.curriculum import Stage
+from rlbot.loop import Progress, Schedule, Start, train
+
+SCHEDULE = Schedule(total_timesteps=200, checkpoint_interval=60, learning_rate=8e-4, anneal_learning_rate=True)
+# An iteration has 32 timesteps with 4 cars of self-play until 64, 33 with the 3 blue cars of 1v2, 32 with 8 cars.
+SIZES = "learner.batch_size=32 learner.minibatch_size=16 learner.epochs=1 model.hidden=[8] env.workers=0"
+STAGES = "curriculum.stages.0.until=64 curriculum.stages.1.until=120"
+TIMESTEPS = [32, 64, 97, 130, 162, 194, 226]
+
+
+class Record:
+    """A reporter, and a `save`, that keep what they are told."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[int, str, int]] = []
+        self.notes: list[str] = []
+        self.progress: list[Progress] = []
+        self.metrics: list[dict[str, float]] = []
+        self.saved: list[int] = []
+
+    def stage(self, index: int, stage: Stage, collector: Collector) -> None:
+        self.stages.append((index, stage.name, collector.num_agents))
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def iteration(self, progress: Progress, metrics: dict[str, float]) -> None:
+        self.progress.append(dataclasses.replace(progress))
+        self.metrics.append(metrics)
+
+    def save(self, progress: Progress, collector: Collector) -> None:
+        self.saved.append(progress.timesteps)
+        collector.snapshot()  # it is still there to be asked
+
+    @property
+    def timesteps(self) -> list[int]:
+        return [each.timesteps for each in self.progress]
+
+
+def run(
+    schedule: Schedule = SCHEDULE, start: Start | None = None, stop_after: int = 10**6, overrides: str = ""
+) -> tuple[Record, Parts, Progress]:
+    config = compose(["experiment=debug", *f"{SIZES} {STAGES} {overrides}".split()])
+    parts, record = build(config, print), Record()
+    progress = train(
+        ppo=parts.ppo,
+        pool=parts.pool,
+        stages=parts.stages,
+        make_collector=parts.make_collector,
+        publish=parts.publish,
+        schedule=schedule,
+        start=start or (Progress(), None),
+        reporter=record,
+        save=record.save,
+        stopping=asked_after(stop_after),
+    )
+    return record, parts, progress
+
+
+def asked_after(count: int) -> Callable[[], bool]:
+    answers: Iterator[int] = iter(range(10**6))
+    return lambda: next(answers) >= count
+
+
+@pytest.fixture(scope="module")
+def whole() -> tuple[Record, Parts, Progress]:
+    return run()
+
+
+def test_stages_change_at_their_bounds(whole: tuple[Record, Parts, Progress]) -> None:
+    record, _, progress = whole
+    assert record.stages == [(0, "duel", 4), (1, "outnumbered", 3), (2, "doubles", 8)]
+    assert record.timesteps == TIMESTEPS and progress.timesteps == TIMESTEPS[-1]
+    assert [metrics["curriculum/stage"] for metrics in record.metrics] == [0, 0, 1, 1, 2, 2, 2]
+    assert [each.stage for each in record.progress] == [0, 0, 1, 1, 2, 2, 2]
+    assert progress.iterations == 7 and progress.seconds > 0
+    assert progress.reward == record.metrics[-1]["reward/step"]
+    assert progress.episodes == sum(metrics["episode/count"] for metrics in record.metrics)
+
+
+def test_the_learning_rate_falls_to_zero_over_the_whole_run(whole: tuple[Record, Parts, Progress]) -> None:
+    rates = [metrics["learner/learning_rate"] for metrics in whole[0].metrics]
+    # before each iteration: 8e-4 x (1 - timesteps / 200)
+    expected = [8e-4, 6.72e-4, 5.44e-4, 4.12e-4, 2.8e-4, 1.52e-4, 2.4e-5]
+    assert rates == pytest.approx(expected, rel=1e-9)
+    assert SCHEDULE.learning_rate_at(200) == SCHEDULE.learning_rate_at(300) == 0.0
+    constant = dataclasses.replace(SCHEDULE, anneal_learning_rate=False)
+    assert constant.learning_rate_at(0) == constant.learning_rate_at(199) == 8e-4
+
+
+def test_a_checkpoint_whenever_a_multiple_was_passed_and_once_at_the_end(
+    whole: tuple[Record, Parts, Progress],
+) -> None:
+    assert whole[0].saved == [64, 130, 194, 226]  # past 60, 120, 180, and the end
+    assert run(dataclasses.replace(SCHEDULE, total_timesteps=60))[0].saved == [64]  # both at once: one
+    often = dataclasses.replace(SCHEDULE, total_timesteps=60, checkpoint_interval=5)
+    assert run(often)[0].saved == [32, 64]
+    assert run(dataclasses.replace(SCHEDULE, total_timesteps=60, checkpoint_interval=10**6))[0].saved == [64]
+
+
+def test_the_pool_grows_with_the_checkpoints_but_not_at_the_end(whole: tuple[Record, Parts, Progress]) -> None:
+    record, parts, _ = whole
+    assert parts.pool.versions().tolist() == [64, 130, 194] and record.notes == []
+
+
+def test_a_stage_against_the_past_begins_with_the_policy_as_it_is() -> None:
+    rare = dataclasses.replace(SCHEDULE, total_timesteps=97, checkpoint_interval=10**6)
+    record, parts, _ = run(rare)
+    assert parts.pool.versions().tolist() == [64] and len(record.notes) == 1
+    assert "the opponent is a frozen copy" in record.notes[0]
+
+
+def test_stopping_saves_and_returns() -> None:
+    record, _, progress = run(stop_after=3)
+    assert record.timesteps == TIMESTEPS[:3] and progress.timesteps == 97
+    assert record.saved == [64, 97]
+    record, _, progress = run(stop_after=0)
+    assert (record.timesteps, record.saved, progress) == ([], [], Progress())
+
+
+def test_going_on_in_the_middle_of_a_stage_and_after_the_end() -> None:
+    started = Progress(timesteps=130, iterations=4, episodes=5, seconds=2.0, stage=1)
+    record, _, progress = run(start=(started, None))
+    assert record.timesteps == TIMESTEPS[4:] and record.saved == [194, 226]
+    assert progress.iterations == 7 and progress.episodes >= 5 and progress.seconds > 2
+    done = Progress(timesteps=226, iterations=7, stage=2)
+    record, _, progress = run(start=(done, None))
+    assert (record.timesteps, record.saved, progress.timesteps) == ([], [], 226)
