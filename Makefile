@@ -8,7 +8,7 @@ endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow validate lint format tensorboard clean
+.PHONY: help train test test-slow validate bench lint format tensorboard clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -24,6 +24,9 @@ test-slow: .venv/installed-dev ## Run the slow tests
 
 validate: .venv/installed ## Check that everything works on this machine
 	$(BIN)/python -m rlbot.validate $(ARGS)
+
+bench: .venv/installed-dev ## Measure how fast this machine plays and learns; settings in ARGS
+	$(BIN)/python -m rlbot.bench $(ARGS)
 
 lint: .venv/installed-dev ## Check style, types and which package imports which
 	$(BIN)/ruff check .

@@ -79,7 +79,7 @@ def standing(players: Mapping[str, Player], played: Sequence[Games]) -> tuple[Ro
         counts = {key: record[name][key] for key in ("wins", "draws", "losses")}
         rows.append(
             {"name": name, "timesteps": player.timesteps if isinstance(player, Bot) else None,
-             "anchor": name in ANCHORS, "rating": ratings[name], "error": ratings.error(name), "interval": (low, high),
+             "role": "anchor" if name in ANCHORS else "other" if "/" in name else "version", "rating": ratings[name], "error": ratings.error(name), "interval": (low, high),
              **counts}
         )  # fmt: skip
     return sorted(rows, key=lambda row: -row["rating"]), pairs
@@ -91,7 +91,7 @@ def table(rows: Rows, pairs: Rows) -> list[str]:
     lines = [f"  {'player':{width}}{'rating':>8}{'95%':>18}{'won':>7}{'drew':>7}{'lost':>7}"]
     for row in rows:
         low, high = row["interval"]
-        interval = "fixed" if row["anchor"] else f"{low:+.0f} to {high:+.0f}"
+        interval = "fixed" if row["role"] == "anchor" else f"{low:+.0f} to {high:+.0f}"
         results = "".join(f"{row[key]:>7}" for key in ("wins", "draws", "losses"))
         lines.append(f"  {row['name']:{width}}{row['rating']:>+8.0f}{interval:>18}{results}")
     odd = sorted((pair for pair in pairs if abs(pair["surprise"]) > _SURPRISE), key=lambda pair: -abs(pair["surprise"]))
@@ -107,20 +107,19 @@ def draw(rows: Rows, path: Path) -> None:
     """A plot of the ratings over timesteps, with their 95% intervals, as PNG."""
     from matplotlib.figure import Figure  # late: it takes a second; without pyplot, hence without a display
 
-    versions = sorted((row for row in rows if row["timesteps"] is not None), key=lambda row: row["timesteps"])
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    for own in (True, False):
-        chosen = [row for row in versions if ("/" in row["name"]) != own]
+    styles = {"version": {"marker": "o"}, "other": {"marker": "s", "linestyle": "none"}}
+    for role, style in styles.items():
+        chosen = sorted((row for row in rows if row["role"] == role), key=lambda row: row["timesteps"])
         if not chosen:
             continue
         x, y = [row["timesteps"] for row in chosen], [row["rating"] for row in chosen]
         spread = np.array(
             [(row["rating"] - row["interval"][0], row["interval"][1] - row["rating"]) for row in chosen]
         ).T
-        style: dict[str, Any] = {"marker": "o"} if own else {"marker": "s", "linestyle": "none"}
-        axes.errorbar(x, y, spread, capsize=3, label="versions, 95% interval" if own else "others", **style)
-    for row, dashes in zip((row for row in rows if row["anchor"]), ("--", ":"), strict=False):
+        axes.errorbar(x, y, spread, capsize=3, label=f"{role}s, 95% interval", **style)
+    for row, dashes in zip((row for row in rows if row["role"] == "anchor"), ("--", ":"), strict=True):
         axes.axhline(
             row["rating"], color="gray", linestyle=dashes, label=f"{row['name']} ({row['rating']:+.0f}, fixed)"
         )

@@ -29,7 +29,7 @@ MALFORMED = [
     (["curriculum.stages.first.until=5"], "curriculum.stages.first.until=5: "),
     # options of groups
     (["env=socar"], "env=socar: no such option of env; there are: soccar"),
-    (["experiment=debugg"], "experiment=debugg: no such option of experiment; there are: debug, quickstart"),
+    (["experiment=debugg"], "experiment=debugg: no such option of experiment; there are: bench_end_to_end, debug, quickstart"),
     (["envv=soccar"], "envv: no such setting; did you mean env?"),
     (["hydra/launcher=nonsense"], "hydra/launcher=nonsense: no such option of hydra/launcher"),
     (["seed=1", "learner=null"], "learner=null: "),

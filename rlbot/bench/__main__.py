@@ -48,8 +48,7 @@ def main(config: BenchConfig, directory: Path) -> float:
         row.agent_steps_per_s
         for row in rows
         if row.name == "train"
-        and (row.team_size, row.num_envs, row.workers)
-        == (main_case.team_size, main_case.num_envs, main_case.workers)
+        and (row.team_size, row.num_envs, row.workers) == (main_case.team_size, main_case.num_envs, main_case.workers)
     )
 
 

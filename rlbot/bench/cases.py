@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rlbot.build_env import make_env
 from rlbot.config import BenchConfig, OpponentConfig, StageConfig, TrainConfig
@@ -36,9 +37,7 @@ class Case:
         count = min(max(self.workers, 1), self.num_envs)
         bounds = [self.num_envs * i // count for i in range(count + 1)]
         settings = self.config(config)
-        return [
-            Part(settings, self.team_size, a, b) for a, b in zip(bounds, bounds[1:], strict=False)
-        ]
+        return [Part(settings, self.team_size, a, b) for a, b in pairwise(bounds)]
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,13 @@ _WARM_UP = 0.2  # s
 
 @dataclass(frozen=True)
 class Row:
-    """One contestant of one case. Of the rounds: `rates` agent steps a second, `agent_steps_per_s` their median,
-    `spread` (max - min) / median, `ratio_to_raw` the median of the ratios within each round, which a machine that is
-    slower for a while does not change. Peak memory in MB of the learner's process (None where there is none), and of
-    every process that steps arenas for it."""
+    """One contestant of one case. cores: 1 where workers is 0, else all there are.
+
+    Of the rounds: `rates` agent steps a second, `agent_steps_per_s` their median, `spread` (max - min) / median, and
+    `ratio_to_raw` the median of the ratios within each round, which a machine that is slower for a while does not
+    change. Peak memory in MB of the learner's process (None where there is none), and of every process that steps
+    arenas beside it; what raw takes includes a BatchEnv, in which its tape was recorded.
+    """
 
     name: str
     cores: int
@@ -42,7 +45,7 @@ def measure(case: Case, config: BenchConfig, cores: int, tell: Callable[[str], N
             crew.ready()
         turns = {name: crew for key, crew in crews.items() for name in _TURNS[key]}
         for name, crew in turns.items():
-            crew.play(name, _WARM_UP)
+            crew.play(name, min(_WARM_UP, config.bench.seconds))
         rates: dict[str, list[float]] = {name: [] for name in turns}
         for number in range(1, config.bench.rounds + 1):
             for name, crew in turns.items():
@@ -51,9 +54,7 @@ def measure(case: Case, config: BenchConfig, cores: int, tell: Callable[[str], N
             tell(f"{describe(case)}: round {number}/{config.bench.rounds}: {found} steps/s")
         memory = {key: crew.peak_memory() for key, crew in crews.items()}
     return [
-        _row(case, cores, name, rates[name], rates["raw"], key, memory[key])
-        for key in crews
-        for name in _TURNS[key]
+        _row(case, cores, name, rates[name], rates["raw"], key, memory[key]) for key in crews for name in _TURNS[key]
     ]
 
 

@@ -1,8 +1,9 @@
 """Other people's environments, set up to play the same game.
 
 RLGym v2 as its users run it: RLGym over RocketSimEngine with DefaultObs, LookupTableAction within RepeatAction, a
-sum of the reward terms its guides use (six, where conf/reward/full.yaml has twelve), goal, time limit and no-touch limit,
-and beginnings drawn from the same mix. One environment an arena, stepped in a loop; restarts are part of its time.
+sum of the reward terms its guides use (six, where conf/reward/full.yaml has twelve), goal, time limit and no-touch
+limit, and beginnings drawn from the same mix. One environment an arena, stepped in a loop; restarts are part of its
+time.
 """
 
 from collections.abc import Callable
@@ -127,7 +128,7 @@ class _EachCar(RewardFunction):  # type: ignore[misc]
 def _speed_to_ball(car: Any, state: Any) -> float:
     offset = state.ball.position - car.physics.position
     speed = np.dot(car.physics.linear_velocity, offset) / max(np.linalg.norm(offset), 1e-6)
-    return max(float(speed) / CAR_MAX_SPEED, 0.0)
+    return max(float(speed / CAR_MAX_SPEED), 0.0)
 
 
 def _face_ball(car: Any, state: Any) -> float:
@@ -138,7 +139,7 @@ def _face_ball(car: Any, state: Any) -> float:
 def _ball_to_goal(car: Any, state: Any) -> float:
     ball = state.inverted_ball if car.is_orange else state.ball
     offset = _GOAL - ball.position
-    return float(np.dot(ball.linear_velocity, offset) / np.linalg.norm(offset)) / BALL_MAX_SPEED
+    return float(np.dot(ball.linear_velocity, offset) / np.linalg.norm(offset) / BALL_MAX_SPEED)
 
 
 def _in_air(car: Any, state: Any) -> float:

@@ -23,7 +23,8 @@ class Crew:
     """One process for each of `players`, started by spawn; use it as a context manager."""
 
     def __init__(self, players: Sequence[Callable[[], Player]], threads: int | None) -> None:
-        """players: what makes the player, in its process. threads: of linear algebra in each, None for its own choice."""
+        """players: what makes each player, in its process. threads: of linear algebra in each, None for its own
+        choice."""
         context = multiprocessing.get_context("spawn")
         self._barrier = context.Barrier(len(players))  # kept: a process opens it by name only when it has started
         self._connections: list[Connection] = []

@@ -1,14 +1,15 @@
 """Where the time of a collect step goes.
 
-A `Collector` collects as in training, on one core, first unobserved, then with a watch around each piece, in its place
-and on live data. A piece is charged what it takes itself, without the watched pieces that it calls, and not the time of
-watching: the pieces add up to the whole. Reward terms run as one compiled pass, so each is timed once more alone.
+A `Collector` collects as in training, on one core, by turns unobserved and with a watch around each piece, in its
+place and on live data. A piece is charged what it takes itself, without the watched pieces that it calls and without
+the time of watching: the pieces add up to the whole. Reward terms run as one compiled pass, so each is timed once more
+alone.
 """
 
 import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from time import perf_counter
 from typing import Any
 
@@ -29,6 +30,7 @@ from rlbot.reward import Reward
 from rlbot.reward.compose import Books
 from rlbot.rollout import Rollout
 from rlbot.sim import Arenas, State
+from rlbot.sim.exact import make_arena
 
 WHOLE = "whole step, unobserved"
 # (where the function is, its name, the piece it is charged to). Physics and part of reading are watched in the arenas.
@@ -108,44 +110,52 @@ class _WatchedArena:
 
 def profile(case: Case, config: BenchConfig) -> dict[str, float]:
     """us per arena step of every piece, by name, and of the whole step unobserved; terms of the reward begin with
-    "reward: " and are part of "reward". `case` is one on one core; each way collects for bench.seconds."""
-    settings, (part,) = case.config(config), case.parts(config)
-    parts = build(settings, print)
+    "reward: " and are part of "reward". `case` is one on one core; bench.rounds turns
+    of bench.seconds each way."""
+    (part,) = case.parts(config)
+    parts = build(case.config(config), print)
     parts.publish()
-    alone, _ = _collect(parts.make_collector(0), config.bench.seconds)
     watch = Watch()
-    with ExitStack() as stack:
-        for owner, name, new in _replacements(watch):
-            stack.callback(setattr, owner, name, getattr(owner, name))
-            setattr(owner, name, new)
-        collector = parts.make_collector(0)
-        _, steps = _collect(collector, config.bench.seconds, watch)
+    plain = parts.make_collector(0)
+    with _watching(watch):
+        watched = parts.make_collector(0)
+        watched.collect()
+    plain.collect()  # all has been compiled by now, and the caches are full
+    watch.seconds.clear()
+    took, unwatched_steps, steps = 0.0, 0, 0
+    for _ in range(config.bench.rounds):
+        began = perf_counter()
+        unwatched_steps += _collect(plain, config.bench.seconds)
+        took += perf_counter() - began
+        with _watching(watch):
+            steps += _collect(watched, config.bench.seconds)
     found = {piece: watch.seconds[piece] / steps for piece in PIECES}
-    found |= {f"reward: {name}": took for name, took in _terms(part)} | {WHOLE: alone}
+    found |= {f"reward: {name}": alone for name, alone in _terms(part)} | {WHOLE: took / unwatched_steps}
     return {name: value / part.stop * 1e6 for name, value in found.items()}
 
 
-def _replacements(watch: Watch) -> Iterator[tuple[Any, str, Any]]:
-    make_arena = rlbot.sim.arenas.make_arena
+@contextmanager
+def _watching(watch: Watch) -> Iterator[None]:
+    """Within, all that is watched goes through `watch`; arenas that are made here are watched for good."""
 
     def watched_arena(*args: Any) -> tuple[Any, Any]:
         arena, cars = make_arena(*args)
         return _WatchedArena(arena, watch), cars
 
-    yield rlbot.sim.arenas, "make_arena", watched_arena
-    for owner, name, piece in _WATCHED:
-        yield owner, name, watch.around(piece, getattr(owner, name))
+    new = [(owner, name, watch.around(piece, getattr(owner, name))) for owner, name, piece in _WATCHED]
+    with ExitStack() as stack:
+        for owner, name, function in (*new, (rlbot.sim.arenas, "make_arena", watched_arena)):
+            stack.callback(setattr, owner, name, getattr(owner, name))
+            setattr(owner, name, function)
+        yield
 
 
-def _collect(collector: Collector, seconds: float, watch: Watch | None = None) -> tuple[float, int]:
-    """Collect for `seconds` after a first rollout, which compiles and fills the caches: seconds a step, and steps."""
-    collector.collect()
-    if watch is not None:
-        watch.seconds.clear()
+def _collect(collector: Collector, seconds: float) -> int:
+    """Collect whole rollouts for `seconds`; returns how many steps."""
     steps, began = 0, perf_counter()
     while not steps or perf_counter() - began < seconds:
         steps += collector.collect()[0].num_steps
-    return (perf_counter() - began) / steps, steps
+    return steps
 
 
 def lines(found: dict[str, float]) -> Iterator[str]:

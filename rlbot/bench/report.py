@@ -39,10 +39,12 @@ def draw(rows: Sequence[Row], team_size: str, num_envs: int, workers: int, path:
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     mine = [row for row in rows if row.team_size == team_size]
+    by_arenas = [row for row in mine if row.workers == workers]
+    by_workers = [row for row in mine if row.num_envs == num_envs]
     panels = (
-        ("num_envs", f"arenas ({workers} workers)", [row for row in mine if row.workers == workers]),
-        ("workers", f"workers ({num_envs} arenas; 0 = all on one core)", [row for row in mine if row.num_envs == num_envs]),
-    )  # fmt: skip
+        ("num_envs", f"arenas ({workers} workers)", by_arenas),
+        ("workers", f"workers ({num_envs} arenas; 0 = all on one core)", by_workers),
+    )
     axes = figure.subplots(1, 2, sharey=True)
     for axis, (key, label, shown) in zip(axes, panels, strict=True):
         points = sorted({getattr(row, key) for row in shown})

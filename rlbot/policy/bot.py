@@ -74,7 +74,8 @@ def load(path: str | Path, setting: str = "checkpoint") -> Bot:
         weights = _weights(network, files[_WEIGHTS])
     except (ValueError, KeyError, TypeError) as error:
         fault = f"its {_DOCUMENT} lacks {error}" if isinstance(error, KeyError) else error
-        raise ValueError(f"{setting}={path}: {checkpoint.name}: {fault}") from error
+        which = "" if Path(path).name == checkpoint.name else f"{checkpoint.name}: "
+        raise ValueError(f"{setting}={path}: {which}{fault}") from error
     return Bot(network, weights, tick_skip, action_delay, manifest["timesteps"], checkpoint)
 
 
