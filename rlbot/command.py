@@ -123,9 +123,7 @@ def overlay(saved: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, An
         source: Any = chosen
         target: Any = merged
         for step in path:
-            source, target = (
-                each[int(step) if isinstance(each, list) else step] for each in (source, target)
-            )
+            source, target = (each[int(step) if isinstance(each, list) else step] for each in (source, target))
         target[int(name) if isinstance(target, list) else name] = source[
             int(name) if isinstance(source, list) else name
         ]

@@ -70,18 +70,28 @@ def standing(players: Mapping[str, Player], played: Sequence[Games]) -> tuple[Ro
         expected, low, high = ratings.expected(each.first, each.second)
         surprise = (score - expected) / np.sqrt(expected * (1 - expected) / each.matches)
         pairs.append(
-            {**each._asdict(), "score": score, "expected": expected, "expected_interval": (low, high),
-             "surprise": float(surprise)}
-        )  # fmt: skip
+            {
+                **each._asdict(),
+                "score": score,
+                "expected": expected,
+                "expected_interval": (low, high),
+                "surprise": float(surprise),  # in standard errors of what was scored
+            }
+        )
     rows: Rows = []
     for name, player in players.items():
         low, high = ratings.interval(name)
-        counts = {key: record[name][key] for key in ("wins", "draws", "losses")}
         rows.append(
-            {"name": name, "timesteps": player.timesteps if isinstance(player, Bot) else None,
-             "role": "anchor" if name in ANCHORS else "other" if "/" in name else "version", "rating": ratings[name], "error": ratings.error(name), "interval": (low, high),
-             **counts}
-        )  # fmt: skip
+            {
+                "name": name,
+                "role": "anchor" if name in ANCHORS else "other" if "/" in name else "version",  # see `named`
+                "timesteps": player.timesteps if isinstance(player, Bot) else None,
+                "rating": ratings[name],
+                "error": ratings.error(name),
+                "interval": (low, high),
+                **{key: record[name][key] for key in ("wins", "draws", "losses")},
+            }
+        )
     return sorted(rows, key=lambda row: -row["rating"]), pairs
 
 
@@ -109,7 +119,7 @@ def draw(rows: Rows, path: Path) -> None:
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    styles = {"version": {"marker": "o"}, "other": {"marker": "s", "linestyle": "none"}}
+    styles: dict[str, dict[str, Any]] = {"version": {"marker": "o"}, "other": {"marker": "s", "linestyle": "none"}}
     for role, style in styles.items():
         chosen = sorted((row for row in rows if row["role"] == role), key=lambda row: row["timesteps"])
         if not chosen:

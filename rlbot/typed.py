@@ -95,9 +95,7 @@ class Converter:
         hints = get_type_hints(kind, include_extras=True)
         self.problems += [self._unknown(f"{prefix}{name}") for name in value if name not in hints]
         self.problems += [f"{prefix}{name}: is missing" for name in hints if name not in value]
-        given = {
-            name: self.convert(hints[name], value[name], prefix + name) for name in hints if name in value
-        }
+        given = {name: self.convert(hints[name], value[name], prefix + name) for name in hints if name in value}
         return kind(**(dict.fromkeys(hints) | given))
 
     def _mapping(self, kinds: tuple[Any, Any], value: Mapping[Any, Any], key: str) -> dict[str, Any]:
@@ -124,9 +122,7 @@ class Converter:
             return self.fault(key, value, f"must be a whole number{hint}")
         if kind is str and (number or isinstance(value, str)):
             text = str(value)
-            if (
-                not text.isprintable()
-            ):  # such as a byte of the command line that is no character: no file takes it
+            if not text.isprintable():  # such as a byte of the command line that is no character: no file takes it
                 return self.fault(key, value, "must be printable text")
             return text if text.strip() else self.fault(key, value, "must not be empty")
         what = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}[kind]

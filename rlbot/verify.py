@@ -61,8 +61,13 @@ def summary(config: TrainConfig, parts: Parts) -> Iterator[str]:
     yield f"User: {config.user.name}"
     yield f"Device: {hardware.device}"
     yield f"Mixed precision: {mixed}"
-    yield f"Number of environments: {config.env.num_envs} in {min(parts.workers, config.env.num_envs)} worker processes"
+    yield f"Number of environments: {config.env.num_envs} {_workers(config, parts)}"
     yield f"Model parameters: {sum(p.numel() for p in parts.model.parameters())}"
     yield f"Batch size: {learner.batch_size} (minibatches of {learner.minibatch_size}, {learner.epochs} epochs)"
     yield f"Learning rate: {learner.learning_rate:g}" + (" (to 0 at the end)" if learner.anneal_learning_rate else "")
     yield f"Checkpoint interval: {config.checkpoint_interval} timesteps"
+
+
+def _workers(config: TrainConfig, parts: Parts) -> str:
+    count = min(parts.workers, config.env.num_envs)
+    return f"in {count} worker processes" if count else "in this process"

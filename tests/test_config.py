@@ -138,9 +138,9 @@ def test_a_term_of_the_users_own() -> None:
     term = "{_target_: mine.py:fast, weight: 2, top_speed: 2300}"
     reward = compose([f"+reward.terms.fast={term.replace('mine.py:fast', repr('mine.py:fast'))}"]).reward
     assert reward.terms["fast"] == RewardTerm(2.0, "mine.py:fast", {"top_speed": 2300})
-    assert compose(
-        ["+reward.terms.fast={_target_: a.b, weight: 1}", "reward.zero_sum=[fast]"]
-    ).reward.zero_sum == ("fast",)
+    assert compose(["+reward.terms.fast={_target_: a.b, weight: 1}", "reward.zero_sum=[fast]"]).reward.zero_sum == (
+        "fast",
+    )
 
 
 def test_a_user_may_have_any_name() -> None:
@@ -163,9 +163,7 @@ def test_own_meshes_may_be_named_either_way(tmp_path: Path) -> None:
     meshes.mkdir()
     (meshes / "mesh_0.cmf").write_bytes(b"")
     for folder in (tmp_path, meshes):
-        assert (
-            compose([f"env.collision_meshes='{folder.as_posix()}'"]).env.collision_meshes == folder.as_posix()
-        )
+        assert compose([f"env.collision_meshes='{folder.as_posix()}'"]).env.collision_meshes == folder.as_posix()
 
 
 def test_resume_takes_a_folder_that_is_there(tmp_path: Path) -> None:
@@ -174,9 +172,7 @@ def test_resume_takes_a_folder_that_is_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize(
-    "key", ["env.time_limit", "env.reset.kickoff", "learner.learning_rate", "reward.terms.goal"]
-)
+@pytest.mark.parametrize("key", ["env.time_limit", "env.reset.kickoff", "learner.learning_rate", "reward.terms.goal"])
 def test_no_number_may_be_nan_or_infinite(key: str, value: float) -> None:
     with pytest.raises(ConfigError, match="must be a finite number"):
         compose([f"{key}={value}"])
@@ -208,9 +204,7 @@ def test_an_installed_wheel_finds_its_settings(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("rlbot_trainer-*.whl")
     site, elsewhere = tmp_path / "site", tmp_path / "elsewhere"
     elsewhere.mkdir()
-    python(
-        "-m", "pip", "install", "--no-deps", "--no-index", "--target", str(site), str(wheel), cwd=elsewhere
-    )
+    python("-m", "pip", "install", "--no-deps", "--no-index", "--target", str(site), str(wheel), cwd=elsewhere)
     code = (
         "from rlbot import config, command; "
         "print(config.config_dir(), command.compose(['experiment=debug']).total_timesteps)"

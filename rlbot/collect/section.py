@@ -13,7 +13,6 @@ from rlbot.env.batch import BatchEnv
 from rlbot.policy import Network, Policy
 from rlbot.rollout import Rollout
 
-
 SCORES = {1: 1.0, 2: 0.0, 3: 0.5}  # of the learner, who plays blue, by how the episode ended
 
 

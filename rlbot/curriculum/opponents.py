@@ -70,9 +70,11 @@ class Pool:
         """
         rows = np.flatnonzero(self._active == 1)
         rows = rows[np.argsort(self._timesteps[rows])]
+        weight = np.ones(len(rows))
         if draw == "recent":
-            return np.eye(len(rows))[-1]
-        weight = (1.0 - self._scores[rows]) ** 2 + 1e-3 if draw == "prioritised" else np.ones(len(rows))
+            weight[:-1] = 0.0
+        elif draw == "prioritised":
+            weight = (1.0 - self._scores[rows]) ** 2 + 1e-3
         chances: NDArray[np.float64] = weight / weight.sum()
         return chances
 

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 POINTS = 400 / math.log(10)  # a unit of log odds on the Elo scale: 400 points are odds of 10 to 1
-# Random against idle at tick_skip 8 won 47, drew 1728 and lost 25 matches: 4 points apart, with a standard error of 2. It
-# was no more in 2v2 (400 of 120 s: +5, 1v1: +3) or in longer matches (300 s: +5), so that one number serves them all.
+# Random against idle at tick_skip 8 won 47, drew 1728 and lost 25 matches: 4 points apart, with a standard error of 2.
+# It was alike in 1v1 (1000 of 120 s: 3, 400 of 300 s: 5) and 2v2 (400 of 120 s: 5), so that one number serves them all.
 IDLE = -4.0
 ANCHORS: Mapping[str, float] = {"random": 0.0, "idle": IDLE}
 # Before any result a player is taken to be within this of random (standard deviation). It keeps the rating of who won

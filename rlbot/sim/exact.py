@@ -43,8 +43,8 @@ _COAST = RocketSim.CarControls(handbrake=True)  # without the handbrake RocketSi
 def make_arena(slots: Sequence[int]) -> tuple[Any, list[Any]]:
     """An arena and its cars, one for each of the slots, which RocketSim goes through in the one accepted order.
 
-    A few ms. Where no order is accepted (a C++ library that behaves otherwise) the last arena is returned: everything
-    works, but two arenas may differ in the last digits after cars touched.
+    10 to 20 ms, most of it the first tick of an arena, which is slow. Where no order is accepted (a C++ library that
+    behaves otherwise) the last arena is returned: all works, but arenas may differ in the last digits once cars touch.
     """
     rejected = []  # kept meanwhile: the next arena would lie at the same place
     for _ in range(_MAX_TRIES):
@@ -79,7 +79,7 @@ def tick_order(arena: Any, cars: Sequence[Any]) -> list[int]:
 
 
 def settle(arena: Any, cars: Sequence[Any]) -> None:
-    """Bring what cannot be set into one state, about 15 us; ball, cars and pads are to be set afterwards.
+    """Bring what cannot be set into one state, about 20 us; ball, cars and pads are to be set afterwards.
 
     One tick on the ground, where the wheels take their friction from the speed of the car, none, and one in the air,
     where nothing turns the cars (so that the inertia tensor is that of a level car) and which moves every object into

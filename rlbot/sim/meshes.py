@@ -21,8 +21,8 @@ def find_meshes(folder: str | Path | None = None) -> Path:
             root = root.parent
         if not any((root / "soccar").glob("*.cmf")):
             raise ValueError(
-                f"env.collision_meshes={str(folder)!r}: no .cmf files in its subfolder soccar; dump them from\n"
-                "your game with RLArenaCollisionDumper, or leave it null to use those of the package rlgym-rocket-league"
+                f"env.collision_meshes={str(folder)!r}: no .cmf files in its subfolder soccar; dump them from your\n"
+                "game with RLArenaCollisionDumper, or leave it null to use those of the package rlgym-rocket-league"
             )
         return root
     package = find_spec("rlgym")

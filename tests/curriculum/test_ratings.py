@@ -31,7 +31,7 @@ STRENGTHS = {"random": 0.0, "idle": IDLE, "a": 150.0, "b": 300.0, "c": 700.0, "d
 
 
 def test_two_players_by_hand() -> None:
-    """3 wins of 4 are log(3) in log odds, but for the prior; the information is 4 p (1 - p) of Fisher and the prior's."""
+    """3 wins of 4 are log(3) in log odds, but for the prior; the information is Fisher's n p (1 - p) plus its own."""
     ratings = fit([Games("a", "random", 3000, 0, 1000)])
     assert ratings["a"] == pytest.approx(400 * math.log10(3), abs=0.1)
     information = 4000 * 0.75 * 0.25 * (math.log(10) / 400) ** 2 + 1 / PRIOR_SPREAD**2

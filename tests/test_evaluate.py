@@ -1,0 +1,120 @@
+"""`python -m rlbot.evaluate` in real processes, on a run that was really trained, for seconds."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rlbot
+from rlbot.run import load_checkpoint, save_checkpoint
+
+ROOT = Path(rlbot.__file__).parents[1]
+
+
+def python(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "cp1252"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a run of two checkpoints lies in outputs/, with latest leading to it."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    status, _, err = python(
+        folder, "rlbot.train", "experiment=debug", "curriculum=duel", "total_timesteps=256", "env.workers=0",
+        "learner.batch_size=128", "checkpoint_interval=128", "hydra.run.dir=outputs/run",
+    )  # fmt: skip
+    assert status == 0, err
+    return folder
+
+
+def evaluate(folder: Path, *arguments: str, file: str = "evaluation.json") -> Any:
+    status, _, err = python(folder, "rlbot.evaluate", "match_seconds=4", "hydra.run.dir=result", *arguments)
+    assert (status, err) == (0, "")
+    return json.loads((folder / "result" / file).read_text())
+
+
+def test_what_an_evaluation_leaves(folder: Path) -> None:
+    status, out, err = python(folder, "rlbot.evaluate", "matches=5", "match_seconds=4", "workers=0")
+    assert (status, err) == (0, "") and out.isascii()
+    (path,) = (folder / "outputs" / "evaluate").glob("*/*/evaluation.json")
+    found = json.loads(path.read_text())
+    assert found["wins"] + found["draws"] + found["losses"] == found["matches"] == 5
+    assert found["win_rate_interval"][0] <= found["win_rate"] <= found["win_rate_interval"][1]
+    assert found["players"]["opponent"] == {"name": "random"}
+    assert found["players"]["checkpoint"]["timesteps"] == 256 and found["settings"]["match_seconds"] == 4
+    assert [match["side"] for match in found["single_matches"]] == ["blue"] * 3 + ["orange"] * 2
+    assert sum(match["goals_for"] for match in found["single_matches"]) == found["goals_for"]
+    assert set(found["play"]["checkpoint"]) == set(found["play"]["opponent"]) >= {
+        "touches_per_minute", "speed", "boost_used_per_minute", "air_share", "demolitions_per_minute",
+        "shots_per_minute", "saves_per_minute",
+    }  # fmt: skip
+    assert found["play"]["checkpoint"]["speed"] > 100
+    assert "[OK] 5/5 matches (100.0%)" in out and "step_000000256 against random, 5 matches" in out
+    assert "win rate " in (path.parent / "evaluate.log").read_text()
+
+
+def test_the_seed_alone_decides(folder: Path) -> None:
+    arguments = ("opponent=outputs/run/checkpoints/step_000000128", "matches=22", "opponent_team_size=2")
+    alone = evaluate(folder, *arguments, "workers=0")
+    shared = evaluate(folder, *arguments, "workers=2")
+    del alone["settings"], shared["settings"]
+    assert alone == shared
+    assert alone["players"]["opponent"]["timesteps"] == 128
+    other = evaluate(folder, *arguments, "workers=0", "seed=1")
+    assert other["play"] != alone["play"]
+
+
+def test_a_tournament(folder: Path) -> None:
+    arguments = ("tournament=true", "checkpoint=outputs/run", "others=[latest]", "matches=4", "workers=0")
+    found = evaluate(folder, *arguments, file="tournament.json")
+    names = {row["name"] for row in found["ratings"]}
+    assert names == {"step_000000128", "step_000000256", "run/step_000000256", "random", "idle"}
+    assert len(found["pairings"]) == 9 and {
+        pair["wins"] + pair["draws"] + pair["losses"] for pair in found["pairings"]
+    } == {4}
+    for row in found["ratings"]:
+        low, high = row["interval"]
+        assert low <= row["rating"] <= high and (low == high) == (row["role"] == "anchor")
+    assert (folder / "result" / "ratings.png").read_bytes().startswith(b"\x89PNG")
+
+
+def other_layout(documents: dict[str, Any]) -> None:
+    documents["policy"]["observation"][0] = ["ball.pos", 4]
+
+
+def other_pace(documents: dict[str, Any]) -> None:
+    documents["policy"]["tick_skip"] = 4
+
+
+def test_mistakes_cost_a_line(folder: Path, tmp_path: Path) -> None:
+    tensors, documents = load_checkpoint(folder / "outputs" / "run" / "checkpoints" / "step_000000256")
+    for timesteps, change in enumerate([other_layout, other_pace, dict.copy]):
+        copied = json.loads(json.dumps(documents))
+        change(copied)
+        last = save_checkpoint(tmp_path, timesteps, tensors, copied, run_id="test")
+    (last / "model.safetensors").write_bytes(b"torn")
+    before = sorted(folder.rglob("*"))
+    for arguments, expected in (
+        (["checkpoint=outputs/none"], "checkpoint=outputs/none: no such folder; name a run, a checkpoint, or latest"),
+        ([f"checkpoint={last}"], "model.safetensors has 4 bytes, expected"),
+        ([f"opponent={tmp_path}/step_000000000"], "trained with another observation: entry 0 is ball.pos (4), in this"),
+        ([f"opponent={tmp_path}/step_000000001"], "checkpoint was trained at tick_skip=8, opponent at tick_skip=4"),
+        (["matchs=3"], "matchs: no such setting; did you mean matches?"),
+        (["others=[outputs/run]"], "only a tournament has others; add tournament=true"),
+    ):
+        status, out, err = python(folder, "rlbot.evaluate", *arguments)
+        assert (status, out, len(err.splitlines())) == (1, "", 1)
+        assert err.startswith("[ERROR] ") and expected in err
+    assert sorted(folder.rglob("*")) == before, "no directory is left behind"
