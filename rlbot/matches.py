@@ -1,11 +1,14 @@
 """Matches between two players: kickoffs, a clock, goals; many at once, in several processes. No learning in here."""
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 from typing import Any, Literal
 
 import numpy as np
@@ -209,9 +212,9 @@ def _executor(
         with threadpool_limits(1, "blas"):
             yield lambda tasks: ((task, table.play(task)) for task in tasks)
         return
-    executor = ProcessPoolExecutor(
-        min(workers, _MAX_PROCESSES), multiprocessing.get_context("spawn"), _start_process, (table, meshes)
-    )
+    context = multiprocessing.get_context("spawn")
+    lifeline, held = context.Pipe(duplex=False)
+    executor = ProcessPoolExecutor(min(workers, _MAX_PROCESSES), context, _start_process, (table, meshes, lifeline))
 
     def run(tasks: Sequence[tuple[int, int, int]]) -> Iterator[tuple[Any, NDArray[np.float64]]]:
         futures = {executor.submit(_in_process, task): task for task in tasks}
@@ -220,16 +223,23 @@ def _executor(
 
     try:
         yield run
+    except BaseException:
+        held.close()  # the processes end at once: nobody wants the rest any more
+        raise
     finally:
         executor.shutdown(cancel_futures=True)
+        held.close()
+        lifeline.close()
 
 
 _play_here: Callable[[tuple[int, int, int]], NDArray[np.float64]]  # set where a process starts
 
 
-def _start_process(table: _Table, meshes: str | None) -> None:
+def _start_process(table: _Table, meshes: str | None, lifeline: "Connection[Any, Any]") -> None:
     global _play_here
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    # The other end is closed where the parent stops, and by the system where it is killed.
+    threading.Thread(target=lambda: (wait([lifeline]), os._exit(1)), daemon=True).start()
     threadpool_limits(1)  # the other cores have processes of their own
     load_meshes(meshes)
     _play_here = table.play

@@ -27,11 +27,14 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
     return max((center - spread) / (trials + _Z**2), 0.0), min((center + spread) / (trials + _Z**2), 1.0)
 
 
-def bootstrap_mean(values: NDArray[Any], seed: int = 0) -> tuple[float, float]:
-    """95% percentile interval of the mean of `values` (M,), by resampling them (Efron, 1979)."""
-    distinct, counts = np.unique(values, return_counts=True)
-    drawn = np.random.default_rng(seed).multinomial(len(values), counts / len(values), _RESAMPLES)
-    low, high = np.quantile(drawn @ distinct / len(values), (0.025, 0.975))
+def bootstrap_mean(values: NDArray[Any], unit: float, seed: int = 0) -> tuple[float, float]:
+    """95% percentile interval of the mean of `values` (M,), by resampling them (Efron, 1979) and two more, a `unit` above
+    and below their mean: else 20 matches that all ended 0:0 would prove that no goal is ever scored. (The idea of
+    Agresti and Coull, 1998, for shares.)"""
+    mean = np.mean(values)
+    distinct, counts = np.unique([*values, mean - unit, mean + unit], return_counts=True)
+    drawn = np.random.default_rng(seed).multinomial(counts.sum(), counts / counts.sum(), _RESAMPLES)
+    low, high = np.quantile(drawn @ distinct / counts.sum(), (0.025, 0.975))
     return float(low), float(high)
 
 
@@ -49,11 +52,11 @@ def summarise(results: Results) -> dict[str, Any]:
         "win_rate": wins / matches,
         "win_rate_interval": wilson(wins, matches),
         "score": (wins + draws / 2) / matches,
-        "score_interval": bootstrap_mean((1 + np.sign(difference)) / 2),
+        "score_interval": bootstrap_mean((1 + np.sign(difference)) / 2, unit=0.5),
         "goals_for": int(goals[:, 0].sum()),
         "goals_against": int(goals[:, 1].sum()),
         "goal_difference": float(difference.mean()),
-        "goal_difference_interval": bootstrap_mean(difference),
+        "goal_difference_interval": bootstrap_mean(difference, unit=1.0),
         "play": {"checkpoint": _play(results, 0), "opponent": _play(results, 1)},
     }
 

@@ -20,9 +20,16 @@ def test_wilson(successes: int, trials: int, low: float, high: float) -> None:
 def test_bootstrap_agrees_with_the_normal_interval_where_that_holds() -> None:
     values = np.random.default_rng(0).integers(-3, 4, 400)
     mean, error = values.mean(), values.std() / 20
-    assert bootstrap_mean(values) == pytest.approx((mean - 1.96 * error, mean + 1.96 * error), abs=0.1 * error)
-    assert bootstrap_mean(values) == bootstrap_mean(values[::-1])
-    assert bootstrap_mean(np.array([2, 2, 2])) == (2.0, 2.0)
+    found = bootstrap_mean(values, unit=1.0)
+    assert found == pytest.approx((mean - 1.96 * error, mean + 1.96 * error), abs=0.1 * error)
+    assert found == bootstrap_mean(values[::-1], unit=1.0)
+
+
+@pytest.mark.parametrize("matches", [1, 20, 200])
+def test_matches_that_all_ended_alike_prove_little_where_they_are_few(matches: int) -> None:
+    """Two made-up ones, a goal above and below: a standard error of sqrt(2) / (matches + 2)."""
+    low, high = bootstrap_mean(np.full(matches, 2), unit=1.0)
+    assert (2 - low, high - 2) == pytest.approx((1.96 * 2**0.5 / (matches + 2),) * 2, rel=0.35)
 
 
 def test_summary_of_four_matches() -> None:
@@ -44,7 +51,7 @@ def test_summary_of_four_matches() -> None:
     assert (summary["goals_for"], summary["goals_against"], summary["goal_difference"]) == (6, 2, 1.0)
     assert (summary["win_rate"], summary["score"], summary["distinct_matches"]) == (0.5, 0.625, 4)
     low, high = summary["goal_difference_interval"]
-    assert -1 <= low < 0 < 1 < high <= 3
+    assert -1 <= low < 0.5 < 1.5 < high <= 3
     mine, theirs = summary["play"]["checkpoint"], summary["play"]["opponent"]
     assert (mine["touches_per_minute"], theirs["touches_per_minute"]) == (6.0, 2.0)
     assert (mine["speed"], mine["air_share"], mine["boost_used_per_minute"]) == (1000.0, 0.1, 100.0)

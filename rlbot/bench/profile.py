@@ -110,8 +110,8 @@ class _WatchedArena:
 
 def profile(case: Case, config: BenchConfig) -> dict[str, float]:
     """us per arena step of every piece, by name, and of the whole step unobserved; terms of the reward begin with
-    "reward: " and are part of "reward". `case` is one on one core; bench.rounds turns
-    of bench.seconds each way."""
+    "reward: " and are part of "reward". `case` is one on one core; each way takes bench.rounds turns of
+    bench.seconds."""
     (part,) = case.parts(config)
     parts = build(case.config(config), print)
     parts.publish()

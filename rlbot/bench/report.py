@@ -30,6 +30,11 @@ def write_json(rows: Sequence[Row], path: Path) -> None:
     path.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
 
 
+def _thousands(number: float, _: object) -> str:
+    """A tick's label: 1, 2, 3 and 5 of each power of ten have one."""
+    return f"{number / 1000:g}k" if f"{number:.0f}"[0] in "1235" else ""
+
+
 def draw(rows: Sequence[Row], team_size: str, num_envs: int, workers: int, path: Path) -> None:
     """A PNG of throughput against the number of arenas (with `workers` workers) and against the number of workers (with
     `num_envs` arenas; 0 stands for everything on one core)."""
@@ -64,6 +69,8 @@ def draw(rows: Sequence[Row], team_size: str, num_envs: int, workers: int, path:
         axis.grid(True, which="both", alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("agent steps a second")
-    axes[1].legend(frameon=False)
+    axes[0].yaxis.set_major_formatter(_thousands)
+    axes[0].yaxis.set_minor_formatter(_thousands)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", frameon=False)
     figure.suptitle(f"Throughput, {team_size}: median of the rounds, bars from slowest to fastest")
     figure.savefig(path, dpi=120)
