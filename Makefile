@@ -8,13 +8,16 @@ endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow validate bench lint format tensorboard clean
+.PHONY: help train evaluate test test-slow validate bench lint format tensorboard clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 train: .venv/installed ## Train a bot; settings in ARGS, e.g. make train ARGS="experiment=debug seed=1"
 	$(BIN)/python -m rlbot.train $(ARGS)
+
+evaluate: .venv/installed ## Measure how good a bot is, e.g. make evaluate ARGS="checkpoint=latest opponent=idle"
+	$(BIN)/python -m rlbot.evaluate $(ARGS)
 
 test: .venv/installed-dev ## Run the tests, the slow ones left out
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)

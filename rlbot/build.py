@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from rlbot.build_env import make_env, make_reward
 from rlbot.collect import Cast, Collector, Shared
 from rlbot.config import TrainConfig
-from rlbot.curriculum import Pool, Stage, self_play, team_sizes
+from rlbot.curriculum import KINDS, Pool, Stage, self_play, team_sizes
 from rlbot.env import ACTION_TABLE
 from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
 from rlbot.hardware import Hardware, available_cores
 from rlbot.learner import PPO
 from rlbot.model import ActorCritic, make_head
-from rlbot.policy import Network
+from rlbot.policy import Network, load
 from rlbot.sim import load_meshes
 
 
@@ -118,10 +118,16 @@ def make_ppo(config: TrainConfig, model: ActorCritic, hardware: Hardware) -> PPO
 
 
 def make_stages(config: TrainConfig) -> tuple[Stage, ...]:
-    return tuple(
-        Stage(each.name, each.until, each.teams, each.opponent.shares, each.reward, each.reset)
-        for each in config.curriculum.stages
-    )
+    """Opponents that are named by a path become the checkpoint that it leads to now. Raises ValueError where one cannot
+    be played."""
+    stages = []
+    for i, each in enumerate(config.curriculum.stages):
+        shares = {
+            name if name in KINDS else str(load(name, f"curriculum.stages.{i}.opponent").path): share
+            for name, share in each.opponent.shares.items()
+        }
+        stages.append(Stage(each.name, each.until, each.teams, shares, each.reward, each.reset))
+    return tuple(stages)
 
 
 def policy_document(config: TrainConfig) -> dict[str, Any]:

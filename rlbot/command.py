@@ -112,22 +112,29 @@ def overlay(saved: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, An
     """The settings a checkpoint was made with (a `document`), changed by what this command line names.
 
     A group that is named (hardware=cpu) is taken whole from `chosen`, what the command line alone would give;
-    a recipe (experiment=...) makes `chosen` count in everything.
+    a recipe (experiment=...) makes `chosen` count in everything. A setting taken away (~reward.terms.air) goes.
     """
-    keys = [_key(override) for override in HydraConfig.get().overrides.task]
-    if "experiment" in keys:
+    overrides = HydraConfig.get().overrides.task
+    if "experiment" in [_key(override) for override in overrides]:
         return dict(chosen)
     merged: dict[str, Any] = copy.deepcopy(dict(saved))
-    for key in ("resume", "debug", *keys):
-        *path, name = key.split(".")
+    for override in ("resume", "debug", *overrides):
+        *path, name = _key(override).split(".")
         source: Any = chosen
         target: Any = merged
         for step in path:
             source, target = (each[int(step) if isinstance(each, list) else step] for each in (source, target))
-        target[int(name) if isinstance(target, list) else name] = source[
-            int(name) if isinstance(source, list) else name
-        ]
+        if override.startswith("~"):
+            target.pop(name, None)
+        else:
+            at, to = (int(name) if isinstance(each, list) else name for each in (source, target))
+            target[to] = source[at]
     return merged
+
+
+def in_multirun() -> bool:
+    """Whether this is a job of a multirun."""
+    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
 
 
 class Guard(Callback):

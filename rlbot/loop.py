@@ -75,53 +75,55 @@ def train(
     """
     progress, collector = start
     saved_at = progress.timesteps if progress.iterations else -1
-    while progress.timesteps < schedule.total_timesteps and not stopping():
-        began = time.perf_counter()
-        index = stage_at(stages, progress.timesteps)
-        if collector is not None:
-            collector.wait()
-        weights = publish()
-        if collector is None or index != progress.stage:
-            if stages[index].opponents.get("past") and not len(pool):
-                pool.add(progress.timesteps, weights)
-                reporter.note("No earlier version yet: the opponent is a frozen copy of the policy as it is now")
+    try:
+        while progress.timesteps < schedule.total_timesteps and not stopping():
+            began = time.perf_counter()
+            index = stage_at(stages, progress.timesteps)
             if collector is not None:
-                collector.close()
-            collector, progress.stage = make_collector(index), index
-            reporter.stage(index, stages[index], collector)
-            began = time.perf_counter()  # starting processes is no training
+                collector.wait()
+            weights = publish()
+            if collector is None or index != progress.stage:
+                if stages[index].opponents.get("past") and not len(pool):
+                    pool.add(progress.timesteps, weights)
+                    reporter.note("No earlier version yet: the opponent is a frozen copy of the policy as it is now")
+                if collector is not None:
+                    collector.close()
+                collector, progress.stage = make_collector(index), index
+                reporter.stage(index, stages[index], collector)
+                began = time.perf_counter()  # starting processes is no training
 
-        rollout, metrics = collector.collect()
-        steps = rollout.num_steps * rollout.num_agents
-        before, progress.timesteps = progress.timesteps, progress.timesteps + steps
-        ending = progress.timesteps >= schedule.total_timesteps or stage_at(stages, progress.timesteps) != index
-        if schedule.overlap and not ending:
-            publish()
-            collector.begin()
-        collected = time.perf_counter()
-        ppo.learning_rate = schedule.learning_rate_at(before)
-        metrics |= ppo.update(rollout)
-        learned = time.perf_counter()
+            rollout, metrics = collector.collect()
+            steps = rollout.num_steps * rollout.num_agents
+            before, progress.timesteps = progress.timesteps, progress.timesteps + steps
+            ending = progress.timesteps >= schedule.total_timesteps or stage_at(stages, progress.timesteps) != index
+            if schedule.overlap and not ending:
+                publish()
+                collector.begin()
+            collected = time.perf_counter()
+            ppo.learning_rate = schedule.learning_rate_at(before)
+            metrics |= ppo.update(rollout)
+            learned = time.perf_counter()
 
-        progress.iterations += 1
-        progress.episodes += int(metrics["episode/count"])
-        progress.seconds += learned - began
-        progress.reward = metrics["reward/step"]
-        metrics |= {
-            "speed/timesteps_per_second": steps / (learned - began),
-            "speed/collecting_per_second": steps / (collected - began),
-            "speed/collecting_share": (collected - began) / (learned - began),
-            "speed/learning_share": (learned - collected) / (learned - began),
-            "curriculum/stage": float(index),
-        }
-        reporter.iteration(progress, metrics)
-        if progress.timesteps // schedule.checkpoint_interval > before // schedule.checkpoint_interval:
-            collector.wait()
-            pool.add(progress.timesteps, publish())
+            progress.iterations += 1
+            progress.episodes += int(metrics["episode/count"])
+            progress.seconds += learned - began
+            progress.reward = metrics["reward/step"]
+            metrics |= {
+                "speed/timesteps_per_second": steps / (learned - began),
+                "speed/collecting_per_second": steps / (collected - began),
+                "speed/collecting_share": (collected - began) / (learned - began),
+                "speed/learning_share": (learned - collected) / (learned - began),
+                "curriculum/stage": float(index),
+            }
+            reporter.iteration(progress, metrics)
+            if progress.timesteps // schedule.checkpoint_interval > before // schedule.checkpoint_interval:
+                collector.wait()
+                pool.add(progress.timesteps, publish())
+                save(progress, collector)
+                saved_at = progress.timesteps
+        if collector is not None and saved_at != progress.timesteps:
             save(progress, collector)
-            saved_at = progress.timesteps
-    if collector is not None:
-        if saved_at != progress.timesteps:
-            save(progress, collector)
-        collector.close()
+    finally:
+        if collector is not None:
+            collector.close()
     return progress

@@ -51,8 +51,6 @@ def main(config: TrainConfig, directory: Path) -> float:
 
         # Nothing of a run that is resumed is changed before it is certain that it can go on.
         home.write_run_json(_run_document(config, parts))
-        if warning := _point_latest(home):
-            console.warn(warning)
         tensorboard = run.TensorBoard(
             home.tensorboard, resumed_at=start[0].timesteps if saved else None, warn=console.warn
         )
@@ -87,8 +85,11 @@ def main(config: TrainConfig, directory: Path) -> float:
             raise
         finally:
             tensorboard.close()
-        reporter.finished(progress, stopped=progress.timesteps < config.total_timesteps)
+        stopped = progress.timesteps < config.total_timesteps
+        reporter.finished(progress, stopped)
         console.ok(f"Run directory: {home.path}")
+    if stopped and command.in_multirun():
+        raise KeyboardInterrupt  # Ctrl-C means the sweep, not only this job
     return progress.reward
 
 
@@ -137,12 +138,16 @@ def _run_document(config: TrainConfig, parts: "Parts") -> dict[str, Any]:
     }
 
 
-def _point_latest(home: "RunDirectory") -> str | None:
-    """outputs/latest follows the newest run of outputs/; the jobs of a sweep leave it alone."""
+def _point_latest(home: "RunDirectory") -> list[str]:
+    """outputs/latest follows the newest run of outputs/ that can be resumed; the jobs of a sweep leave it alone.
+
+    Returns a warning where it could not be moved."""
     from rlbot.run import point_latest
 
-    inside = OUTPUTS.resolve() in home.path.resolve().parents
-    return point_latest(OUTPUTS, home.path) if inside else None
+    if OUTPUTS.resolve() not in home.path.resolve().parents:
+        return []
+    warning = point_latest(OUTPUTS, home.path)
+    return [warning] if warning else []
 
 
 def _start(parts: "Parts", saved: Any, console: "Console", resume: "Resume | None") -> "Start":
@@ -213,7 +218,7 @@ def _save(
         console.error(f"No checkpoint at {progress.timesteps} timesteps: {error}; the next try is in an interval")
         return
     _, warnings = run.prune_checkpoints(home.checkpoints, run_id=home.run_id, keep_best=config.keep_best)
-    for warning in warnings:
+    for warning in [*warnings, *_point_latest(home)]:
         console.warn(warning)
     reporter.saved(progress)
 

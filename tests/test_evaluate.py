@@ -2,11 +2,14 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import rlbot
@@ -118,3 +121,29 @@ def test_mistakes_cost_a_line(folder: Path, tmp_path: Path) -> None:
         assert (status, out, len(err.splitlines())) == (1, "", 1)
         assert err.startswith("[ERROR] ") and expected in err
     assert sorted(folder.rglob("*")) == before, "no directory is left behind"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
+def test_stopping_it_leaves_no_process(folder: Path, number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rlbot.evaluate", "matches=2000", "workers=2", "match_seconds=60"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert any("/2000 matches" in line for line in process.stdout)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= 2
+    process.send_signal(number)
+    began = time.monotonic()
+    _, err = process.communicate(timeout=30)
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive and time.monotonic() - began < 10
+    if number == signal.SIGINT:
+        assert (process.returncode, err) == (130, "[ERROR] interrupted\n")

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rlbot.curriculum.stages import KINDS
 from rlbot.env import ACTION_TABLE
 from rlbot.policy import Network, Policy, load, random_rows, uniforms
 
@@ -130,9 +131,7 @@ class Opponents:
         self._car_arena, self._numbers, self._arenas = car_arena, numbers, np.array(arenas)
         self._pool, self._seed = pool, seed + 1
         self._past = [Policy(network, vector, ACTION_TABLE) for vector in pool.weights]
-        self._files = {
-            name: load(name, "curriculum").policy for name in shares if name not in ("past", "random", "idle")
-        }
+        self._files = {name: load(name).policy for name in shares if name not in KINDS}
         # What each arena plays against: which of `names`, and the timesteps of the version where that is "past".
         self.current = np.zeros((len(self._arenas), 2), np.int64)
         self.redraw(np.arange(len(self._arenas)), step=0)

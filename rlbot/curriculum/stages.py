@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+KINDS = ("self", "past", "random", "idle")  # of opponents; any other name is the path of a policy
 TEAM_SIZES = {"1v1": (1, 1), "1v2": (1, 2), "2v2": (2, 2)}
 
 
