@@ -51,7 +51,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[st
 
 def test_every_contestant_has_a_row_for_one_core_and_for_all(result: Any) -> None:
     _, rows, _ = result
-    names = ("raw", "env", "collect", "train", "rlgym")
+    names = ("raw", "env", "collect", "opponents", "train", "rlgym")
     assert sorted((row["name"], row["workers"]) for row in rows) == sorted((n, w) for n in names for w in (0, 2))
     for row in rows:
         assert (row["team_size"], row["num_envs"]) == ("1v1", 2)
@@ -73,7 +73,7 @@ def test_rows_are_what_the_rounds_gave(result: Any) -> None:
 def test_memory_of_every_process_is_told(result: Any) -> None:
     _, rows, _ = result
     for row in rows:
-        learner = row["name"] in ("collect", "train")
+        learner = row["name"] in ("collect", "opponents", "train")
         assert (row["main_mb"] is not None) == learner
         assert len(row["worker_mb"]) == (row["workers"] if learner else max(row["workers"], 1))
         assert all(mb > 10 for mb in (*row["worker_mb"], row["main_mb"] or 11))

@@ -22,13 +22,17 @@ class Case:
     workers: int
 
     def config(self, config: BenchConfig) -> TrainConfig:
-        """The settings of a training run of this case: a single stage, played against itself."""
-        stage = StageConfig("bench", None, {self.team_size: 1.0}, OpponentConfig({"self": 1.0}), {}, {})
+        """The settings of a training run of this case: against itself, and in a second stage that it never comes to
+        against past versions."""
+        stages = tuple(
+            StageConfig(name, until, {self.team_size: 1.0}, OpponentConfig({name: 1.0}), {}, {})
+            for name, until in (("self", 10**15), ("past", None))
+        )
         return dataclasses.replace(
             config,
             env=dataclasses.replace(config.env, num_envs=self.num_envs, workers=self.workers),
             learner=dataclasses.replace(config.learner, overlap=config.learner.overlap and self.workers > 0),
-            curriculum=dataclasses.replace(config.curriculum, stages=(stage,)),
+            curriculum=dataclasses.replace(config.curriculum, stages=stages),
             hardware=config.hardware if self.workers else dataclasses.replace(config.hardware, threads=1),
         )
 

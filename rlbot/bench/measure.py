@@ -64,30 +64,37 @@ def describe(case: Case) -> str:
 
 
 # The processes of a case, and the turns that each of them takes.
-_TURNS = {"raw": ("raw",), "env": ("env",), "train": ("collect", "train"), "rlgym": ("rlgym",)}
+_TURNS = {
+    "raw": ("raw",),
+    "env": ("env",),
+    "train": ("collect", "train"),
+    "opponents": ("opponents",),
+    "rlgym": ("rlgym",),
+}
 
 
 def _crews(case: Case, config: BenchConfig) -> Iterator[tuple[str, Crew]]:
     parts = case.parts(config)
     yield "raw", Crew([partial(Raw, part) for part in parts], threads=1)
     yield "env", Crew([partial(Env, part) for part in parts], threads=1)
-    yield "train", Crew([partial(_trainer, case, config)], threads=None if case.workers else 1)
+    for stage, name in enumerate(("train", "opponents")):
+        yield name, Crew([partial(_trainer, case, config, stage)], threads=None if case.workers else 1)
     if config.bench.peer == "rlgym":
         from rlbot.bench.peers import RLGymPeer
 
         yield "rlgym", Crew([partial(RLGymPeer, part) for part in parts], threads=1)
 
 
-def _trainer(case: Case, config: BenchConfig) -> Player:
+def _trainer(case: Case, config: BenchConfig, stage: int) -> Player:
     from rlbot.bench.trainer import Trainer  # imports PyTorch, which the other processes do without
 
-    return Trainer(case.config(config))
+    return Trainer(case.config(config), stage)
 
 
 def _row(
     case: Case, cores: int, name: str, rates: list[float], raw: list[float], key: str, memory: list[list[float]]
 ) -> Row:
-    learner = key == "train"
+    learner = key in ("train", "opponents")
     median = statistics.median(rates)
     return Row(
         name=name,

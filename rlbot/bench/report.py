@@ -7,7 +7,14 @@ from pathlib import Path
 
 from rlbot.bench.measure import Row
 
-_COLORS = {"raw": "#555555", "env": "#0072b2", "collect": "#009e73", "train": "#d55e00", "rlgym": "#cc79a7"}
+_COLORS = {
+    "raw": "#555555",
+    "env": "#0072b2",
+    "collect": "#009e73",
+    "opponents": "#f0e442",
+    "train": "#d55e00",
+    "rlgym": "#cc79a7",
+}
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:

@@ -9,28 +9,35 @@ from rlbot.config import TrainConfig
 from rlbot.curriculum import Stage
 
 _NEVER = 10**15  # timesteps
+OPPONENTS = 4  # frozen versions in the batch
 
 
 class Trainer:
-    """Plays "collect", rollouts with the policy as it is, and "train", iterations of the training loop."""
+    """Plays rollouts with the policy as it is ("collect" against itself, in stage 0; "opponents", in stage 1, where
+    every arena has one of four frozen opponents) and iterations of the training loop ("train").
 
-    def __init__(self, config: TrainConfig) -> None:
+    Agent steps are those of all cars: in "opponents" half of them are not learned from, but played all the same.
+    """
+
+    def __init__(self, config: TrainConfig, stage: int = 0) -> None:
         self._config = config
         self._parts = build(config, print)
         self._parts.publish()
-        self._collector = self._parts.make_collector(0)
+        for version in range(OPPONENTS):
+            self._parts.pool.add(version, self._parts.publish())
+        self._collector = self._parts.make_collector(stage)
         # The loop ends its workers when it returns; these play on in the next turn, and end with this process.
         self._collector.close = lambda: None  # type: ignore[method-assign]
 
     def play(self, what: str, seconds: float) -> tuple[int, float]:
         """Whole rollouts or iterations until `seconds` have passed; returns agent steps, and the seconds they took."""
-        return self._collect(seconds) if what == "collect" else self._train(seconds)
+        return self._train(seconds) if what == "train" else self._collect(seconds)
 
     def _collect(self, seconds: float) -> tuple[int, float]:
         steps, began = 0, perf_counter()
         while not steps or perf_counter() - began < seconds:
             rollout, _ = self._collector.collect()
-            steps += rollout.num_steps * rollout.num_agents
+            steps += rollout.num_steps * self._collector.num_cars
         return steps, perf_counter() - began
 
     def _train(self, seconds: float) -> tuple[int, float]:
