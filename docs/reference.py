@@ -135,7 +135,7 @@ def _settings() -> Iterator[str]:
         "brings its own.\n"
     )
     yield "# `python -m rlbot.train`\n"
-    yield from _table(TrainConfig, [name for name in settings() if "." not in name and name not in GROUPS])
+    yield from _table(TrainConfig, [name for name in settings() if name.partition(".")[0] not in GROUPS])
     for group, option in GROUPS.items():
         yield f"\n## `{group}`\n"
         yield "| option | for |\n|---|---|"
@@ -307,7 +307,7 @@ def _rewards() -> Iterator[str]:
         "- `reward.team_spirit=S`: a car keeps 1 - S of its own and gets S of its team's mean.\n"
         "- Both are applied to the weighted terms, then the sum is clipped. TensorBoard shows a term before "
         "(`reward_term/NAME`) and, where a transform changes it, after (`reward_term_transformed/NAME`).\n"
-        "- A stage of the curriculum may give terms other weights: `+curriculum.stages.0.reward.touch=2`."
+        "- A stage of the curriculum may give terms other weights: `++curriculum.stages.0.reward.touch=2`."
     )
     yield "\n## A term of your own\n"
     yield (

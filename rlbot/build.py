@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from functools import partial
 from multiprocessing.sharedctypes import RawArray
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
 from rlbot.hardware import Hardware, available_cores
 from rlbot.learner import PPO
 from rlbot.model import ActorCritic, make_head
-from rlbot.policy import Network, load
+from rlbot.policy import Bot, Network, load
 from rlbot.sim import load_meshes
 
 
@@ -128,6 +129,14 @@ def make_stages(config: TrainConfig) -> tuple[Stage, ...]:
         }
         stages.append(Stage(each.name, each.until, each.teams, shares, each.reward, each.reset))
     return tuple(stages)
+
+
+def make_bot(config: TrainConfig, parts: Parts, timesteps: int) -> Bot:
+    """The policy as it is now, with weights of its own."""
+    weights = np.empty(parts.network.size(), np.float32)
+    parts.network.vector(parts.model.actor_arrays(), weights)
+    path = Path(f"step_{timesteps:09d}")
+    return Bot(parts.network, weights, config.env.tick_skip, config.env.action_delay, timesteps, path)
 
 
 def policy_document(config: TrainConfig) -> dict[str, Any]:

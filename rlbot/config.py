@@ -179,6 +179,14 @@ class UserConfig:
 
 
 @dataclass(frozen=True)
+class RatingConfig:
+    enabled: bool
+    matches: Count
+    opponents: Natural
+    match_seconds: Positive
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     total_timesteps: Count
     seed: Annotated[int, Range(0, 2**31 - 1)]
@@ -187,6 +195,7 @@ class TrainConfig:
     checkpoint_interval: Count
     keep_best: Natural
     log_interval: Count
+    rating: RatingConfig
     env: EnvConfig
     reward: RewardConfig
     model: ModelConfig

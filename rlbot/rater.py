@@ -251,7 +251,7 @@ class Rater:
         return Rated(bot.timesteps, {team: self._standings[team].ratings[bot.timesteps] for team in self._plan.teams})
 
     def _dispensable(self) -> int:
-        """The version in the middle of the narrowest gap: the rest stays spread over the whole run. Not the best one."""
+        """The version in the middle of the narrowest gap, so that the rest stays spread over the run; not the best."""
         score = self.scores()
         best = max(self._bots, key=lambda timesteps: score[timesteps])
         steps = sorted(self._bots)

@@ -1,12 +1,16 @@
 """What a run tells people: the console, TensorBoard, and notifications."""
 
 import time
+from collections.abc import Callable
 
 from rlbot.collect import Collector
 from rlbot.curriculum import Stage
 from rlbot.hardware import gpu_line, gpu_stats
 from rlbot.loop import Progress
+from rlbot.rater import Rated, Rater
 from rlbot.run import Console, Notifier, TensorBoard
+
+_LAST_RATING = 30.0  # s that a run waits for it at its end
 
 
 class RunReporter:
@@ -17,11 +21,13 @@ class RunReporter:
         console: Console,
         tensorboard: TensorBoard,
         notifier: Notifier | None,
+        rater: Rater | None,
         total_timesteps: int,
         log_interval: int,
         run_name: str,
     ) -> None:
         self._console, self._tensorboard, self._notifier = console, tensorboard, notifier
+        self._rater = rater
         self._total, self._log_interval, self._run_name = total_timesteps, log_interval, run_name
         self._started = time.monotonic()
         self._iterations = 0
@@ -53,6 +59,8 @@ class RunReporter:
                 f"average reward: {metrics['reward/step']:.4f} a step"
                 + (f", {metrics['reward/episode']:.2f} an episode" if "reward/episode" in metrics else "")
             )
+        for rated in self._rater.poll() if self._rater is not None else []:
+            self._rated(rated)
         self._iterations += 1
         self._console.progress(progress.timesteps, self._total, speed, metrics["reward/step"])
 
@@ -60,6 +68,24 @@ class RunReporter:
         self._console.ok(f"Checkpoint saved at {progress.timesteps} timesteps")
         self._tensorboard.flush()
         self.send("checkpoint", f"checkpoint at {progress.timesteps} of {self._total} timesteps")
+
+    def last_ratings(self, stopping: Callable[[], bool]) -> None:
+        """What is still to be rated when the training has ended."""
+        if self._rater is None or stopping():
+            return
+        if waiting := self._rater.waiting():
+            self._console.ok(f"Waiting up to {_LAST_RATING:g} s for the rating of the last version; Ctrl-C skips it")
+        for rated in self._rater.wait(_LAST_RATING, stopping):
+            self._rated(rated)
+        if waiting and max(waiting) in self._rater.waiting():
+            self._console.ok(f"The version at {max(waiting)} timesteps is not rated")
+
+    def _rated(self, rated: Rated) -> None:
+        shown = ", ".join(f"{team} {rating}" for team, rating in rated.ratings.items())
+        self._console.ok(f"Rating of the version at {rated.timesteps} timesteps: {shown}")
+        metrics = {f"rating/{team}": rating.points for team, rating in rated.ratings.items()}
+        metrics |= {f"rating_error/{team}": rating.error for team, rating in rated.ratings.items()}
+        self._tensorboard.write(metrics, rated.timesteps)
 
     def send(self, event: str, text: str) -> None:
         """Notify, where that is wanted."""

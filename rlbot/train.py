@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rlbot.build import Parts
     from rlbot.collect import Collector
     from rlbot.loop import Progress, Start
+    from rlbot.rater import Rater
+    from rlbot.report import RunReporter
     from rlbot.run import Console, Notifier, Resume, RunDirectory
 
 OUTPUTS = Path("outputs")
@@ -54,8 +56,9 @@ def main(config: TrainConfig, directory: Path) -> float:
         tensorboard = run.TensorBoard(
             home.tensorboard, resumed_at=start[0].timesteps if saved else None, warn=console.warn
         )
+        rater = _rater(config, parts, home, console, start[0])
         reporter = RunReporter(
-            console, tensorboard, notifier, config.total_timesteps, config.log_interval, home.path.name
+            console, tensorboard, notifier, rater, config.total_timesteps, config.log_interval, home.path.name
         )
         reporter.send("start", f"training to {config.total_timesteps} timesteps")
         console.start(f"Training from {start[0].timesteps} to {config.total_timesteps} timesteps")
@@ -76,14 +79,20 @@ def main(config: TrainConfig, directory: Path) -> float:
                     ),
                     start=start,
                     reporter=reporter,
-                    save=lambda progress, collector: _save(config, parts, home, console, reporter, progress, collector),
+                    save=lambda progress, collector: _save(
+                        config, parts, home, console, reporter, rater, progress, collector
+                    ),
                     stopping=stopping,
                 )
+                reporter.last_ratings(stopping)
+            _prune(config, home, console, rater)  # by what was rated since the last checkpoint
         except Exception as error:
             reporter.send("failure", f"{type(error).__name__}: {error}")
             console.error(f"Training failed: {type(error).__name__}: {error}")
             raise
         finally:
+            if rater is not None:
+                rater.close()
             tensorboard.close()
         stopped = progress.timesteps < config.total_timesteps
         reporter.finished(progress, stopped)
@@ -179,18 +188,40 @@ def _start(parts: "Parts", saved: Any, console: "Console", resume: "Resume | Non
     return progress, collector
 
 
+def _rater(
+    config: TrainConfig, parts: "Parts", home: "RunDirectory", console: "Console", progress: "Progress"
+) -> "Rater | None":
+    """Who rates the versions of this run, brought to where it stopped."""
+    from rlbot.build import make_bot
+    from rlbot.rater import Plan, Rater, rated_teams
+
+    settings = config.rating
+    if not settings.enabled:
+        return None
+    teams = rated_teams(parts.stages)
+    plan = Plan(teams, settings.matches, settings.opponents, settings.match_seconds, config.env.collision_meshes)
+    rater = Rater(plan, home.path / "ratings.json", console.warn)
+    if progress.timesteps:
+        with command.building():
+            rater.restore(progress.timesteps, home.checkpoints)
+        if progress.timesteps not in rater.scores():  # stopped before it could be rated
+            rater.submit(make_bot(config, parts, progress.timesteps))
+    return rater
+
+
 def _save(
     config: TrainConfig,
     parts: "Parts",
     home: "RunDirectory",
     console: "Console",
-    reporter: Any,
+    reporter: "RunReporter",
+    rater: "Rater | None",
     progress: "Progress",
     collector: "Collector",
 ) -> None:
     """Write a checkpoint; a disk that refuses it is reported, and training goes on."""
     from rlbot import run
-    from rlbot.build import policy_document
+    from rlbot.build import make_bot, policy_document
 
     learner, learner_document = parts.ppo.state()
     environment, environment_document = collector.snapshot()
@@ -217,10 +248,27 @@ def _save(
     except run.CheckpointError as error:
         console.error(f"No checkpoint at {progress.timesteps} timesteps: {error}; the next try is in an interval")
         return
-    _, warnings = run.prune_checkpoints(home.checkpoints, run_id=home.run_id, keep_best=config.keep_best)
-    for warning in [*warnings, *_point_latest(home)]:
-        console.warn(warning)
     reporter.saved(progress)
+    if rater is not None:
+        rater.submit(make_bot(config, parts, progress.timesteps))
+    _prune(config, home, console, rater)
+    for warning in _point_latest(home):
+        console.warn(warning)
+
+
+def _prune(config: TrainConfig, home: "RunDirectory", console: "Console", rater: "Rater | None") -> None:
+    """Keep the best checkpoints by rating, and those whose rating is still to come; by mean reward without ratings."""
+    from rlbot.run import prune_checkpoints
+
+    _, warnings = prune_checkpoints(
+        home.checkpoints,
+        run_id=home.run_id,
+        keep_best=config.keep_best,
+        milestones=rater.waiting() if rater is not None else (),
+        scores=rater.scores() if rater is not None else None,
+    )
+    for warning in warnings:
+        console.warn(warning)
 
 
 if __name__ == "__main__":

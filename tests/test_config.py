@@ -29,6 +29,10 @@ REFERENCE: dict[str, Any] = {
     "checkpoint_interval": 250_000,
     "keep_best": 5,
     "log_interval": 1,
+    "rating.enabled": True,
+    "rating.matches": 10,
+    "rating.opponents": 3,
+    "rating.match_seconds": 60.0,
     "env.num_envs": 8,
     "env.tick_skip": 8,
     "env.action_delay": 0,
@@ -42,7 +46,7 @@ REFERENCE: dict[str, Any] = {
     "model.shared_trunk": False,
     "model.action_head": "table",
     "learner.batch_size": 32_768,
-    "learner.minibatch_size": 4_096,
+    "learner.minibatch_size": 2_048,
     "learner.epochs": 3,
     "learner.learning_rate": 8e-4,
     "learner.anneal_learning_rate": True,
@@ -98,7 +102,7 @@ def test_default_curriculum_is_three_stages(default: TrainConfig) -> None:
 
 def test_punishments_are_negative(default: TrainConfig) -> None:
     assert {name for name, term in default.reward.terms.items() if term.weight < 0} == {"concede"}
-    assert default.reward.terms["goal"] == RewardTerm(10.0, None, {})
+    assert default.reward.terms["goal"] == RewardTerm(5.0, None, {})
 
 
 def test_debug_recipe_runs_every_stage_and_wins_over_the_root() -> None:

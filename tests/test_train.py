@@ -7,8 +7,10 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -22,7 +24,7 @@ ARGUMENTS = [
     "experiment=debug", "seed=3", f"total_timesteps={TOTAL}", "curriculum.stages.1.until=2000",
     "learner.anneal_learning_rate=false", "hardware.threads=1",
 ]  # fmt: skip
-QUICK = ["experiment=debug", "total_timesteps=250", "env.workers=0", "hardware.threads=1"]
+QUICK = ["experiment=debug", "total_timesteps=250", "env.workers=0", "hardware.threads=1", "rating.enabled=False"]
 
 
 def start(folder: Path, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
@@ -117,16 +119,20 @@ def test_what_the_console_says_in_its_order(straight: tuple[Path, str]) -> None:
 def test_what_a_run_leaves_in_its_directory(straight: tuple[Path, str]) -> None:
     run, out = straight
     assert {path.name for path in run.iterdir()} == {
-        ".hydra", "checkpoints", "run.json", "tensorboard", "train.log"
+        ".hydra", "checkpoints", "ratings.json", "run.json", "tensorboard", "train.log"
     }  # fmt: skip
     log = (run / "train.log").read_text(encoding="utf-8").splitlines()
     assert [line.split(" ", 2)[2] for line in log] == out.splitlines()
     info = json.loads((run / "run.json").read_text(encoding="utf-8"))
     assert info["config"]["seed"] == 3 and info["user"] == "default" and info["packages"]["torch"]
     assert f"total_timesteps={TOTAL}" in (run / ".hydra" / "overrides.yaml").read_text(encoding="utf-8")
+    rated = json.loads((run / "ratings.json").read_text(encoding="utf-8"))["ratings"]
     saved = checkpoints(run)
     told = [int(step) for step in re.findall(r"Checkpoint saved at (\d+)", out)]
     assert set(saved) <= {run / "checkpoints" / f"step_{step:09d}" for step in told} and len(told) == 6
+    points = {step: sum(rated[team][str(step)]["points"] for team in ("1v1", "2v2")) for step in map(int, rated["1v1"])}
+    best = sorted(points, key=lambda step: (points[step], step))[-5:]  # fewer where the rating did not keep up
+    assert {run / "checkpoints" / f"step_{step:09d}" for step in (*best, told[-1])} <= set(saved)
     assert len(saved) in (5, 6)  # the 5 best, and the newest where it is not one of them
     tensors, documents = load_checkpoint(saved[-1])
     assert set(tensors) == {"model", "learner", "environment", "opponents"}
@@ -148,6 +154,10 @@ def test_curves_over_timesteps(points: dict[str, list[tuple[int, float]]], strai
     assert steps == [int(step) for step in re.findall(r"Timestep: (\d+)/", straight[1])] == sorted(set(steps))
     for tag in expected - {"reward/episode", "episode/seconds"}:  # those exist where an episode ended
         assert [step for step, _ in points[tag]] == steps, tag
+    rated = [int(step) for step in re.findall(r"Rating of the version at (\d+) timesteps: 1v1 [+-]", straight[1])]
+    assert rated and rated == sorted(set(rated))
+    for tag in ("rating/1v1", "rating/2v2", "rating_error/1v1", "rating_error/2v2"):
+        assert [step for step, _ in points[tag]] == rated, tag
     stages = [value for _, value in points["curriculum/stage"]]
     assert stages == sorted(stages) and set(stages) == {0, 1, 2}
 
@@ -199,7 +209,27 @@ def test_a_run_that_is_stopped_and_resumed_three_times_ends_with_the_same_bits(
     assert one[1]["environment_state"] == other[1]["environment_state"]
     assert {**one[1]["progress"], "seconds": 0} == {**other[1]["progress"], "seconds": 0}
     again = curves(run)
-    assert all(again[tag] == points[tag] for tag in points if not tag.startswith("speed/"))
+    assert all(again[tag] == points[tag] for tag in points if not tag.startswith(("speed/", "rating")))
+    rated = json.loads((run / "ratings.json").read_text(encoding="utf-8"))["ratings"]["1v1"]
+    assert {"770", str(one[1]["progress"]["timesteps"])} <= set(rated), "of the first start and the last"
+
+
+def test_a_rating_process_that_is_killed_does_not_stop_the_training(tmp_path: Path) -> None:
+    process = start(tmp_path, *ARGUMENTS, "env.workers=0", "hydra.run.dir=run")
+    assert process.stdout is not None
+    seen = ""
+    while "Checkpoint saved" not in seen:
+        seen += process.stdout.readline()
+    time.sleep(0.5)
+    children = psutil.Process(process.pid).children()
+    for child in children:
+        if "resource_tracker" not in " ".join(child.cmdline()):
+            child.kill()
+    out, err = process.communicate(timeout=120)
+    out = seen + out
+    assert (process.returncode, err) == (0, "") and "[OK] Training finished at " in out
+    assert out.count("[WARN]") == 1 and "[WARN] The rating process ended with exit code" in out
+    assert not psutil.wait_procs(children, timeout=5)[1]
 
 
 def test_resuming_with_another_network_is_told_and_changes_nothing(straight: tuple[Path, str]) -> None:

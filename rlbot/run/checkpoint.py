@@ -163,15 +163,21 @@ def valid_checkpoints(parent: Path) -> tuple[list[Path], list[str]]:
 
 
 def prune_checkpoints(
-    parent: Path, *, run_id: str, keep_best: int, milestones: Collection[int] = ()
+    parent: Path,
+    *,
+    run_id: str,
+    keep_best: int,
+    milestones: Collection[int] = (),
+    scores: Mapping[int, float] | None = None,
 ) -> tuple[list[Path], list[str]]:
     """Deletes old checkpoints of run `run_id`; returns what was deleted and one line for each that could not
     be.
 
     Kept: the newest sound one, the `keep_best` best by score (no score or NaN ranks last, the newer wins a
     tie), those whose timesteps are in `milestones` (they do not count among the best), and everything that is
-    damaged or was written by another run. A crash half way leaves a whole checkpoint or a `.deleting-*` that
-    the next save removes.
+    damaged or was written by another run. `scores`, by timesteps, count instead of those in the manifests, and
+    who has one ranks before who has none. A crash half way leaves a whole checkpoint or a `.deleting-*` that the
+    next save removes.
     """
     own = sorted((i for i in _readable(Path(parent)) if i.run_id == run_id), key=_age, reverse=True)
     newest = next((info for info in own if checkpoint_fault(info.path) is None), None)
@@ -180,7 +186,7 @@ def prune_checkpoints(
         for info in own
         if info.timesteps not in milestones and (info is newest or checkpoint_fault(info.path) is None)
     ]
-    best = sorted(ranked, key=_rank, reverse=True)[: max(keep_best, 0)]
+    best = sorted(ranked, key=lambda info: _rank(info, scores or {}), reverse=True)[: max(keep_best, 0)]
     deleted, warnings = [], []
     for info in ranked:
         if info is newest or info in best:
@@ -200,9 +206,10 @@ def _age(info: CheckpointInfo) -> tuple[int, int]:
     return info.sequence, info.timesteps
 
 
-def _rank(info: CheckpointInfo) -> tuple[float, int, int]:
-    score = float("-inf") if info.score is None or math.isnan(info.score) else info.score
-    return score, *_age(info)
+def _rank(info: CheckpointInfo, scores: Mapping[int, float]) -> tuple[bool, float, int, int]:
+    own = scores.get(info.timesteps, info.score)
+    score = float("-inf") if own is None or math.isnan(own) else own
+    return info.timesteps in scores, score, *_age(info)  # scores of two kinds do not compare
 
 
 def _readable(parent: Path) -> list[CheckpointInfo]:

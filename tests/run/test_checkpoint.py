@@ -358,6 +358,18 @@ def test_retention_keeps_newest_best_and_milestones(tmp_path):
     assert prune_checkpoints(tmp_path, run_id=RUN, keep_best=2, milestones={2}) == ([], [])
 
 
+def test_scores_that_are_given_count_instead_of_those_in_the_manifests(tmp_path):
+    for timesteps in range(1, 8):
+        save(tmp_path, timesteps, score=100.0 * timesteps)
+    deleted, _ = prune_checkpoints(tmp_path, run_id=RUN, keep_best=3, scores={1: -50.0, 2: 0.5, 3: 0.25, 9: 9.0})
+    assert [path.name[-1] for path in deleted] == ["6", "5", "4"]
+    prune_checkpoints(tmp_path, run_id=RUN, keep_best=2, scores={1: -50.0})  # who has none is behind who has one
+    assert [name[-1] for name in names(tmp_path)] == ["1", "7"]
+    save(tmp_path, 8)
+    prune_checkpoints(tmp_path, run_id=RUN, keep_best=1, scores={})  # as without
+    assert [name[-1] for name in names(tmp_path)] == ["7", "8"]
+
+
 def test_without_scores_the_newest_are_kept(tmp_path):
     for timesteps in range(1, 6):
         save(tmp_path, timesteps)

@@ -1,0 +1,132 @@
+"""The whole batch: the same whatever the number of workers, and workers that die, hang or fail."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import psutil
+import pytest
+
+from rlbot import command
+from rlbot.build import Parts, build
+from rlbot.collect import Collector, worker
+
+SETTINGS = [
+    "experiment=debug",
+    "env.num_envs=5",
+    "learner.batch_size=480",
+    "learner.minibatch_size=60",
+    "env.no_touch_limit=2.0",
+]
+
+
+@contextmanager
+def collector(*overrides: str, stage: int = 0) -> Iterator[tuple[Collector, list[str]]]:
+    warnings: list[str] = []
+    parts = build(command.compose([*SETTINGS, *overrides]), warnings.append)
+    parts.publish()
+    fill(parts)
+    made = parts.make_collector(stage)
+    try:
+        yield made, warnings
+    finally:
+        made.close()
+
+
+def fill(parts: Parts) -> None:
+    for version in (100, 200):
+        parts.pool.add(version, parts.publish() * np.float32(version / 100))
+
+
+def arrays(made: Collector) -> list[np.ndarray]:
+    rollout, metrics = made.collect()
+    kept = [rollout.observations, rollout.actions, rollout.log_probs, rollout.rewards, rollout.terminated]
+    kept += [rollout.truncated, rollout.final_observations[np.lexsort(rollout.final_index.T)]]
+    return [each.copy() for each in kept] + [np.array([value for _, value in sorted(metrics.items())])]
+
+
+@pytest.mark.parametrize("stage", [0, 1])
+def test_a_rollout_does_not_depend_on_the_number_of_workers(stage: int) -> None:
+    played = []
+    for workers in (0, 1, 3):
+        with collector(f"env.workers={workers}", stage=stage) as (made, warnings):
+            played.append(arrays(made) + arrays(made))
+            assert not warnings
+    for other in played[1:]:
+        for mine, theirs in zip(played[0], other, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-12)
+
+
+def test_a_snapshot_goes_on_with_another_number_of_workers() -> None:
+    with collector("env.workers=2", stage=1) as (made, _):
+        made.collect()
+        saved = made.snapshot()
+        expected = arrays(made)
+    with collector("env.workers=3", stage=1) as (other, _):
+        other.restore(*saved)
+        for mine, theirs in zip(expected, arrays(other), strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-12)
+    with collector("env.workers=0", "env.num_envs=4") as (smaller, _), pytest.raises(ValueError, match="5 arenas"):
+        smaller.restore(*saved)
+
+
+def test_a_killed_worker_is_named_and_replaced() -> None:
+    with collector("env.workers=2") as (made, warnings):
+        made.collect()
+        made.begin()
+        made._players[1].process.kill()
+        rollout, metrics = made.collect()
+        assert len(warnings) == 1 and "worker 1" in warnings[0] and "exit code -9" in warnings[0]
+        assert np.isfinite(rollout.observations).all() and rollout.num_agents == 10
+        assert rollout.observations[:, 8].any(axis=1).all() and metrics["play/speed"] > 0
+        made.collect()
+        assert len(warnings) == 1
+
+
+def test_a_hanging_worker_is_noticed_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_SILENCE", 2.0)
+    with collector("env.workers=2") as (made, warnings):
+        made.collect()
+        process = made._players[0].process
+        os.kill(process.pid or 0, signal.SIGSTOP)
+        began = time.monotonic()
+        made.collect()
+        assert time.monotonic() - began < 30 and "worker 0 took no step for 2 s" in warnings[0]
+        assert not process.is_alive()
+
+
+def test_a_worker_that_always_dies_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    with collector("env.workers=1") as (made, warnings):
+        replace = made._replace
+
+        def replace_and_kill(i: int, *arguments: object) -> None:
+            replace(i, *arguments)  # type: ignore[arg-type]
+            made._players[i].process.kill()
+
+        monkeypatch.setattr(made, "_replace", replace_and_kill)
+        made._players[0].process.kill()
+        with pytest.raises(RuntimeError, match="died 3 times in a row"):
+            made.collect()
+        assert len(warnings) >= 3
+
+
+def test_nothing_is_left_when_the_parent_is_killed(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    arguments = ["experiment=debug", "total_timesteps=1_000_000", f"hydra.run.dir={tmp_path.as_posix()}/run"]
+    arguments += ["rating.enabled=false", "env.workers=2"]
+    with subprocess.Popen([sys.executable, "-m", "rlbot.train", *arguments], stdout=subprocess.DEVNULL) as parent:
+        family = psutil.Process(parent.pid)
+        limit = time.monotonic() + 60
+        while len(family.children()) < 3 and time.monotonic() < limit:  # two workers and multiprocessing's tracker
+            time.sleep(0.1)
+        time.sleep(2.0)
+        children = family.children(recursive=True)
+        assert len(children) >= 2
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive, alive
