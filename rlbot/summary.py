@@ -28,8 +28,8 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
 
 
 def bootstrap_mean(values: NDArray[Any], unit: float, seed: int = 0) -> tuple[float, float]:
-    """95% percentile interval of the mean of `values` (M,), by resampling them (Efron, 1979) and two more, a `unit` above
-    and below their mean: else 20 matches that all ended 0:0 would prove that no goal is ever scored. (The idea of
+    """95% percentile interval of the mean of `values` (M,), by resampling them (Efron, 1979) and two more, a `unit`
+    above and below their mean: else 20 matches that all ended 0:0 would prove that no goal is ever scored. (The idea of
     Agresti and Coull, 1998, for shares.)"""
     mean = np.mean(values)
     distinct, counts = np.unique([*values, mean - unit, mean + unit], return_counts=True)

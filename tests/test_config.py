@@ -46,7 +46,7 @@ REFERENCE: dict[str, Any] = {
     "model.shared_trunk": False,
     "model.action_head": "table",
     "learner.batch_size": 32_768,
-    "learner.minibatch_size": 2_048,
+    "learner.minibatch_size": 4_096,
     "learner.epochs": 3,
     "learner.learning_rate": 8e-4,
     "learner.anneal_learning_rate": True,

@@ -171,10 +171,10 @@ def test_the_numbers_make_sense(points: dict[str, list[tuple[int, float]]]) -> N
     assert all(value == 0 for _, value in points["learner/bad_updates"])
     assert all(0 < value < 1 for _, value in points["speed/learning_share"])
     assert all(value == pytest.approx(8e-4) for _, value in points["learner/learning_rate"])
-    total = [value for _, value in points["reward/step"]]
-    terms = [points[tag] for tag in points if tag.startswith("reward_term/")]
-    assert len(terms) == 12
-    assert [sum(each[i][1] for each in terms) for i in range(len(total))] == pytest.approx(total, abs=1e-4)
+    terms = [point for tag in points if tag.startswith("reward_term/") for point in points[tag]]
+    for timesteps, total in points["reward/step"]:  # a stage may do without some terms
+        paid = [value for at, value in terms if at == timesteps]
+        assert len(paid) >= 8 and sum(paid) == pytest.approx(total, abs=1e-4)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to handle")
