@@ -134,6 +134,7 @@ class Opponents:
         self._files = {name: load(name).policy for name in shares if name not in KINDS}
         # What each arena plays against: which of `names`, and the timesteps of the version where that is "past".
         self.current = np.zeros((len(self._arenas), 2), np.int64)
+        self._grouped: tuple[bytes, list[tuple[str, int, NDArray[np.int64], NDArray[np.int64]]]] = b"", []
         self.redraw(np.arange(len(self._arenas)), step=0)
 
     def redraw(self, arenas: NDArray[np.int64], step: int) -> None:
@@ -158,13 +159,29 @@ class Opponents:
     def controls(self, observations: NDArray[np.float32], step: int) -> NDArray[np.float32]:
         """Controls (K, 8) of the K cars, whose observations (K, 180) are given."""
         out = np.zeros((len(observations), 8), np.float32)
-        current = self.current[self._car_arena]
-        for kind, version in np.unique(current, axis=0).tolist():
-            rows = (current == [kind, version]).all(1)
-            name = self.names[kind]
+        past, logits = [], []
+        for name, version, rows, numbers in self._groups():
             if name == "random":
-                out[rows] = ACTION_TABLE[random_rows(len(ACTION_TABLE), self._seed, step, self._numbers[rows])]
+                out[rows] = ACTION_TABLE[random_rows(len(ACTION_TABLE), self._seed, step, numbers)]
+            elif name == "past":
+                past.append(rows)
+                logits.append(self._past[self._pool.row(version)].logits(observations[rows]))
             elif name != "idle":
-                policy = self._past[self._pool.row(version)] if name == "past" else self._files[name]
-                out[rows] = policy.sample(observations[rows], self._seed, step, self._numbers[rows])[2]
+                out[rows] = self._files[name].sample(observations[rows], self._seed, step, numbers)[2]
+        if past:  # one draw for all versions: their networks differ in the weights alone
+            rows = np.concatenate(past)
+            out[rows] = self._past[0].choose(np.concatenate(logits), self._seed, step, self._numbers[rows])[2]
         return out
+
+    def _groups(self) -> list[tuple[str, int, NDArray[np.int64], NDArray[np.int64]]]:
+        """Who plays which of the K cars: name, version, rows and their numbers. Found anew only where it has changed,
+        which an episode's end does and hardly any step."""
+        known = self.current.tobytes()
+        if known != self._grouped[0]:
+            current = self.current[self._car_arena]
+            groups = []
+            for kind, version in np.unique(current, axis=0).tolist():
+                rows = np.flatnonzero((current == [kind, version]).all(1))
+                groups.append((self.names[kind], version, rows, self._numbers[rows]))
+            self._grouped = known, groups
+        return self._grouped[1]

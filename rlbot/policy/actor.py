@@ -166,7 +166,11 @@ class Policy:
 
         What is drawn is a function of the weights, the observation, seed, step and the car's number.
         """
-        logits, count = self.logits(observations), len(observations)
+        return self.choose(self.logits(observations), seed, step, cars)
+
+    def choose(self, logits: Floats, seed: int, step: int, cars: NDArray[np.int64]) -> tuple[Any, Floats, Floats]:
+        """What `sample` gives, from the logits (M, outputs), which it writes over."""
+        count = len(logits)
         columns = {"table": 1, "multi_discrete": 8, "continuous": 16}[self.network.action_head]
         uniform = np.empty((count, columns), np.float32)
         uniforms(seed, step, cars, uniform)
