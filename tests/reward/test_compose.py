@@ -139,7 +139,7 @@ def pay(reward: Reward) -> list[float]:
 )
 def test_a_term_of_the_users_own_from_a_file(own: Path, function: str, arguments: str, expected: list[float]) -> None:
     reward = own_reward(own, function, arguments)
-    assert reward.names[-1] == "mine" and len(reward.names) == 8
+    assert reward.names[-1] == "mine" and len(reward.names) == 7
     np.testing.assert_allclose(pay(reward), expected, rtol=1e-6)
 
 
