@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from rlbot.build_env import make_env, make_reward
 from rlbot.collect import Cast, Collector, Shared
-from rlbot.config import TrainConfig
 from rlbot.curriculum import KINDS, Pool, Stage, self_play, team_sizes
 from rlbot.env import ACTION_TABLE
 from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
@@ -20,6 +19,7 @@ from rlbot.hardware import Hardware, available_cores
 from rlbot.learner import PPO
 from rlbot.model import ActorCritic, make_head
 from rlbot.policy import Bot, Network, load
+from rlbot.schema import TrainConfig
 from rlbot.sim import load_meshes
 
 

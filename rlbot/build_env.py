@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rlbot.config import RewardConfig, RewardTerm, TrainConfig
 from rlbot.curriculum import Stage, team_sizes
 from rlbot.env import BatchEnv, Rules
 from rlbot.reward import Reward, Term
 from rlbot.reward.compose import with_weights
+from rlbot.schema import RewardConfig, RewardTerm, TrainConfig
 
 
 def make_rules(config: TrainConfig) -> Rules:

@@ -37,7 +37,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, read_write
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from rlbot.config import ROOTS, BenchConfig, ConfigError, EvaluateConfig, TrainConfig, config_dir, load, unknown
+from rlbot.config import ConfigError, config_dir, load, unknown
+from rlbot.schema import ROOTS, BenchConfig, EvaluateConfig, TrainConfig
 
 Main = Callable[[Any, Path], float | None]  # of the settings that ROOTS names for the command
 FAILURES = "failures.jsonl"  # in the directory of a multirun: a line for each failed job, from any process

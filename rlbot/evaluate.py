@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlbot import command
-from rlbot.config import EvaluateConfig, document
+from rlbot.config import document
+from rlbot.schema import EvaluateConfig
 
 if TYPE_CHECKING:
     from rlbot.matches import Conditions, Player

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlbot import command
-from rlbot.config import TrainConfig, document, load_document
+from rlbot.config import document, load_document
+from rlbot.schema import TrainConfig
 
 if TYPE_CHECKING:
     from rlbot.build import Parts

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rlbot.config import TrainConfig
     from rlbot.curriculum import Stage
+    from rlbot.schema import TrainConfig
 
 Check = tuple[str, Callable[[], str]]  # its name, and what raises where it fails, else returns what was found
 MESHES = "env.collision_meshes"

@@ -9,9 +9,9 @@ from rlbot.build import Parts
 from rlbot.build_env import make_env
 from rlbot.collect import Cast
 from rlbot.collect.section import Section
-from rlbot.config import TrainConfig
 from rlbot.curriculum import Stage
 from rlbot.rollout import Rollout
+from rlbot.schema import TrainConfig
 
 STEPS = 16  # of the short rollout
 

@@ -19,7 +19,7 @@ from rlbot.bench.cases import Case, cases
 from rlbot.bench.peers import RLGymPeer
 from rlbot.bench.raw import Env, Raw
 from rlbot.command import compose
-from rlbot.config import BenchConfig
+from rlbot.schema import BenchConfig
 
 ROOT = Path(rlbot.__file__).parents[1]
 TINY = [

@@ -10,9 +10,10 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from rlbot import config
+from rlbot import schema
 from rlbot.command import compose
-from rlbot.config import ConfigError, RewardTerm, TrainConfig
+from rlbot.config import ConfigError
+from rlbot.schema import RewardTerm, TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 OPTIONS = [
@@ -186,8 +187,8 @@ def test_names_agree_with_the_rooms_that_use_them() -> None:
     from rlbot.curriculum.stages import TEAM_SIZES
     from rlbot.model.actor_critic import ACTIVATIONS
 
-    assert set(get_args(get_type_hints(config.ModelConfig)["activation"])) == set(ACTIVATIONS)
-    assert set(get_args(config.Teams)[1]) == set(TEAM_SIZES)
+    assert set(get_args(get_type_hints(schema.ModelConfig)["activation"])) == set(ACTIVATIONS)
+    assert set(get_args(schema.Teams)[1]) == set(TEAM_SIZES)
 
 
 def test_an_installed_wheel_finds_its_settings(tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rlbot import command
-from rlbot.config import ROOTS, TrainConfig, document, settings
+from rlbot.config import document, settings
 from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE, columns
+from rlbot.schema import ROOTS, TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 if not (ROOT / "README.md").is_file():

@@ -9,7 +9,8 @@ import pytest
 
 import rlbot
 from rlbot import validate
-from rlbot.config import TrainConfig, config_dir
+from rlbot.config import config_dir
+from rlbot.schema import TrainConfig
 
 ROOT = Path(rlbot.__file__).parents[1]
 

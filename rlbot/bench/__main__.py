@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlbot import command
-from rlbot.config import BenchConfig
+from rlbot.schema import BenchConfig
 
 if TYPE_CHECKING:
     from rlbot.bench.cases import Case

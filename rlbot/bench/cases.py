@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from rlbot.build_env import make_env
-from rlbot.config import BenchConfig, OpponentConfig, StageConfig, TrainConfig
 from rlbot.curriculum import Stage
 from rlbot.env import BatchEnv
+from rlbot.schema import BenchConfig, OpponentConfig, StageConfig, TrainConfig
 from rlbot.sim import load_meshes
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from rlbot.bench.cases import Case
 from rlbot.bench.processes import Crew, Player
 from rlbot.bench.raw import Env, Raw
-from rlbot.config import BenchConfig
+from rlbot.schema import BenchConfig
 
 _WARM_UP = 0.2  # s
 

@@ -23,12 +23,12 @@ from rlbot.build import build
 from rlbot.build_env import make_reward
 from rlbot.collect import Collector
 from rlbot.collect.section import Section
-from rlbot.config import BenchConfig
 from rlbot.env import ACTION_TABLE, BatchEnv
 from rlbot.policy import Policy
 from rlbot.reward import Reward
 from rlbot.reward.compose import Books
 from rlbot.rollout import Rollout
+from rlbot.schema import BenchConfig
 from rlbot.sim import Arenas, State
 from rlbot.sim.exact import make_arena
 

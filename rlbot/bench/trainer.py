@@ -5,8 +5,8 @@ from time import perf_counter
 from rlbot import loop
 from rlbot.build import build
 from rlbot.collect import Collector
-from rlbot.config import TrainConfig
 from rlbot.curriculum import Stage
+from rlbot.schema import TrainConfig
 
 _NEVER = 10**15  # timesteps
 OPPONENTS = 4  # frozen versions in the batch

@@ -7,9 +7,9 @@ import pytest
 
 from rlbot import command
 from rlbot.build_env import make_reward
-from rlbot.config import TrainConfig
 from rlbot.reward import TERMS, Reward, Term
 from rlbot.reward.compose import Books, with_weights
+from rlbot.schema import TrainConfig
 from tests.reward.situations import earned, paid, random_state, state
 
 TEAMS = [(1, 1), (1, 2), (2, 1), (2, 2)]
