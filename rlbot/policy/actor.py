@@ -18,10 +18,12 @@ Floats = NDArray[np.float32]
 
 ACTIVATIONS = ("relu", "tanh", "elu", "gelu", "leaky_relu", "silu")
 ACTION_HEADS = ("table", "multi_discrete", "continuous")
-# With few rows BLAS takes other paths, which for wide layers differ in the last digit: a row would depend on the rows
-# beside it, and a rollout on the number of workers. (OpenBLAS 0.3: layers past 320 inputs, products below 1e6.)
-_MIN_ROWS, _MIN_ROWS_WIDE, _WIDE = 2, 32, 256
-_FEW_ROWS = 40  # measured with OpenBLAS: up to here eight at a time is faster
+# Every product is of this many rows, the last ones filled up. BLAS takes one path or another by the size of a product,
+# and they differ in the last digit: otherwise a row would depend on the rows beside it, and a rollout on the number of
+# workers. Eight is also fast: small products are multiplied at once, while for larger ones BLAS first copies the weights
+# into an order of its own, which costs as much as 50 rows. Wide layers are never small.
+_ROWS, _ROWS_WIDE = 8, 32
+_WIDE = 1_000_000 // _ROWS  # weights of a layer from which a product of eight rows is not small to OpenBLAS
 _EPSILON = 1e-5  # of layer norm, as in PyTorch
 
 
@@ -140,7 +142,8 @@ class Policy:
         ]
         self._output = arrays["actor_output.weight"], arrays["actor_output.bias"]
         self._log_std = arrays.get("head.log_std", np.zeros(8, np.float32))
-        self._min_rows = _MIN_ROWS if max(network.hidden) <= _WIDE else _MIN_ROWS_WIDE
+        widest = max(weight.size for weight, *_ in [*self._layers, self._output])
+        self._chunk = _ROWS if widest <= _WIDE else _ROWS_WIDE
         self._rows = 0
         self._buffers: list[Floats] = []
 
@@ -148,10 +151,10 @@ class Policy:
         """(M, 180) -> (M, outputs), in memory that the next call uses again."""
         count = len(observations)
         if count > self._rows:
-            self._rows = self._padded(count)
+            self._rows = -(-count // self._chunk) * self._chunk
             sizes = (self.network.observation_size, *self.network.hidden, self.network.outputs())
             self._buffers = [np.zeros((self._rows, size), np.float32) for size in sizes]
-        rows = self._padded(count)
+        rows = -(-count // self._chunk) * self._chunk
         x = self._buffers[0][:rows]
         x[:count] = observations
         for (weight, bias, gain, shift), buffer in zip(self._layers, self._buffers[1:], strict=False):
@@ -162,18 +165,10 @@ class Policy:
         logits += bias
         return logits
 
-    def _padded(self, count: int) -> int:
-        """Rows computed for `count`: whole eights where they are few, so that no product is of a single row."""
-        return max(count if count > _FEW_ROWS else -(-count // 8) * 8, self._min_rows)
-
     def _product(self, x: Floats, weight: Floats, out: Floats) -> Floats:
-        """x @ weight, into `out`. A few rows go eight at a time: BLAS then multiplies at once, without first copying
-        the weights into an order of its own, which costs as much as 50 rows."""
-        rows = len(x)
-        if rows > _FEW_ROWS or self._min_rows == _MIN_ROWS_WIDE:
-            return np.matmul(x, weight, out=out)
-        for i in range(0, rows, 8):
-            np.matmul(x[i : i + 8], weight, out=out[i : i + 8])
+        """x @ weight, into `out`, some rows at a time."""
+        for i in range(0, len(x), self._chunk):
+            np.matmul(x[i : i + self._chunk], weight, out=out[i : i + self._chunk])
         return out
 
     def sample(self, observations: Floats, seed: int, step: int, cars: NDArray[np.int64]) -> tuple[Any, Floats, Floats]:
