@@ -20,8 +20,8 @@ ACTIVATIONS = ("relu", "tanh", "elu", "gelu", "leaky_relu", "silu")
 ACTION_HEADS = ("table", "multi_discrete", "continuous")
 # Every product is of this many rows, the last ones filled up. BLAS takes one path or another by the size of a product,
 # and they differ in the last digit: otherwise a row would depend on the rows beside it, and a rollout on the number of
-# workers. Eight is also fast: small products are multiplied at once, while for larger ones BLAS first copies the weights
-# into an order of its own, which costs as much as 50 rows. Wide layers are never small.
+# workers. Eight is also fast: small products are multiplied at once, while for larger ones BLAS first copies the
+# weights into an order of its own, which costs as much as 50 rows. Wide layers are never small.
 _ROWS, _ROWS_WIDE = 8, 32
 _WIDE = 1_000_000 // _ROWS  # weights of a layer from which a product of eight rows is not small to OpenBLAS
 _EPSILON = 1e-5  # of layer norm, as in PyTorch
