@@ -1,6 +1,5 @@
 """What a run tells people: the console, TensorBoard, and notifications."""
 
-import time
 from collections.abc import Callable
 
 from rlbot.collect import Collector
@@ -29,7 +28,6 @@ class RunReporter:
         self._console, self._tensorboard, self._notifier = console, tensorboard, notifier
         self._rater = rater
         self._total, self._log_interval, self._run_name = total_timesteps, log_interval, run_name
-        self._started = time.monotonic()
         self._iterations = 0
 
     def stage(self, index: int, stage: Stage, collector: Collector) -> None:

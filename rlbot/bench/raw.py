@@ -16,7 +16,8 @@ import RocketSim  # the bench alone reaches past rlbot.sim: it measures what rlb
 from rlbot.bench.cases import Part
 from rlbot.bench.tape import STEPS, random_rows, record
 from rlbot.env import ACTION_TABLE, reset
-from rlbot.sim import TEAM_OF_SLOT, CarPlacement
+from rlbot.sim import TEAM_OF_SLOT
+from rlbot.sim.arenas import car_state
 
 
 class Raw:
@@ -74,7 +75,7 @@ class Raw:
         )
         self._arenas[n].ball.set_state(ball)
         for car, placement in zip(self._cars[n], start.cars, strict=True):
-            car.set_state(_car_state(placement))
+            car.set_state(car_state(placement))
         for pad in self._arenas[n].get_boost_pads():
             pad.set_state(RocketSim.BoostPadState())
 
@@ -104,16 +105,3 @@ class Env:
 
 def _controls(row: list[float]) -> Any:
     return RocketSim.CarControls(*row[:5], jump=row[5] > 0, boost=row[6] > 0, handbrake=row[7] > 0)
-
-
-def _car_state(placement: CarPlacement) -> Any:
-    grounded = placement.pos[2] < 18 and placement.pitch == placement.roll == 0
-    return RocketSim.CarState(
-        pos=RocketSim.Vec(*placement.pos),
-        vel=RocketSim.Vec(*placement.vel),
-        ang_vel=RocketSim.Vec(*placement.ang_vel),
-        rot_mat=RocketSim.Angle(placement.yaw, placement.pitch, placement.roll).as_rot_mat(),
-        is_on_ground=grounded,
-        wheels_with_contact=(grounded,) * 4,
-        boost=placement.boost,
-    )

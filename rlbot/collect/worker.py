@@ -62,7 +62,6 @@ class Player:
         self._rollouts = [
             Rollout(*memory.rollout_shape, memory=buffer).columns(task.start, task.stop) for buffer in memory.rollouts
         ]
-        self._beats, self._index = np.frombuffer(memory.beats, np.int64), task.index
         self._answer: Any = self._section.about
 
     def obey(self, command: str, argument: Any, beat: Callable[[], None]) -> Any:

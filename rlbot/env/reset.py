@@ -17,7 +17,7 @@ SPAWNS = (
 )
 REST_Z = 17.0  # height of a car that stands on its wheels
 BALL_REST_Z = 93.15
-FIELD_X, FIELD_Y, FIELD_Z = 4096.0, 5120.0, 2044.0
+FIELD_X, FIELD_Y = 4096.0, 5120.0
 _CORNER = 8064.0  # |x| + |y| of the walls across the corners
 _MIN_GAP = 200.0  # between two cars placed at random
 _MAX_TRIES = 100

@@ -14,7 +14,6 @@ CAR_SPEED = 2300.0
 BALL_SPEED = 6000.0
 HARD_HIT = 4600.0  # change of the ball's speed in a powerful shot
 GOAL_Y = 5120.0
-FIELD_LENGTH = 10240.0
 
 
 @njit(cache=True, inline="always")

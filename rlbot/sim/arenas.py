@@ -152,7 +152,7 @@ class Arenas:
         settle(arena, cars)
         arena.ball.set_state(_ball_state(placement))
         for car, start in zip(cars, placement.cars, strict=True):
-            car.set_state(_car_state(start))
+            car.set_state(car_state(start))
         for pad in arena.get_boost_pads():
             pad.set_state(codec.FULL_PAD)
         self.read(n, state)
@@ -241,7 +241,8 @@ def _ball_state(placement: Placement) -> Any:
     )
 
 
-def _car_state(start: CarPlacement) -> Any:
+def car_state(start: CarPlacement) -> Any:
+    """RocketSim's state of a car that starts like this."""
     grounded = start.pos[2] <= _GROUND_Z and start.pitch == start.roll == 0
     return RocketSim.CarState(
         pos=RocketSim.Vec(*start.pos),
