@@ -14,7 +14,7 @@ Positive = Annotated[float, Range(0, above=True)]
 NonNegative = Annotated[float, Range(0)]
 Fraction = Annotated[float, Range(0, 1)]
 
-ResetKind = Annotated[str, ("kickoff", "near_ball", "airborne", "anywhere")]
+ResetKind = Annotated[str, ("kickoff", "near_ball", "airborne", "anywhere", "shot")]
 Teams = Annotated[str, ("1v1", "1v2", "2v2")]
 
 

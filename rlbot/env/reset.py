@@ -1,4 +1,4 @@
-"""How an episode starts: kickoff, near the ball, airborne or anywhere, drawn by weight."""
+"""How an episode starts: kickoff, near the ball, airborne, anywhere or a shot, drawn by weight."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -79,11 +79,33 @@ def airborne(rng: np.random.Generator, slots: Slots) -> Placement:
     return Placement(cars, ball, _velocity(rng, 600.0))
 
 
+def shot(rng: np.random.Generator, slots: Slots) -> Placement:
+    """A slow ball in one half, a car of the other team behind it and facing the goal; the others anywhere on the ground."""
+    attacker = slots[rng.integers(len(slots))]
+    sign = 1.0 if attacker < 2 else -1.0  # the way it attacks
+    x, y = rng.uniform(-2500.0, 2500.0), sign * rng.uniform(500.0, 4000.0)
+    goal_x, goal_y = rng.uniform(-700.0, 700.0) - x, sign * FIELD_Y - y
+    way = math.atan2(goal_y, goal_x) + rng.normal(0.0, 0.3)
+    distance = rng.uniform(300.0, 1500.0)
+    start = (x - distance * math.cos(way), y - distance * math.sin(way), REST_Z)
+    yaw, speed = way + rng.normal(0.0, 0.2), rng.uniform(0.0, 1600.0)
+    vel = (speed * math.cos(yaw), speed * math.sin(yaw), 0.0)
+    ball = (x, y, BALL_REST_Z)
+    taken = [ball, start]
+    cars = [
+        CarPlacement(start, yaw, vel=vel, boost=_boost(rng)) if slot == attacker else _car(rng, taken, airborne=False)
+        for slot in slots
+    ]
+    vx, vy, _ = _velocity(rng, 600.0)
+    return Placement(cars, ball, (vx, vy, 0.0))
+
+
 RESETS: dict[str, Callable[[np.random.Generator, Slots], Placement]] = {
     "kickoff": kickoff,
     "near_ball": near_ball,
     "airborne": airborne,
     "anywhere": anywhere,
+    "shot": shot,
 }
 
 

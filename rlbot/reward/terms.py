@@ -115,6 +115,28 @@ def clear(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def touch_to_goal(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
+    """For touching the ball: by how much its velocity changed toward the middle of the opponents' goal, over 4600."""
+    if car.touched == 0:
+        return 0.0
+    before = _toward(arena.ball_pos, arena0.ball_vel, 0.0, sign * GOAL_Y, 321.0)
+    after = _toward(arena.ball_pos, arena.ball_vel, 0.0, sign * GOAL_Y, 321.0)
+    return (after - before) / HARD_HIT
+
+
+@njit(cache=True)
+def align(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
+    """Cosine between the way from the car to the ball and that from the ball to the middle of the opponents' goal, -1 to
+    1: 1 where driving through the ball scores, -1 where it is an own goal."""
+    ball = arena.ball_pos
+    way = (-ball[0], sign * GOAL_Y - ball[1], 321.0 - ball[2])
+    length = np.sqrt(way[0] ** 2 + way[1] ** 2 + way[2] ** 2)
+    if length < 1e-3:
+        return 0.0
+    return _toward(car.pos, way, ball[0], ball[1], ball[2]) / length
+
+
+@njit(cache=True)
 def own_half(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     """1 while the car is between the ball and its own goal (by y)."""
     return 1.0 if (arena.ball_pos[1] - car.pos[1]) * sign > 0 and car.is_demoed == 0 else 0.0
@@ -122,7 +144,7 @@ def own_half(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
 
 TERMS = (
     "touch", "speed_to_ball", "face_ball", "ball_to_goal", "goal", "concede", "air", "boost_keep", "boost_gain", "demo",
-    "save", "clear", "own_half",
+    "save", "clear", "touch_to_goal", "align", "own_half",
 )  # fmt: skip
 
 
@@ -152,6 +174,10 @@ def _term(which, arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def
         return save(arena0, arena, car0, car, sign)
     if which == 11:
         return clear(arena0, arena, car0, car, sign)
+    if which == 12:
+        return touch_to_goal(arena0, arena, car0, car, sign)
+    if which == 13:
+        return align(arena0, arena, car0, car, sign)
     return own_half(arena0, arena, car0, car, sign)
 
 
