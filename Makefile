@@ -8,7 +8,7 @@ endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help train evaluate test test-slow validate bench lint format tensorboard clean
+.PHONY: help train evaluate test test-slow validate bench learncheck lint format tensorboard clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -30,6 +30,9 @@ validate: .venv/installed ## Check that everything works on this machine
 
 bench: .venv/installed-dev ## Measure how fast this machine plays and learns; settings in ARGS
 	$(BIN)/python -m rlbot.bench $(ARGS)
+
+learncheck: .venv/installed ## Train a recipe with several seeds and draw how it learns; settings in ARGS
+	$(BIN)/python -m rlbot.learncheck $(ARGS)
 
 lint: .venv/installed-dev ## Check style, types and which package imports which
 	$(BIN)/ruff check .

@@ -38,12 +38,16 @@ from omegaconf import DictConfig, read_write
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from rlbot.config import ConfigError, config_dir, load, unknown
-from rlbot.schema import ROOTS, BenchConfig, EvaluateConfig, TrainConfig
+from rlbot.schema import ROOTS, BenchConfig, EvaluateConfig, LearncheckConfig, TrainConfig
 
 Main = Callable[[Any, Path], float | None]  # of the settings that ROOTS names for the command
 FAILURES = "failures.jsonl"  # in the directory of a multirun: a line for each failed job, from any process
 # what odd input makes Hydra raise; anything else is a fault of ours
 INPUT_ERRORS = (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError)
+
+
+class CommandFailed(ConfigError):
+    """A failure later than that, with a known cause: told in lines as well, and what was done so far stays."""
 
 
 @contextmanager
@@ -63,6 +67,8 @@ def compose(overrides: Sequence[str] = (), config_name: Literal["train"] = "trai
 def compose(overrides: Sequence[str], config_name: Literal["evaluate"]) -> EvaluateConfig: ...
 @overload
 def compose(overrides: Sequence[str], config_name: Literal["bench"]) -> BenchConfig: ...
+@overload
+def compose(overrides: Sequence[str], config_name: Literal["learncheck"]) -> LearncheckConfig: ...
 def compose(overrides: Sequence[str] = (), config_name: str = "train") -> Any:
     """The settings of one command line, checked, without a run directory. Raises ConfigError."""
     try:
@@ -136,6 +142,17 @@ def overlay(saved: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, An
 def in_multirun() -> bool:
     """Whether this is a job of a multirun."""
     return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
+
+
+def arguments(*without: str) -> list[str]:
+    """The settings that this command line names, as it names them; those of the groups `without` are left out."""
+    return [text for text in HydraConfig.get().overrides.task if _key(text).partition(".")[0] not in without]
+
+
+def recipe() -> str | None:
+    """The NAME of experiment=NAME."""
+    name: str | None = HydraConfig.get().runtime.choices.get("experiment")
+    return name
 
 
 class Guard(Callback):
@@ -230,7 +247,7 @@ def _job(main: Main, config_name: str, verbose: bool) -> Callable[[DictConfig], 
             raise
         except ConfigError as error:
             failure = error
-            if fresh:
+            if fresh and not isinstance(error, CommandFailed):
                 shutil.rmtree(directory, ignore_errors=True)
         except Exception as error:
             print(_ascii(traceback.format_exc(), keep="\n"), file=sys.stderr)

@@ -14,7 +14,16 @@ from typing import Any, get_args, get_origin, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rlbot.schema import BenchConfig, EvaluateConfig, OpponentConfig, RewardTerm, Root, StageConfig, TrainConfig
+from rlbot.schema import (
+    BenchConfig,
+    EvaluateConfig,
+    LearncheckConfig,
+    OpponentConfig,
+    RewardTerm,
+    Root,
+    StageConfig,
+    TrainConfig,
+)
 from rlbot.typed import MISSING, Converter, names_of, shown
 
 MAX_LINES = 3
@@ -178,11 +187,37 @@ def _check_training(config: TrainConfig) -> Iterator[str]:
     yield from _check_path("resume", config.resume)
     if isinstance(config, BenchConfig) and not config.bench.teams:
         yield "bench.teams=[]: needs at least one team size, such as [1v1]"
+    if isinstance(config, LearncheckConfig):
+        yield from _check_learncheck(config)
     if not config.model.hidden:
         yield "model.hidden=[]: needs at least one layer, such as [256,256]"
     yield from _check_batch(config)
     yield from _check_stages(config.curriculum.stages)
     yield from _check_terms(config)
+
+
+def _check_learncheck(config: LearncheckConfig) -> Iterator[str]:
+    settings = config.learncheck
+    for key in ("seeds", "teams", "of", "compare"):
+        values = getattr(settings, key)
+        if key in ("seeds", "teams") and not values:
+            yield f"learncheck.{key}=[]: needs at least one, such as [{'1v1' if key == 'teams' else 0}]"
+        if len(set(values)) < len(values):
+            yield f"learncheck.{key}={shown(list(values))}: names one of them twice"
+    for i, path in enumerate(settings.of):
+        yield from _check_path(f"learncheck.of.{i}", path)
+    for i, path in enumerate(settings.compare):
+        if not Path(path, "learncheck.csv").expanduser().is_file():
+            yield f"learncheck.compare.{i}={path}: holds no learncheck.csv; name the directory of a learncheck"
+    if settings.of and settings.compare:
+        yield f"learncheck.compare={shown(list(settings.compare))}: only draws; leave out learncheck.of"
+    if settings.of or settings.compare:
+        return
+    if config.resume is not None:
+        yield f"resume={config.resume}: a learncheck trains from scratch; learncheck.of=[...] evaluates runs that exist"
+    if settings.interval < config.checkpoint_interval:
+        least = f"checkpoint_interval={config.checkpoint_interval}"
+        yield f"learncheck.interval={settings.interval}: must be at least {least}; set that lower too"
 
 
 def _check_shares(key: str, shares: Mapping[str, float]) -> Iterator[str]:

@@ -213,6 +213,29 @@ class BenchConfig(TrainConfig):
     bench: BenchSettings
 
 
+@dataclass(frozen=True)
+class LearncheckSettings:
+    name: str | None
+    seeds: tuple[Annotated[int, Range(0, 2**31 - 1)], ...]
+    parallel: Count | None
+    interval: Count
+    teams: tuple[Literal["1v1", "1v2", "2v2"], ...]
+    matches: Count
+    match_seconds: Positive
+    of: tuple[str, ...]
+    compare: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LearncheckConfig(TrainConfig):
+    learncheck: LearncheckSettings
+
+
 # The settings of each command, by the name of its root file in conf/.
-ROOTS: dict[str, Any] = {"train": TrainConfig, "evaluate": EvaluateConfig, "bench": BenchConfig}
-Root = TypeVar("Root", TrainConfig, EvaluateConfig, BenchConfig)
+ROOTS: dict[str, Any] = {
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+    "bench": BenchConfig,
+    "learncheck": LearncheckConfig,
+}
+Root = TypeVar("Root", TrainConfig, EvaluateConfig, BenchConfig, LearncheckConfig)

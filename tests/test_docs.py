@@ -69,6 +69,9 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "meshes" / "soccar" / "mesh_0.cmf").write_bytes(b"")
     for folder in re.findall(r"\w=(outputs/[\w/-]+)", "".join(PAGES.values())):
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    for folder in re.findall(r"multirun/learncheck/[a-z]+", README):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "learncheck.csv").touch()
     monkeypatch.setattr(command, "config_dir", lambda: tmp_path / "conf")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -91,7 +94,7 @@ def test_the_reference_pages_are_up_to_date() -> None:
 def test_every_setting_is_in_the_reference_with_its_default(name: str) -> None:
     text = PAGES["settings.md"].partition(f"\n# `python -m rlbot.{name}`\n")[2].partition("\n# ")[0]
     rows = {key: shown.strip("`") for key, shown in re.findall(r"\| `([\w.]+)` \| (.*?) \|", text)}
-    own = set(settings(ROOTS[name])) - (set() if name != "bench" else set(settings()))
+    own = set(settings(ROOTS[name])) - (set(settings()) if name in ("bench", "learncheck") else set())
     groups = {key for key in own if any(other.startswith(f"{key}.") for other in own)} - {
         "curriculum.stages",
         "curriculum.stages.0.opponent",

@@ -1,0 +1,107 @@
+"""Trainings side by side, each a process of `python -m rlbot.train` with a run directory of its own."""
+
+import contextlib
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from rlbot.command import CommandFailed
+from rlbot.run import Console
+from rlbot.schema import TrainConfig
+
+_TELL = 10.0  # s between two lines on how far they are
+_PATIENCE = 20.0  # s to finish the iteration and save, for a training that is to end
+
+
+def share(config: TrainConfig, cores: int) -> list[str]:
+    """The arguments that let a training take `cores` cores, where its settings do not say what it takes, and keep every
+    checkpoint. One core is used best by one process: it plays and learns in turns."""
+    workers = 0 if cores == 1 and not config.learner.overlap else cores
+    return [
+        *([f"env.workers={workers}"] if config.env.workers is None else []),
+        *([f"hardware.threads={cores}"] if config.hardware.threads is None else []),
+        "rating.enabled=false",
+        f"keep_best={config.total_timesteps // config.checkpoint_interval + 1}",
+    ]
+
+
+def train(seeds: Sequence[int], arguments: Sequence[str], directory: Path, parallel: int, console: Console) -> None:
+    """Train every seed, `parallel` at the same time, into directory/seed_N; what a training prints goes to
+    seed_N.log. Raises CommandFailed where one fails. The others are then ended, as they are at Ctrl-C."""
+    waiting = list(seeds)
+    running: dict[int, subprocess.Popen[bytes]] = {}
+    told = time.monotonic()
+    with _ending(running):
+        while waiting or running:
+            while waiting and len(running) < parallel:
+                seed = waiting.pop(0)
+                running[seed] = _start(seed, arguments, directory)
+            time.sleep(0.2)
+            if time.monotonic() - told > _TELL:
+                told = time.monotonic()
+                for seed in running:
+                    if line := progress(_log(directory, seed)):
+                        console.ok(f"seed {seed}: {line}")
+            for seed in [seed for seed, process in running.items() if process.poll() is not None]:
+                status = running.pop(seed).returncode
+                if status:
+                    raise CommandFailed(*_failure(seed, status, _log(directory, seed)))
+                console.ok(f"seed {seed}: trained")
+
+
+def progress(log: Path) -> str | None:
+    """The newest line of a training's log that says how far it is."""
+    lines = re.findall(r"\[OK\] (\d+/\d+ timesteps .* left.*)", _tail(log))
+    return lines[-1] if lines else None
+
+
+def _start(seed: int, arguments: Sequence[str], directory: Path) -> "subprocess.Popen[bytes]":
+    home = str(directory / f"seed_{seed}").replace("\\", "/").replace("'", "\\'")
+    command = [sys.executable, "-m", "rlbot.train", *arguments, f"seed={seed}", f"hydra.run.dir='{home}'"]
+    with _log(directory, seed).open("wb") as log:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+
+
+def _log(directory: Path, seed: int) -> Path:
+    return directory / f"seed_{seed}.log"
+
+
+def _failure(seed: int, status: int, log: Path) -> Iterator[str]:
+    errors = re.findall(r"^\[ERROR\] (.*?)\r?$", _tail(log), re.MULTILINE)
+    yield f"seed {seed}: its training ended with status {status}" + (f": {errors[-1]}" if errors else "")
+    yield f"what it printed: {log}"
+
+
+def _tail(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(log.stat().st_size - 10_000, 0))
+        return file.read().decode("utf-8", "replace")
+
+
+@contextlib.contextmanager
+def _ending(running: dict[int, "subprocess.Popen[bytes]"]) -> Iterator[None]:
+    """No training outlives this: whatever ends the block, also SIGTERM, ends those that are running."""
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        _end(running.values())
+
+
+def _end(processes: Iterable["subprocess.Popen[bytes]"]) -> None:
+    try:
+        for process in processes:
+            process.terminate()  # POSIX: it saves a checkpoint and ends; Windows: it ends
+        deadline = time.monotonic() + _PATIENCE
+        for process in processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(deadline - time.monotonic(), 0.0))
+    finally:  # also where Ctrl-C comes again
+        for process in processes:
+            process.kill()
+            process.wait()
