@@ -170,7 +170,7 @@ def test_the_numbers_make_sense(points: dict[str, list[tuple[int, float]]]) -> N
     assert points["policy/entropy"][-1][1] < math.log(90) - 1e-3
     assert all(value == 0 for _, value in points["learner/bad_updates"])
     assert all(0 < value < 1 for _, value in points["speed/learning_share"])
-    assert all(value == pytest.approx(8e-4) for _, value in points["learner/learning_rate"])
+    assert all(value == pytest.approx(6e-4) for _, value in points["learner/learning_rate"])
     terms = [point for tag in points if tag.startswith("reward_term/") for point in points[tag]]
     for timesteps, total in points["reward/step"]:  # a stage may do without some terms
         paid = [value for at, value in terms if at == timesteps]

@@ -49,7 +49,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], float, float]] = [
     ("clear", {}, {"car_touched": 1, "ball_pos": (0, -10, 0), "ball_vel": (0, -2300, 0)}, 0, 0),  # an own goal
     ("clear", {}, {"car_touched": 0, "ball_pos": (0, -10, 0), "ball_vel": (0, 2300, 0)}, 0, 0),
     ("touch_to_goal", {}, {"car_touched": 1, "ball_pos": (0, 0, 321), "ball_vel": (0, 2300, 0)}, 0.5, -0.5),
-    ("touch_to_goal", {"ball_vel": (0, 2300, 0)}, {"car_touched": 1, "ball_pos": (0, 0, 321)}, -0.5, 0.5),  # a ball stopped
+    ("touch_to_goal", {"ball_vel": (0, 2300, 0)}, {"car_touched": 1, "ball_pos": (0, 0, 321)}, -0.5, 0.5),  # stopped
     ("touch_to_goal", {}, {"car_touched": 0, "ball_pos": (0, 0, 321), "ball_vel": (0, 2300, 0)}, 0, 0),
     ("align", {}, {"ball_pos": (0, 1000, 321), "car_pos": (0, 0, 321)}, 1, -1),
     ("align", {}, {"ball_pos": (1000, 5120, 321), "car_pos": (1000, 0, 321)}, 0, -10240 / math.hypot(10240, 1000)),
