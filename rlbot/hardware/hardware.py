@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -13,7 +13,10 @@ import torch
 P = ParamSpec("P")
 R = TypeVar("R")
 
-DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+# Rows that go through the network at once. On a CPU what lies between two layers shall stay in the cache, and in memory
+# that the process has: blocks of many MB go back to the system after each layer, and come from there a page at a time.
+ROWS = {"cpu": 4096, "cuda": 32_768}
 
 
 def _choose_device(device: str) -> torch.device:
@@ -28,19 +31,26 @@ def _choose_device(device: str) -> torch.device:
     return torch.device("cuda", 0) if available else torch.device("cpu")
 
 
+def _cpu_has_bf16() -> bool:
+    """Whether products in bf16 are faster here: AVX512-BF16 or AMX. False where PyTorch is too old to tell, and on Arm,
+    where not every build of PyTorch uses what the processor has."""
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
 def _choose_precision(precision: str, device: torch.device) -> tuple[str, str]:
     """The precision and the reason for it."""
-    if precision not in ("auto", "fp32", *DTYPES):
+    if precision not in ("auto", *DTYPES):
         raise ValueError(f"hardware.precision={precision!r} is unknown; use auto, fp32, fp16 or bf16.")
     if device.type == "cpu":
         if precision == "fp16":
             raise ValueError("hardware.precision=fp16 needs a CUDA GPU; on the CPU use fp32 or bf16.")
-        if precision == "bf16":
-            return (
-                "bf16",
-                "asked for; faster than fp32 only on CPUs with bf16 instructions and for wide networks",
-            )
-        return "fp32", "asked for" if precision == "fp32" else "the exact choice on a CPU"
+        native = _cpu_has_bf16()
+        if precision == "bf16" and not native:
+            return "bf16", "asked for, though this CPU has no instructions for it: fp32 is faster"
+        if precision != "auto":
+            return precision, "asked for"
+        return ("bf16", "the CPU has instructions for it") if native else ("fp32", "the CPU has no bf16 arithmetic")
     native_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
     if precision == "bf16" and not native_bf16:
         raise ValueError("hardware.precision=bf16: this GPU has no bf16 arithmetic; use fp16 or fp32.")
@@ -93,7 +103,25 @@ class Hardware:
         """Context in which matrix products run in the chosen precision."""
         if self.precision == "fp32":
             return nullcontext()
-        return torch.autocast(self.device.type, dtype=DTYPES[self.precision])
+        return torch.autocast(self.device.type, dtype=self.dtype)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of matrix products under `autocast`."""
+        return DTYPES[self.precision]
+
+    @property
+    def rows(self) -> int:
+        """Rows that go through the network at once."""
+        return ROWS[self.device.type]
+
+    def tensor(self, array: np.ndarray[Any, Any]) -> torch.Tensor:
+        """`array` on the device; on the CPU it is the same memory. A GPU fetches it from page-locked memory while the
+        host goes on."""
+        tensor = torch.from_numpy(array)
+        if self.device.type == "cpu":
+            return tensor
+        return tensor.pin_memory().to(self.device, non_blocking=True)
 
     def scaler(self) -> torch.amp.GradScaler:
         """A new gradient scaler; it does nothing except in fp16, whose gradients would vanish below 6e-8."""

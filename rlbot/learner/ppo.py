@@ -15,7 +15,6 @@ from rlbot.learner.return_scale import ReturnScale
 from rlbot.model import ActorCritic
 from rlbot.rollout import Rollout
 
-VALUE_ROWS = 16384  # rows of one forward pass without gradients: bounds the memory, yet fills a GPU
 STEP_METRICS = (
     "loss/policy",
     "loss/value",
@@ -27,12 +26,13 @@ STEP_METRICS = (
     "learner/gradient_norm",
     "learner/bad_updates",
 )
-KL, RATIO_MAX, BAD = 4, 6, 8
+KL, RATIO_MAX, BAD = 4, 6, 8  # those before RATIO_MAX are means over rows
 
 
 @dataclass
 class Batch:
-    """T * A rows on the device, in the order of the rollout; values are in scaled units."""
+    """T * A rows on the device, in the order of the rollout; values are in scaled units, observations in the precision
+    that the first layer reads them in."""
 
     observations: Tensor
     actions: Tensor
@@ -100,7 +100,6 @@ class PPO:
         self._generator = torch.Generator().manual_seed(seed)
         self._evaluate = hardware.compile(model.evaluate)
         self._value = hardware.compile(model.value)
-        self._gathered = torch.empty(0)
 
     @property
     def learning_rate(self) -> float:
@@ -133,11 +132,13 @@ class PPO:
 
     def _prepare(self, rollout: Rollout) -> tuple[Batch, dict[str, float]]:
         count = rollout.num_steps * rollout.num_agents
-        observations = self._device(rollout.observations).flatten(0, 1)
-        actions = self._device(rollout.actions).flatten(0, 1)
-        log_probs = self._device(rollout.log_probs).flatten()
+        move, reduced = self.hardware.tensor, self.hardware.dtype
+        # Rounded once here, not by every layer that reads them.
+        observations = move(rollout.observations).flatten(0, 1).to(reduced)
+        actions = move(rollout.actions).flatten(0, 1)
+        log_probs = move(rollout.log_probs).flatten()
         # What came after the last step, then what truncated rows led to.
-        beyond = torch.cat([observations[count:], self._device(rollout.final_observations)])
+        beyond = torch.cat([observations[count:], move(rollout.final_observations).to(reduced)])
         observations = observations[:count]
         log_probs, values = self._look_back(observations, actions, log_probs)
         host_values = torch.cat([values, self._values(beyond)]).cpu().numpy()
@@ -158,16 +159,13 @@ class PPO:
             # and the gradients of the minibatches average to that of the batch.
             with np.errstate(invalid="ignore"):  # a reward that is not finite is counted in the steps
                 advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        targets = self._device(np.stack([advantages.ravel(), returns.ravel()]))
+        targets = move(np.stack([advantages.ravel(), returns.ravel()]))
         return Batch(observations, actions, log_probs, targets[0], targets[1], values), metrics
-
-    def _device(self, array: np.ndarray[Any, Any]) -> Tensor:
-        return torch.from_numpy(array).to(self.hardware.device)
 
     @torch.inference_mode()
     def _values(self, observations: Tensor) -> Tensor:
         with self.hardware.autocast():
-            return torch.cat([self._value(observations[rows]) for rows in _chunks(len(observations))])
+            return torch.cat([self._value(part) for part in torch.split(observations, self.hardware.rows)])
 
     @torch.inference_mode()
     def _look_back(self, observations: Tensor, actions: Tensor, log_probs: Tensor) -> tuple[Tensor, Tensor]:
@@ -176,8 +174,11 @@ class PPO:
             return log_probs, self._values(observations)
         # In reduced precision the stored log-probabilities are not used: the ratio shall measure what the
         # update changed, not what rounding changed between acting and learning.
+        parts = zip(
+            torch.split(observations, self.hardware.rows), torch.split(actions, self.hardware.rows), strict=True
+        )
         with self.hardware.autocast():
-            results = [self._evaluate(observations[rows], actions[rows]) for rows in _chunks(len(actions))]
+            results = [self._evaluate(*part) for part in parts]
         return torch.cat([each[0] for each in results]), torch.cat([each[2] for each in results])
 
     def _optimize(self, batch: Batch) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -186,7 +187,7 @@ class PPO:
         parts = max(1, round(count / self.minibatch_size))
         bounds = [part * count // parts for part in range(parts + 1)]
         orders = torch.stack([torch.randperm(count, generator=self._generator) for _ in range(self.epochs)])
-        orders = orders.to(self.hardware.device)
+        orders = self.hardware.tensor(orders.numpy())
         steps: list[Tensor] = []
         for epoch in range(self.epochs):
             for start, stop in pairwise(bounds):
@@ -197,19 +198,26 @@ class PPO:
                     break
         return torch.stack(steps).cpu().numpy()
 
-    def _rows(self, source: Tensor, rows: Tensor) -> Tensor:
-        """The observations of a minibatch, in memory that all minibatches share."""
-        if len(self._gathered) < len(rows) or self._gathered.shape[1:] != source.shape[1:]:
-            self._gathered = source.new_empty((len(rows), *source.shape[1:]))
-        return torch.index_select(source, 0, rows, out=self._gathered[: len(rows)])
-
     def _step(self, batch: Batch, rows: Tensor) -> Tensor:
-        """One gradient step on some rows of the batch; returns its STEP_METRICS, on the device."""
-        observations = self._rows(batch.observations, rows)
-        actions, old_log_probs, advantages, returns, old_values = (
+        """One gradient step on some rows of the batch; returns its STEP_METRICS, on the device.
+
+        The gradient is summed over parts that the hardware is fast at: it is that of the mean over all rows.
+        """
+        self._optimizer.zero_grad()
+        parts = torch.split(rows, self.hardware.rows)
+        metrics = torch.stack([self._accumulate(batch, part, len(part) / len(rows)) for part in parts])
+        means, maxima = metrics[:, :RATIO_MAX].sum(0), metrics[:, RATIO_MAX:].amax(0)
+        return torch.cat([means, maxima, *self._descend()])
+
+    def _accumulate(self, batch: Batch, rows: Tensor, weight: float) -> Tensor:
+        """Add the gradient of the loss of some rows, times `weight`: the share of their minibatch that they are.
+        Returns what they add to its STEP_METRICS, and the largest ratio."""
+        observations, actions, old_log_probs, advantages, returns, old_values = (
             column.index_select(0, rows)
-            for column in (batch.actions, batch.log_probs, batch.advantages, batch.returns, batch.values)
-        )
+            for column in (
+                batch.observations, batch.actions, batch.log_probs, batch.advantages, batch.returns, batch.values
+            )
+        )  # fmt: skip
         with self.hardware.autocast():
             log_probs, entropies, values = self._evaluate(observations, actions)
         log_ratio = log_probs - old_log_probs
@@ -218,22 +226,24 @@ class PPO:
         value = value_loss(values, returns, old_values, self.clip_range_value)
         entropy = entropies.mean()
         loss = policy + self.value_coef * value - self.entropy_coef * entropy
-        norm, bad = self._descend(loss)
+        self._backward(loss * weight)
         with torch.no_grad():
             kl = approximate_kl(log_ratio, ratio)
             clipped = ((ratio - 1.0).abs() > self.clip_range).float().mean()
-            return torch.stack([policy, value, loss, entropy, kl, clipped, ratio.max(), norm, bad])
+            means = torch.stack([policy, value, loss, entropy, kl, clipped]) * weight
+            return torch.cat([means, ratio.max().unsqueeze(0)])
 
-    def _descend(self, loss: Tensor) -> tuple[Tensor, Tensor]:
-        """Take the gradient step unless loss or gradient is not finite: (gradient norm, 1.0 if not taken).
+    def _backward(self, loss: Tensor) -> None:
+        # A loss that is not finite makes every gradient NaN, so that the gradient alone tells.
+        seed = torch.where(loss.detach().isfinite(), 1.0, torch.nan)
+        torch.autograd.backward(self._scaler.scale(loss), seed)
+
+    def _descend(self) -> tuple[Tensor, Tensor]:
+        """Take the gradient step unless the gradient is not finite: (gradient norm, 1.0 if not taken), (1,) each.
 
         The decision never leaves the device: fused Adam leaves weights and moments alone where its
         `found_inf` is set, which is also how GradScaler skips a step.
         """
-        # A loss that is not finite makes every gradient NaN, so that the gradient alone tells.
-        seed = torch.where(loss.detach().isfinite(), 1.0, torch.nan)
-        self._optimizer.zero_grad()
-        torch.autograd.backward(self._scaler.scale(loss), seed)
         self._scaler.unscale_(self._optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.max_grad_norm)
         bad = (~norm.isfinite()).float()
@@ -243,7 +253,7 @@ class PPO:
         else:
             self._optimizer.found_inf = bad  # type: ignore[attr-defined]
             self._optimizer.step()
-        return norm, bad
+        return norm.unsqueeze(0), bad.unsqueeze(0)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Copies, on the CPU, of all that makes an update after `load_state` equal, to the last bit, to one
@@ -281,10 +291,6 @@ class PPO:
         self.learning_rate = meta["learning_rate"]
         if meta["scaler"] and self._scaler.is_enabled():
             self._scaler.load_state_dict(meta["scaler"])
-
-
-def _chunks(count: int) -> list[slice]:
-    return [slice(start, start + VALUE_ROWS) for start in range(0, count, VALUE_ROWS)]
 
 
 def _summary(values: Any, advantages: Any, returns: Any, scale: float) -> dict[str, float]:

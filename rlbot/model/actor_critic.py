@@ -55,12 +55,27 @@ class Trunk(nn.Module):
         return x
 
 
+class _FullPrecision(torch.autograd.Function):
+    """x W^T + b in float32 for x in less; its gradient in the precision of x, like that of the layers before."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return F.linear(x.float(), weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x, weight = ctx.saved_tensors
+        reduced = grad.to(x.dtype)
+        return reduced @ weight.to(x.dtype), (reduced.t() @ x).float(), grad.sum(0)
+
+
 def _output(layer: nn.Linear, x: Tensor) -> Tensor:
     """The last layer in float32 even under autocast: a bf16 logit of 5 can only move in steps of 0.03."""
     if not torch.is_autocast_enabled(x.device.type):
         return F.linear(x, layer.weight, layer.bias)
     with torch.autocast(x.device.type, enabled=False):
-        return F.linear(x.float(), layer.weight, layer.bias)
+        return cast("Tensor", _FullPrecision.apply(x, layer.weight, layer.bias))  # type: ignore[no-untyped-call]
 
 
 class ActorCritic(nn.Module):

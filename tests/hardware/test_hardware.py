@@ -10,9 +10,39 @@ from rlbot.hardware import Hardware
 def test_auto_on_a_machine_without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     hardware = Hardware.choose()
-    assert hardware.device == torch.device("cpu") and hardware.precision == "fp32"
-    assert "cpu" in hardware.reason and "fp32" in hardware.reason and "\n" not in hardware.reason
+    assert hardware.device == torch.device("cpu")
+    assert f"cpu ({torch.get_num_threads()} threads), {hardware.precision}: " in hardware.reason
+    assert "\n" not in hardware.reason
     hardware.synchronize()
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "precision"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, "bf16"),
+        ({"avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, "fp32"),
+        ({"architecture": "aarch64", "bf16": True}, "fp32"),
+    ],
+)
+def test_the_precision_of_a_cpu_is_what_it_has_instructions_for(
+    capabilities: dict[str, object], precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert Hardware.choose("cpu").precision == precision
+    assert Hardware.choose("cpu", "fp32").precision == "fp32"
+    asked = Hardware.choose("cpu", "bf16")
+    assert asked.precision == "bf16" and ("fp32 is faster" in asked.reason) == (precision == "fp32")
+
+
+def test_an_older_pytorch_that_cannot_tell_gives_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert Hardware.choose("cpu").precision == "fp32"
+
+
+def test_an_array_becomes_a_tensor_over_the_same_memory() -> None:
+    array = np.zeros(3, np.float32)
+    Hardware.choose("cpu").tensor(array)[1] = 2.0
+    assert array.tolist() == [0.0, 2.0, 0.0]
 
 
 def test_what_the_machine_cannot_do_is_refused_with_key_value_and_fix(

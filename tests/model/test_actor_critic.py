@@ -2,8 +2,10 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from rlbot.model import ActorCritic, MultiDiscreteHead, make_head
+from rlbot.model.actor_critic import _output
 
 OBS = 12
 
@@ -65,6 +67,20 @@ def test_under_autocast_outputs_are_float32_and_close() -> None:
     torch.testing.assert_close(logits, model.actor_logits(obs), rtol=0.0, atol=1e-3)
     assert not torch.equal(value, model.value(obs)), "the hidden layers did not run in bf16"
     torch.testing.assert_close(value, model.value(obs), rtol=0.0, atol=0.05)
+
+
+def test_the_last_layer_is_float32_and_its_gradient_nearly() -> None:
+    layer, x, seed = torch.nn.Linear(64, 90), torch.randn(300, 64, dtype=torch.bfloat16), torch.randn(300, 90)
+    x.requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        result = _output(layer, x)
+    expected = F.linear(x.float(), layer.weight, layer.bias)
+    assert torch.equal(result, expected)
+    inputs = (x, layer.weight, layer.bias)
+    gradients = (torch.autograd.grad(each, inputs, seed) for each in (result, expected))
+    for rough, exact in zip(*gradients, strict=True):
+        assert rough.dtype == exact.dtype
+        assert (rough - exact).norm() < 0.01 * exact.norm()
 
 
 def test_wrong_networks_are_refused() -> None:

@@ -1,0 +1,41 @@
+"""Many updates in the real game keep every number sane."""
+
+import math
+
+import numpy as np
+import pytest
+
+from rlbot.build import build
+from rlbot.command import compose
+
+# 100 iterations of two minibatches each.
+SETTINGS = (
+    "experiment=debug curriculum=duel reward=touch model.hidden=[64,64] env.num_envs=16 env.workers=0 hardware=cpu "
+    "learner.batch_size=512 learner.minibatch_size=256 learner.epochs=1"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_two_hundred_updates_in_the_game(precision: str) -> None:
+    parts = build(compose([*SETTINGS.split(), f"hardware.precision={precision}"]), print)
+    parts.publish()
+    collector = parts.make_collector(0)
+    history: list[dict[str, float]] = []
+    for _ in range(100):
+        rollout, _ = collector.collect()
+        history.append(parts.ppo.update(rollout))
+        parts.publish()
+    collector.close()
+    assert sum(each["learner/updates"] for each in history) == 200.0
+    assert all(math.isfinite(value) for each in history for value in each.values())
+    assert all(each["learner/bad_updates"] == 0.0 for each in history)
+
+    def late(name: str) -> float:
+        return float(np.median([each[name] for each in history[-30:]]))
+
+    assert late("value/explained_variance") > 0.0  # the critic knows more than the mean
+    assert abs(late("advantage/mean")) < late("advantage/std") < 3.0  # returns are scaled to a deviation of about one
+    assert abs(late("value/mean")) < 5.0
+    assert 0.0 <= late("policy/kl") < 0.2
+    assert 1.0 < late("policy/entropy") <= math.log(90)
