@@ -80,7 +80,7 @@ def airborne(rng: np.random.Generator, slots: Slots) -> Placement:
 
 
 def shot(rng: np.random.Generator, slots: Slots) -> Placement:
-    """A slow ball before a goal, a car of the other team behind it, facing that goal; the others anywhere on the ground."""
+    """A slow ball before a goal, a car of the other team behind it, facing it; the others anywhere on the ground."""
     attacker = slots[rng.integers(len(slots))]
     sign = 1.0 if attacker < 2 else -1.0  # the way it attacks
     x, y = rng.uniform(-2500.0, 2500.0), sign * rng.uniform(500.0, 4000.0)

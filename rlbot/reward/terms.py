@@ -126,8 +126,8 @@ def touch_to_goal(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-de
 
 @njit(cache=True)
 def align(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
-    """Cosine between the ways from the car to the ball and from the ball to the middle of the opponents' goal, -1 to 1: 1
-    where driving through the ball scores, -1 where it is an own goal."""
+    """Cosine between the ways from the car to the ball and from the ball to the middle of the opponents' goal, -1 to 1:
+    1 where driving through the ball scores, -1 where it is an own goal."""
     ball = arena.ball_pos
     way = (-ball[0], sign * GOAL_Y - ball[1], 321.0 - ball[2])
     length = np.sqrt(way[0] ** 2 + way[1] ** 2 + way[2] ** 2)
