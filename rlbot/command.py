@@ -18,11 +18,13 @@ import copy
 import functools
 import itertools
 import json
+import logging
 import os
 import re
 import shutil
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,9 +41,17 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from rlbot.config import ConfigError, config_dir, load, unknown
 from rlbot.schema import ROOTS, BenchConfig, EvaluateConfig, LearncheckConfig, TrainConfig
+from rlbot.sweep import FAILURES, failures
 
 Main = Callable[[Any, Path], float | None]  # of the settings that ROOTS names for the command
-FAILURES = "failures.jsonl"  # in the directory of a multirun: a line for each failed job, from any process
+# What sweeps need beyond the rest: the option of Hydra, and the extra of pyproject.toml that brings it.
+EXTRAS = {
+    "hydra/sweeper=optuna": "sweep",
+    "hydra/launcher=joblib": "sweep",
+    "hydra/launcher=submitit_local": "slurm",
+    "hydra/launcher=submitit_slurm": "slurm",
+    "hydra/launcher=ray": "ray",
+}
 # what odd input makes Hydra raise; anything else is a fault of ours
 INPUT_ERRORS = (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError)
 
@@ -104,10 +114,13 @@ def run(main: Main, config_name: str = "train") -> None:
         _report(explain(error, overrides, config_name), Guard.verbose)
         status = 1
     finally:
+        logging.disable(logging.NOTSET)
         os.environ.pop("HYDRA_FULL_ERROR", None)
         if wish is not None:
             os.environ["HYDRA_FULL_ERROR"] = wish
-    failed = Guard.failures()
+    failed = failures(Guard.root) if Guard.root and Guard.multirun else []
+    if Guard.root and Guard.multirun:
+        _report_sweep(Guard.root)
     for failure in failed:
         _print_error(f"job {failure['job']} ({' '.join(failure['overrides'])}): {failure['error']}")
     if status or failed:
@@ -119,12 +132,13 @@ def overlay(saved: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, An
     """The settings a checkpoint was made with (a `document`), changed by what this command line names.
 
     A group that is named (hardware=cpu) is taken whole from `chosen`, what the command line alone would give;
-    a recipe (experiment=...) makes `chosen` count in everything. A setting taken away (~reward.terms.air) goes.
+    a recipe (experiment=..., +sweep=...) makes `chosen` count in everything. A setting taken away
+    (~reward.terms.air) goes.
     """
     overrides = HydraConfig.get().overrides.task
-    if "experiment" in [_key(override) for override in overrides]:
+    if {"experiment", "sweep"} & {_key(override) for override in overrides}:
         return dict(chosen)
-    merged: dict[str, Any] = copy.deepcopy(dict(saved))
+    merged: dict[str, Any] = copy.deepcopy({**chosen, **saved})  # a setting may be newer than the checkpoint
     for override in ("resume", "debug", *overrides):
         *path, name = _key(override).split(".")
         source: Any = chosen
@@ -172,6 +186,7 @@ class Guard(Callback):
         try:
             HydraConfig.instance().set_config(config)  # for settings that refer to Hydra's own
             load(config, ROOTS[Guard.config_name])
+            _check_mode(config)
             Guard._claim(config, "run")
         except Exception as error:  # Hydra would turn it into a warning and go on
             _report(explain(error, config_name=Guard.config_name), Guard.verbose)
@@ -180,6 +195,11 @@ class Guard(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         try:
             Guard._claim(config, "sweep")
+            assert Guard.root is not None
+            (Guard.root / FAILURES).unlink(missing_ok=True)  # of a sweep before, in a directory of the user's choice
+            logging.disable(logging.INFO)  # Optuna's own lines
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs")  # joblib's, of no consequence
+            _warn_of_objective(config)
         except Exception as error:
             _report(explain(error, config_name=Guard.config_name), Guard.verbose)
             sys.exit(1)
@@ -204,15 +224,6 @@ class Guard(Callback):
             with read_write(config.hydra):
                 config.hydra[kind].dir = path
                 config.hydra.overrides.hydra.append(f"hydra.{kind}.dir={path}")  # what a sweep's jobs go by
-
-    @classmethod
-    def failures(cls) -> list[dict[str, Any]]:
-        """The failed jobs of the multirun that just ended, in their order."""
-        path = cls.root / FAILURES if cls.root and cls.multirun else None
-        if path is None or not path.exists():
-            return []
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return sorted(map(json.loads, lines), key=lambda failure: int(failure["job"]))
 
     @classmethod
     def clean(cls) -> None:
@@ -264,6 +275,33 @@ def _job(main: Main, config_name: str, verbose: bool) -> Callable[[DictConfig], 
     return job
 
 
+def _check_mode(config: DictConfig) -> None:
+    """A recipe that searches is for a sweep; a single run of it names what the search would choose."""
+    searched = list(config.hydra.sweeper.get("params") or ())
+    if searched and not {_key(text) for text in config.hydra.overrides.task} & set(searched):
+        raise ConfigError(f"+sweep: a search over {', '.join(searched[:2])}, ... needs -m (--multirun)")
+
+
+def _warn_of_objective(config: DictConfig) -> None:
+    """A sweep over what is rewarded may not go by the reward."""
+    swept = [text for text in config.hydra.overrides.task if "," in text or "(" in text]
+    names = [_key(text) for text in (*swept, *(config.hydra.sweeper.get("params") or ()))]
+    of_reward = [name for name in names if "reward" in name.split(".")]
+    if of_reward and config.get("objective") == "reward":
+        told = "jobs with other weights cannot be compared by it; take objective=rating, touches or goals"
+        print(_ascii(f"[WARN] objective=reward while {of_reward[0]} changes: {told}"), flush=True)
+
+
+def _report_sweep(root: Path) -> None:
+    from rlbot.sweep.report import report
+
+    try:
+        for line in report(root):
+            print(_ascii(line), flush=True)
+    except (OSError, ValueError, KeyboardInterrupt) as error:
+        print(_ascii(f"[WARN] The table of {root} is missing: {error}; python -m rlbot.sweep {root}"), flush=True)
+
+
 def _is_bare(directory: Path, subdirectory: str | None) -> bool:
     return all(path.name == subdirectory for path in directory.iterdir())
 
@@ -292,6 +330,10 @@ def explain(error: Exception, overrides: Sequence[str] = (), config_name: str = 
         return ConfigError(_explain_syntax(error.override))
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and "primary" not in text:
         group, _, option = error.missing_cfg_file.rpartition("/")
+        if extra := EXTRAS.get(f"{group}={option}"):
+            return ConfigError(
+                f"{group}={option}: is not installed yet; in a checkout of this project:\n{_install(extra)}"
+            )
         there_are = f"; there are: {', '.join(error.options)}" if error.options else ""
         return ConfigError(f"{group}={option}: no such option of {group}{there_are}")
     if isinstance(cause, OmegaConfBaseException):
@@ -306,12 +348,18 @@ def explain(error: Exception, overrides: Sequence[str] = (), config_name: str = 
         return ConfigError(f"{quoted}: is there already; leave out the +")
     if text.startswith("Could not delete") and text.endswith("does not exist."):
         return ConfigError(unknown(quoted, ROOTS[config_name]))
+    if text.startswith("Could not override 'sweep'"):
+        return ConfigError("sweep: a recipe for a sweep is added, +sweep=NAME with -m")
     line = next(iter(text.splitlines()), type(error).__name__)
     if not any(_key(override) and _key(override) in line for override in overrides):
         line = "".join(f"{override}: " for override in _culprit(error, overrides, config_name)) + line
     if not isinstance(error, INPUT_ERRORS):
         line = f"{type(error).__name__}: {line}; HYDRA_FULL_ERROR=1 shows where"
     return ConfigError(line)
+
+
+def _install(extra: str) -> str:
+    return f'python -m pip install -c constraints.txt -e ".[{extra}]"'
 
 
 def _explain_syntax(override: str) -> str:

@@ -191,6 +191,8 @@ def _check_training(config: TrainConfig) -> Iterator[str]:
         yield from _check_learncheck(config)
     if not config.model.hidden:
         yield "model.hidden=[]: needs at least one layer, such as [256,256]"
+    if config.objective == "rating" and not config.rating.enabled:
+        yield "objective=rating: needs rating.enabled=true; or take another, such as objective=touches"
     yield from _check_batch(config)
     yield from _check_stages(config.curriculum.stages)
     yield from _check_terms(config)

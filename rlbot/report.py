@@ -1,6 +1,8 @@
 """What a run tells people: the console, TensorBoard, and notifications."""
 
+from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from rlbot.collect import Collector
 from rlbot.curriculum import Stage
@@ -10,6 +12,10 @@ from rlbot.rater import Rated, Rater
 from rlbot.run import Console, Notifier, TensorBoard
 
 _LAST_RATING = 30.0  # s that a run waits for it at its end
+_NEEDED_RATING = 600.0  # the same where it is what a sweep goes by
+_RECENT = 10  # iterations that `result` is a mean of
+# What a sweep may go by, beside the rating: the curve it is the mean of.
+OBJECTIVES = {"reward": "reward/step", "touches": "play/touches_per_minute", "goals": "play/goals_per_minute"}
 
 
 class RunReporter:
@@ -29,8 +35,10 @@ class RunReporter:
         self._rater = rater
         self._total, self._log_interval, self._run_name = total_timesteps, log_interval, run_name
         self._iterations = 0
+        self._recent: deque[dict[str, float]] = deque(maxlen=_RECENT)
 
     def stage(self, index: int, stage: Stage, collector: Collector) -> None:
+        self._recent.clear()  # what was rewarded and played before is another thing
         teams = ", ".join(name for name, share in stage.teams.items() if share > 0)
         against = ", ".join(name for name, share in stage.opponents.items() if share > 0)
         until = "the end" if stage.until is None else f"{stage.until} timesteps"
@@ -60,6 +68,7 @@ class RunReporter:
         for rated in self._rater.poll() if self._rater is not None else []:
             self._rated(rated)
         self._iterations += 1
+        self._recent.append(metrics)
         self._console.progress(progress.timesteps, self._total, speed, metrics["reward/step"])
 
     def saved(self, progress: Progress) -> None:
@@ -67,13 +76,14 @@ class RunReporter:
         self._tensorboard.flush()
         self.send("checkpoint", f"checkpoint at {progress.timesteps} of {self._total} timesteps")
 
-    def last_ratings(self, stopping: Callable[[], bool]) -> None:
-        """What is still to be rated when the training has ended."""
+    def last_ratings(self, stopping: Callable[[], bool], needed: bool = False) -> None:
+        """What is still to be rated when the training has ended; waits longer where it is `needed`."""
         if self._rater is None or stopping():
             return
+        patience = _NEEDED_RATING if needed else _LAST_RATING
         if waiting := self._rater.waiting():
-            self._console.ok(f"Waiting up to {_LAST_RATING:g} s for the rating of the last version; Ctrl-C skips it")
-        for rated in self._rater.wait(_LAST_RATING, stopping):
+            self._console.ok(f"Waiting up to {patience:g} s for the rating of the last version; Ctrl-C skips it")
+        for rated in self._rater.wait(patience, stopping):
             self._rated(rated)
         if waiting and max(waiting) in self._rater.waiting():
             self._console.ok(f"The version at {max(waiting)} timesteps is not rated")
@@ -89,6 +99,25 @@ class RunReporter:
         """Notify, where that is wanted."""
         if self._notifier is not None:
             self._notifier.send(event, f"rlbot: {self._run_name}", text)
+
+    def result(self, objective: str, progress: Progress, stopped: bool) -> dict[str, Any]:
+        """How the run ended, JSON-able: `value` is what `objective` names. None: nothing was measured.
+
+        The rating is that of the newest rated version, the others are means over the last iterations of the stage.
+        """
+        ratings = self._rater.scores() if self._rater is not None else {}
+        measured: dict[str, float | None] = {"rating": ratings[max(ratings)] if ratings else None}
+        for name, curve in OBJECTIVES.items():
+            values = [metrics[curve] for metrics in self._recent]
+            measured[name] = sum(values) / len(values) if values else None
+        return {
+            "status": "stopped" if stopped else "finished",
+            "objective": objective,
+            "value": measured[objective],
+            "timesteps": progress.timesteps,
+            "seconds": progress.seconds,
+            **measured,
+        }
 
     def finished(self, progress: Progress, stopped: bool) -> None:
         how = "Stopped" if stopped else "Training finished"

@@ -169,6 +169,7 @@ class TrainConfig:
     checkpoint_interval: Count
     keep_best: Natural
     log_interval: Count
+    objective: Literal["reward", "rating", "touches", "goals"]
     rating: RatingConfig
     env: EnvConfig
     reward: RewardConfig

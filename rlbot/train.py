@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rlbot import command
 from rlbot.config import document, load_document
 from rlbot.schema import TrainConfig
+from rlbot.sweep import RESULT
 
 if TYPE_CHECKING:
     from rlbot.build import Parts
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 OUTPUTS = Path("outputs")
 
 
-def main(config: TrainConfig, directory: Path) -> float:
-    """Returns the mean reward of a step in the last iteration, which a sweep may maximise."""
+def main(config: TrainConfig, directory: Path) -> float | None:
+    """Returns what `config.objective` names, for a sweep to maximise; None where it could not be measured."""
     # Heavy imports wait until the settings are known to be sound: a slip on the command line is answered at once.
     from rlbot import loop, run
     from rlbot.build import build
@@ -54,6 +55,7 @@ def main(config: TrainConfig, directory: Path) -> float:
 
         # Nothing of a run that is resumed is changed before it is certain that it can go on.
         home.write_run_json(_run_document(config, parts))
+        (home.path / RESULT).unlink(missing_ok=True)
         tensorboard = run.TensorBoard(
             home.tensorboard, resumed_at=start[0].timesteps if saved else None, warn=console.warn
         )
@@ -85,7 +87,7 @@ def main(config: TrainConfig, directory: Path) -> float:
                     ),
                     stopping=stopping,
                 )
-                reporter.last_ratings(stopping)
+                reporter.last_ratings(stopping, needed=config.objective == "rating")
             _prune(config, home, console, rater)  # by what was rated since the last checkpoint
         except Exception as error:
             reporter.send("failure", f"{type(error).__name__}: {error}")
@@ -97,10 +99,13 @@ def main(config: TrainConfig, directory: Path) -> float:
             tensorboard.close()
         stopped = progress.timesteps < config.total_timesteps
         reporter.finished(progress, stopped)
+        result = reporter.result(config.objective, progress, stopped)
+        _write_result(home, console, result)
         console.ok(f"Run directory: {home.path}")
     if stopped and command.in_multirun():
         raise KeyboardInterrupt  # Ctrl-C means the sweep, not only this job
-    return progress.reward
+    value: float | None = result["value"]
+    return value
 
 
 def _resumed(config: TrainConfig, saved: dict[str, Any]) -> TrainConfig:
@@ -255,6 +260,15 @@ def _save(
     _prune(config, home, console, rater)
     for warning in _point_latest(home):
         console.warn(warning)
+
+
+def _write_result(home: "RunDirectory", console: "Console", result: dict[str, Any]) -> None:
+    from rlbot.run.files import to_json, write_atomic
+
+    try:
+        write_atomic(home.path / RESULT, to_json(result))
+    except OSError as error:
+        console.warn(f"{home.path / RESULT} cannot be written: {error.strerror or error}; a sweep misses this run")
 
 
 def _prune(config: TrainConfig, home: "RunDirectory", console: "Console", rater: "Rater | None") -> None:

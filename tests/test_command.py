@@ -109,6 +109,7 @@ MALFORMED = [
     ),
     (["reward.zero_sum=[tuch]"], "reward.zero_sum.0=tuch: no such name; did you mean touch?"),
     (["env.collision_meshes=nowhere"], "nowhere"),
+    (["objective=rating", "rating.enabled=false"], "objective=rating: needs rating.enabled=true"),
     (["resume=nowhere/step_1"], "resume=nowhere/step_1: no such folder"),
 ]
 

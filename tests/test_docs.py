@@ -53,7 +53,10 @@ def jobs(arguments: list[str]) -> list[list[str]]:
     without = [word for word in arguments if word not in ("-m", "--multirun", "--cfg", "job")]
     choices = []
     for word, parsed in zip(without, OverridesParser.create().parse_overrides(without), strict=True):
-        values = parsed.sweep_string_iterator() if parsed.is_sweep_override() else None
+        if parsed.is_interval_sweep():
+            values = iter([str(parsed.value().start)])  # any of them will do
+        else:
+            values = parsed.sweep_string_iterator() if parsed.is_sweep_override() else None
         choices.append([word] if values is None else [f"{parsed.get_key_element()}={value}" for value in values])
     return [list(job) for job in itertools.product(*choices)]
 

@@ -119,7 +119,7 @@ def test_what_the_console_says_in_its_order(straight: tuple[Path, str]) -> None:
 def test_what_a_run_leaves_in_its_directory(straight: tuple[Path, str]) -> None:
     run, out = straight
     assert {path.name for path in run.iterdir()} == {
-        ".hydra", "checkpoints", "ratings.json", "run.json", "tensorboard", "train.log"
+        ".hydra", "checkpoints", "ratings.json", "result.json", "run.json", "tensorboard", "train.log"
     }  # fmt: skip
     log = (run / "train.log").read_text(encoding="utf-8").splitlines()
     assert [line.split(" ", 2)[2] for line in log] == out.splitlines()
@@ -134,6 +134,9 @@ def test_what_a_run_leaves_in_its_directory(straight: tuple[Path, str]) -> None:
     best = sorted(points, key=lambda step: (points[step], step))[-5:]  # fewer where the rating did not keep up
     assert {run / "checkpoints" / f"step_{step:09d}" for step in (*best, told[-1])} <= set(saved)
     assert len(saved) in (5, 6)  # the 5 best, and the newest where it is not one of them
+    result = json.loads((run / "result.json").read_text(encoding="utf-8"))
+    assert (result["status"], result["objective"], result["timesteps"]) == ("finished", "reward", told[-1])
+    assert result["value"] == result["reward"] and result["rating"] == pytest.approx(points[max(points)] / 2)
     tensors, documents = load_checkpoint(saved[-1])
     assert set(tensors) == {"model", "learner", "environment", "opponents"}
     assert documents["progress"]["timesteps"] == told[-1] >= TOTAL and documents["progress"]["stage"] == 2

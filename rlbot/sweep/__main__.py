@@ -1,0 +1,23 @@
+"""`python -m rlbot.sweep multirun/DATE/TIME`: the table and the plot of a sweep once more, or of one still running."""
+
+import sys
+from pathlib import Path
+
+from rlbot.run.console import printable
+from rlbot.sweep.report import report
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1 or not Path(arguments[0]).is_dir():
+        print("[ERROR] name the directory of a sweep: python -m rlbot.sweep multirun/DATE/TIME", file=sys.stderr)
+        return 1
+    lines = report(Path(arguments[0]))
+    for line in lines:
+        print(printable(line))
+    if not lines:
+        print(printable(f"[ERROR] {arguments[0]}: no job has ended there yet"), file=sys.stderr)
+    return 0 if lines else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
