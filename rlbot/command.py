@@ -36,10 +36,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig, read_write
+from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
 
-from rlbot.config import ConfigError, config_dir, load, unknown
+from rlbot.config import ConfigError, config_dir, load, one_line, unknown
 from rlbot.schema import ROOTS, BenchConfig, EvaluateConfig, LearncheckConfig, TrainConfig
 from rlbot.sweep import FAILURES, failures
 
@@ -52,8 +53,9 @@ EXTRAS = {
     "hydra/launcher=submitit_slurm": "slurm",
     "hydra/launcher=ray": "ray",
 }
+MAX_LENGTH = 500  # of a line about an error
 # what odd input makes Hydra raise; anything else is a fault of ours
-INPUT_ERRORS = (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError)
+INPUT_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, ValueError, TypeError, OSError, UserWarning)
 
 
 class CommandFailed(ConfigError):
@@ -104,14 +106,16 @@ def run(main: Main, config_name: str = "train") -> None:
         overrides = _parse(sys.argv[1:]).overrides
         Guard.verbose = wish == "1" or "debug=true" in [text.lower() for text in overrides]
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets errors through instead of printing them
-        hydra.main(str(config_dir()), config_name, version_base="1.3")(_job(main, config_name, Guard.verbose))()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", r"provider=.* is not available")  # a folder of --config-dir or searchpath
+            hydra.main(str(config_dir()), config_name, version_base="1.3")(_job(main, config_name, Guard.verbose))()
     except SystemExit as stop:
         status = stop.code
     except KeyboardInterrupt:
         _print_error("interrupted")
         status = 130
     except Exception as error:
-        _report(explain(error, overrides, config_name), Guard.verbose)
+        _report(explain(error, sys.argv[1:], config_name), Guard.verbose)
         status = 1
     finally:
         logging.disable(logging.NOTSET)
@@ -135,7 +139,7 @@ def overlay(saved: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, An
     a recipe (experiment=..., +sweep=...) makes `chosen` count in everything. A setting taken away
     (~reward.terms.air) goes.
     """
-    overrides = HydraConfig.get().overrides.task
+    overrides = _overrides(HydraConfig.get())
     if {"experiment", "sweep"} & {_key(override) for override in overrides}:
         return dict(chosen)
     merged: dict[str, Any] = copy.deepcopy({**chosen, **saved})  # a setting may be newer than the checkpoint
@@ -189,8 +193,7 @@ class Guard(Callback):
             _check_mode(config)
             Guard._claim(config, "run")
         except Exception as error:  # Hydra would turn it into a warning and go on
-            _report(explain(error, config_name=Guard.config_name), Guard.verbose)
-            sys.exit(1)
+            Guard._refuse(error, config)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         try:
@@ -201,13 +204,20 @@ class Guard(Callback):
             warnings.filterwarnings("ignore", "A worker stopped while some jobs")  # joblib's, of no consequence
             _warn_of_objective(config)
         except Exception as error:
-            _report(explain(error, config_name=Guard.config_name), Guard.verbose)
-            sys.exit(1)
+            Guard._refuse(error, config)
+
+    @staticmethod
+    def _refuse(error: Exception, config: DictConfig) -> NoReturn:
+        asked = [*_overrides(config.hydra, "hydra"), *_overrides(config.hydra)]
+        _report(explain(error, asked, Guard.config_name), Guard.verbose)
+        sys.exit(1)
 
     @classmethod
     def _claim(cls, config: DictConfig, kind: str) -> None:
         """Makes the directory that Hydra is about to use, under a name no run has that started just now."""
         name = path = str(config.hydra[kind].dir)
+        if not (name.strip() and name.isprintable()):
+            raise ConfigError(f"hydra.{kind}.dir={one_line(name)}: must be printable text")
         cls.root, cls.multirun = Path(path).resolve(), kind == "sweep"
         missing = [folder for folder in (cls.root, *cls.root.parents) if not folder.exists()]
         cls.made = missing[-1] if missing else None
@@ -249,7 +259,7 @@ def _job(main: Main, config_name: str, verbose: bool) -> Callable[[DictConfig], 
         multirun = settings.mode == RunMode.MULTIRUN
         fresh = _is_bare(directory, settings.output_subdir) and (multirun or Guard.made is not None)
         if multirun:
-            print(_ascii(f"[START] Job {settings.job.num}: {' '.join(settings.overrides.task)}"), flush=True)
+            print(_ascii(f"[START] Job {settings.job.num}: {' '.join(_overrides(settings))}"), flush=True)
         try:
             return main(load(cfg, ROOTS[config_name]), directory)
         except KeyboardInterrupt:
@@ -267,7 +277,7 @@ def _job(main: Main, config_name: str, verbose: bool) -> Callable[[DictConfig], 
             _report(failure, verbose)
             sys.exit(1)
         message = "; ".join(str(failure).splitlines())
-        record = {"job": settings.job.num, "overrides": list(settings.overrides.task), "error": message}
+        record = {"job": settings.job.num, "overrides": _overrides(settings), "error": message}
         with open(Path(settings.runtime.cwd, settings.sweep.dir, FAILURES), "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
         return None  # an exception would end the sweep; Optuna's sweeper takes None for a failed trial
@@ -278,13 +288,13 @@ def _job(main: Main, config_name: str, verbose: bool) -> Callable[[DictConfig], 
 def _check_mode(config: DictConfig) -> None:
     """A recipe that searches is for a sweep; a single run of it names what the search would choose."""
     searched = list(config.hydra.sweeper.get("params") or ())
-    if searched and not {_key(text) for text in config.hydra.overrides.task} & set(searched):
+    if searched and not {_key(text) for text in _overrides(config.hydra)} & set(searched):
         raise ConfigError(f"+sweep: a search over {', '.join(searched[:2])}, ... needs -m (--multirun)")
 
 
 def _warn_of_objective(config: DictConfig) -> None:
     """A sweep over what is rewarded may not go by the reward."""
-    swept = [text for text in config.hydra.overrides.task if "," in text or "(" in text]
+    swept = [text for text in _overrides(config.hydra) if "," in text or "(" in text]
     names = [_key(text) for text in (*swept, *(config.hydra.sweeper.get("params") or ()))]
     of_reward = [name for name in names if "reward" in name.split(".")]
     if of_reward and config.get("objective") == "reward":
@@ -300,6 +310,11 @@ def _report_sweep(root: Path) -> None:
             print(_ascii(line), flush=True)
     except (OSError, ValueError, KeyboardInterrupt) as error:
         print(_ascii(f"[WARN] The table of {root} is missing: {error}; python -m rlbot.sweep {root}"), flush=True)
+
+
+def _overrides(settings: Any, kind: str = "task") -> list[str]:
+    """As they were typed: an override with an interpolation in it is not resolved."""
+    return list(OmegaConf.to_container(settings.overrides, resolve=False)[kind])  # type: ignore[index, call-overload]
 
 
 def _is_bare(directory: Path, subdirectory: str | None) -> bool:
@@ -324,38 +339,48 @@ def explain(error: Exception, overrides: Sequence[str] = (), config_name: str = 
     """What Hydra or OmegaConf raised, as lines that name the setting and say what to do."""
     if isinstance(error, ConfigError):
         return error
+    return ConfigError(one_line(_explain(error, overrides, config_name)))
+
+
+def _explain(error: Exception, overrides: Sequence[str], config_name: str) -> str:
     text = str(error).strip()
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if isinstance(error, OverrideParseException):
-        return ConfigError(_explain_syntax(error.override))
+        return _explain_syntax(error.override)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and "primary" not in text:
         group, _, option = error.missing_cfg_file.rpartition("/")
         if extra := EXTRAS.get(f"{group}={option}"):
-            return ConfigError(
-                f"{group}={option}: is not installed yet; in a checkout of this project:\n{_install(extra)}"
-            )
+            return f"{group}={option}: is not installed yet; in a checkout of this project: {_install(extra)}"
         there_are = f"; there are: {', '.join(error.options)}" if error.options else ""
-        return ConfigError(f"{group}={option}: no such option of {group}{there_are}")
+        return f"{group}={option}: no such option of {group}{there_are}"
     if isinstance(cause, OmegaConfBaseException):
         key = str(cause.full_key or "")
         if key and isinstance(cause, (ConfigKeyError, ConfigAttributeError)) and not key.startswith("hydra."):
-            return ConfigError(unknown(key, ROOTS[config_name]))
+            return unknown(key, ROOTS[config_name])
         text = f"{key}: {cause}" if key else str(cause)
     quoted = text.split("'")[1] if text.count("'") > 1 else ""
     if text.startswith(("Ambiguous value", "Sweep parameters")):
-        return ConfigError(f"{quoted}: many values need --multirun; a list is written NAME=[A,B]")
+        return f"{quoted}: many values need --multirun; a list is written NAME=[A,B]"
     if text.startswith("Could not append"):
-        return ConfigError(f"{quoted}: is there already; leave out the +")
+        return f"{quoted}: is there already; leave out the +"
     if text.startswith("Could not delete") and text.endswith("does not exist."):
-        return ConfigError(unknown(quoted, ROOTS[config_name]))
+        return unknown(quoted, ROOTS[config_name])
     if text.startswith("Could not override 'sweep'"):
-        return ConfigError("sweep: a recipe for a sweep is added, +sweep=NAME with -m")
-    line = next(iter(text.splitlines()), type(error).__name__)
-    if not any(_key(override) and _key(override) in line for override in overrides):
-        line = "".join(f"{override}: " for override in _culprit(error, overrides, config_name)) + line
+        return "sweep: a recipe for a sweep is added, +sweep=NAME with -m"
+    if isinstance(error, YAMLError):  # the file and the line are the last it says
+        text = " ".join(text.split())
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror
+    return _blame(error, next(iter(text.splitlines()), ""), overrides, config_name)
+
+
+def _blame(error: Exception, line: str, overrides: Sequence[str], config_name: str) -> str:
+    """The line with what was asked for in front, where it does not say so itself."""
     if not isinstance(error, INPUT_ERRORS):
         line = f"{type(error).__name__}: {line}; HYDRA_FULL_ERROR=1 shows where"
-    return ConfigError(line)
+    if any(_key(each) and _key(each) in line for each in overrides if not each.startswith("-")):
+        return line
+    return f"{' '.join(_culprits(error, overrides, config_name))}: {line}" if overrides else line
 
 
 def _install(extra: str) -> str:
@@ -376,15 +401,18 @@ def _key(override: str) -> str:
     return override.lstrip("+~").partition("=")[0]
 
 
-def _culprit(error: Exception, overrides: Sequence[str], config_name: str) -> list[str]:
-    """The override that alone gives the same error, where Hydra's message does not name it; none or one."""
+def _culprits(error: Exception, overrides: Sequence[str], config_name: str) -> Sequence[str]:
+    """The override that the error is about, where Hydra's message does not name it; all where none can be told."""
     for override in overrides:
+        value = override.partition("=")[2].strip("'\"")
+        if isinstance(error, OSError) and value and value in str(error.filename):
+            return [override]
         try:
             _compose([override], config_name)
         except Exception as other:
             if str(other) == str(error):
                 return [override]
-    return []
+    return overrides
 
 
 def _report(error: ConfigError, verbose: bool) -> None:
@@ -395,7 +423,10 @@ def _report(error: ConfigError, verbose: bool) -> None:
 
 
 def _print_error(line: str) -> None:
-    print(_ascii(f"[ERROR] {line}"), file=sys.stderr, flush=True)
+    line = _ascii(f"[ERROR] {line}")
+    if len(line) > MAX_LENGTH:  # the setting stands in front, what to do at the end
+        line = f"{line[: MAX_LENGTH // 2]} ... {line[-MAX_LENGTH // 2 :]}"
+    print(line, file=sys.stderr, flush=True)
 
 
 def _ascii(text: str, keep: str = "") -> str:

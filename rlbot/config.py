@@ -8,6 +8,7 @@ import dataclasses
 import difflib
 import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -27,6 +28,8 @@ from rlbot.schema import (
 from rlbot.typed import MISSING, Converter, names_of, shown
 
 MAX_LINES = 3
+MAX_WEIGHTS = 100_000_000  # of a network: 0.4 GB, and three times that to train it
+MAX_POOL = 4_000_000_000  # weights of all versions in the pool: 16 GB
 
 
 class ConfigError(ValueError):
@@ -41,6 +44,11 @@ class ConfigError(ValueError):
         if len(lines) > MAX_LINES:
             lines[MAX_LINES - 1 :] = [f"and {len(lines) - MAX_LINES + 1} more"]
         return "\n".join(lines)
+
+
+def one_line(text: str) -> str:
+    """The same without what would break or colour a line: a line feed becomes a backslash and an n."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def config_dir() -> Path:
@@ -72,7 +80,7 @@ def load_document(
     config: Root = converter.convert(kind, plain, "")
     problems = converter.problems or list(_check(config))
     if problems:
-        raise ConfigError(*problems)
+        raise ConfigError(*map(one_line, problems))
     return config
 
 
@@ -166,16 +174,28 @@ def _check_evaluation(config: EvaluateConfig) -> Iterator[str]:
 
 
 def _check_path(key: str, path: str | None) -> Iterator[str]:
-    if path not in (None, "latest") and not Path(str(path)).expanduser().exists():
+    if path not in (None, "latest") and not _exists(str(path)):
         yield f"{key}={path}: no such folder; name a run, a checkpoint, or latest"
 
 
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).expanduser().exists()
+    except (OSError, RuntimeError):  # longer than the system takes; the home of somebody it does not know
+        return False
+
+
 def _check_meshes(key: str, path: str | None) -> Iterator[str]:
-    if path is not None:
+    if path is not None and not (_holds_meshes(path, "*.cmf") or _holds_meshes(path, "soccar/*.cmf")):
+        yield f"{key}={shown(path)}: holds no .cmf files, nor its subfolder soccar; null takes the package's"
+
+
+def _holds_meshes(path: str, pattern: str) -> bool:
+    try:
         folder = Path(path).expanduser().resolve()
-        folder = folder if folder.name == "soccar" and any(folder.glob("*.cmf")) else folder / "soccar"
-        if not any(folder.glob("*.cmf")):
-            yield f"{key}={shown(str(folder))}: holds no .cmf files; null takes the package's"
+        return (folder.name == "soccar" or "/" in pattern) and any(each.is_file() for each in folder.glob(pattern))
+    except (OSError, RuntimeError):
+        return False
 
 
 def _check_training(config: TrainConfig) -> Iterator[str]:
@@ -189,8 +209,7 @@ def _check_training(config: TrainConfig) -> Iterator[str]:
         yield "bench.teams=[]: needs at least one team size, such as [1v1]"
     if isinstance(config, LearncheckConfig):
         yield from _check_learncheck(config)
-    if not config.model.hidden:
-        yield "model.hidden=[]: needs at least one layer, such as [256,256]"
+    yield from _check_network(config)
     if config.objective == "rating" and not config.rating.enabled:
         yield "objective=rating: needs rating.enabled=true; or take another, such as objective=touches"
     yield from _check_batch(config)
@@ -225,6 +244,18 @@ def _check_learncheck(config: LearncheckConfig) -> Iterator[str]:
 def _check_shares(key: str, shares: Mapping[str, float]) -> Iterator[str]:
     if sum(shares.values()) <= 0:
         yield f"{key}={shown(shares)}: at least one share must be above 0"
+
+
+def _check_network(config: TrainConfig) -> Iterator[str]:
+    hidden, versions = config.model.hidden, config.curriculum.pool_size
+    if not hidden:
+        yield "model.hidden=[]: needs at least one layer, such as [256,256]"
+    weights = sum(a * b for a, b in pairwise(hidden))
+    if weights > MAX_WEIGHTS:
+        yield f"model.hidden={shown(hidden)}: {weights:_} weights between them; must be at most {MAX_WEIGHTS:_}"
+    elif weights * versions > MAX_POOL:
+        fits = MAX_POOL // weights
+        yield f"curriculum.pool_size={versions}: must be at most {fits} with model.hidden={shown(hidden)}"
 
 
 def _check_batch(config: TrainConfig) -> Iterator[str]:
@@ -265,7 +296,7 @@ def _check_stages(stages: tuple[StageConfig, ...]) -> Iterator[str]:
 def _check_opponents(key: str, shares: Mapping[str, float]) -> Iterator[str]:
     yield from _check_shares(key, shares)
     for name in shares:
-        if name not in ("self", "past", "random", "idle") and not Path(name).expanduser().exists():
+        if name not in ("self", "past", "random", "idle") and not _exists(name):
             there_are = "self, past, random, idle, or the path of a run or checkpoint"
             yield f"{key}={name}: no such opponent; there are: {there_are}"
 

@@ -5,13 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-from rlbot.typed import Converter, Range
+from rlbot.typed import MISSING, Converter, Range
 
 Count = Annotated[int, Range(1)]
 Natural = Annotated[int, Range(0)]
 Number = Annotated[float, Range(-1e15)]
 Positive = Annotated[float, Range(0, above=True)]
 NonNegative = Annotated[float, Range(0)]
+# Above these no machine follows: to be told is better than to wait for the memory to run out.
+Arenas = Annotated[int, Range(1, 100_000)]
+Matches = Annotated[int, Range(1, 1_000_000)]
+Processes = Annotated[int, Range(0, 1_024)]
 Fraction = Annotated[float, Range(0, 1)]
 
 ResetKind = Annotated[str, ("kickoff", "near_ball", "airborne", "anywhere", "shot")]
@@ -20,8 +24,8 @@ Teams = Annotated[str, ("1v1", "1v2", "2v2")]
 
 @dataclass(frozen=True)
 class EnvConfig:
-    num_envs: Count
-    workers: Natural | None
+    num_envs: Arenas
+    workers: Processes | None
     tick_skip: Annotated[int, Range(1, 120)]
     action_delay: Natural
     time_limit: Positive | None
@@ -51,6 +55,8 @@ class RewardTerm:
             return None
         weight = converter.convert(Number, value["weight"], f"{key}.weight")
         arguments = {str(name): item for name, item in value.items() if name not in ("_target_", "weight")}
+        open_ones = [f"{key}.{name}" for name, item in arguments.items() if item == MISSING]
+        converter.problems += [f"{name}: has no value; give it one with {name}=VALUE" for name in open_ones]
         return cls(weight, target, arguments)
 
     def document(self) -> dict[str, Any]:
@@ -68,7 +74,7 @@ class RewardConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    hidden: tuple[Count, ...]
+    hidden: tuple[Annotated[int, Range(1, 16_384)], ...]
     layer_norm: bool
     activation: Literal["relu", "tanh", "elu", "gelu", "leaky_relu", "silu"]
     shared_trunk: bool
@@ -77,7 +83,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class LearnerConfig:
-    batch_size: Count
+    batch_size: Annotated[int, Range(1, 100_000_000)]
     minibatch_size: Count
     epochs: Count
     learning_rate: Positive
@@ -136,7 +142,7 @@ class HardwareConfig:
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["auto", "fp32", "fp16", "bf16"]
     compile: bool
-    threads: Count | None
+    threads: Annotated[int, Range(1, 1_024)] | None
 
 
 @dataclass(frozen=True)
@@ -155,7 +161,7 @@ class UserConfig:
 @dataclass(frozen=True)
 class RatingConfig:
     enabled: bool
-    matches: Count
+    matches: Matches
     opponents: Natural
     match_seconds: Positive
 
@@ -186,14 +192,14 @@ class EvaluateConfig:
     opponent: str
     team_size: Annotated[int, Range(1, 2)]
     opponent_team_size: Annotated[int, Range(1, 2)] | None
-    matches: Count
+    matches: Matches
     match_seconds: Positive
     deterministic: bool
     tournament: bool
     others: tuple[str, ...]
-    max_matches: Count
+    max_matches: Matches
     seed: Annotated[int, Range(0, 2**31 - 1)]
-    workers: Natural | None
+    workers: Processes | None
     collision_meshes: str | None
     debug: bool
 
@@ -203,8 +209,8 @@ class BenchSettings:
     rounds: Count
     seconds: Positive
     teams: tuple[Literal["1v1", "1v2", "2v2"], ...]
-    num_envs: tuple[Count, ...]
-    workers: tuple[Natural, ...]
+    num_envs: tuple[Arenas, ...]
+    workers: tuple[Processes, ...]
     peer: Literal["rlgym"] | None
     profile: bool
 

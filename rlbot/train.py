@@ -34,8 +34,9 @@ def main(config: TrainConfig, directory: Path) -> float | None:
     with command.building():
         resume = run.resolve_resume(config.resume, OUTPUTS) if config.resume else None
         saved = run.load_checkpoint(resume.checkpoint) if resume else None
-        if saved is not None:
-            config = _resumed(config, saved[1]["config"])
+        if saved is not None and resume is not None:
+            with _continuing(resume):
+                config = _resumed(config, saved[1]["config"])
         warnings: list[str] = [] if resume is None else resume.warnings
         parts = build(config, lambda line: console.warn(line))
         home = _home(directory, resume)
@@ -108,6 +109,18 @@ def main(config: TrainConfig, directory: Path) -> float | None:
     return value
 
 
+@contextmanager
+def _continuing(resume: "Resume") -> Iterator[None]:
+    """Where a checkpoint is sound but does not hold what this version's training writes."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"resume={resume.checkpoint}: training cannot go on with it ({type(error).__name__}: {error});\n"
+            "name another run or checkpoint, or start anew with resume=null"
+        ) from error
+
+
 def _resumed(config: TrainConfig, saved: dict[str, Any]) -> TrainConfig:
     """The settings a checkpoint was made with, changed by what this command line names."""
     return load_document(command.overlay(saved, document(config)))
@@ -172,7 +185,7 @@ def _start(parts: "Parts", saved: Any, console: "Console", resume: "Resume | Non
     if saved is None or resume is None:
         return Progress(), None
     tensors, documents = saved
-    with command.building():
+    with command.building(), _continuing(resume):
         progress = Progress(**documents["progress"])
         try:
             parts.model.load_state_dict(tensors["model"])

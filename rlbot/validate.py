@@ -1,8 +1,8 @@
 """`python -m rlbot.validate`: is everything a training run needs here, and does it work on this machine?
 
 Each check does the thing for real and gives a line; all of them run, whatever fails. One setting is taken:
-env.collision_meshes=FOLDER, for meshes of one's own. Exit status 1 where a check failed, 2 for another
-argument.
+env.collision_meshes=FOLDER, for meshes of one's own. Exit status 1 where a check failed, and for
+another argument.
 """
 
 # What is checked is imported within its check: a missing package is a failed check, not a traceback.
@@ -355,7 +355,7 @@ def main() -> None:
         name, _, value = argument.partition("=")
         if name != MESHES or not value:
             print(_ascii(f"[ERROR] {argument}: the only setting here is {MESHES}=FOLDER"), file=sys.stderr)
-            sys.exit(2)
+            sys.exit(1)
         meshes = None if value == "null" else value
     sys.exit(1 if run(meshes) else 0)
 

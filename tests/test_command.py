@@ -9,109 +9,6 @@ from pathlib import Path
 import pytest
 
 from rlbot import command
-from rlbot.command import compose
-from rlbot.config import ConfigError
-
-# (command line, what its one to three lines have to hold)
-MALFORMED = [
-    # settings that do not exist
-    (["learner.batch_siz=3"], "learner.batch_siz: no such setting; did you mean learner.batch_size?"),
-    (["batch_size=3"], "batch_size: no such setting; did you mean learner.batch_size?"),
-    (["+learner.gama=0.9"], "learner.gama: no such setting; did you mean learner.gamma?"),
-    (["curriculum.stages.1.untill=5"], "did you mean curriculum.stages.1.until?"),
-    (["xyzzy=3"], "xyzzy: no such setting"),
-    (["learner.xyzzy=3"], "learner.xyzzy: no such setting; learner has: batch_size"),
-    (["reward.terms.tuch=1"], "reward.terms.tuch: no such name; did you mean touch?"),
-    (["reward=touch", "reward.terms.demo=1"], "add it with +reward.terms.demo=VALUE"),
-    (["env.reset.nearball=1"], "env.reset.nearball: no such name; did you mean near_ball?"),
-    (["hydra.run.dirr=x"], "hydra.run.dirr: "),
-    (["curriculum.stages.7.until=5"], "curriculum.stages.7.until=5: "),
-    (["curriculum.stages.first.until=5"], "curriculum.stages.first.until=5: "),
-    # options of groups
-    (["env=socar"], "env=socar: no such option of env; there are: soccar"),
-    (["experiment=debugg"], "experiment=debugg: no such option of experiment; there are: bench_end_to_end, debug, "),
-    (["envv=soccar"], "envv: no such setting; did you mean env?"),
-    (["hydra/launcher=nonsense"], "hydra/launcher=nonsense: no such option of hydra/launcher"),
-    (["seed=1", "learner=null"], "learner=null: "),
-    (["+env=soccar"], "env "),
-    # what Hydra's grammar refuses
-    (["seed"], "seed: must be NAME=VALUE"),
-    ([""], "'': must be NAME=VALUE"),
-    (["=3"], "=3: "),
-    (["learner.batch_size==3"], "learner.batch_size==3: cannot be read"),
-    (["model.hidden=[1,2"], "model.hidden=[1,2: cannot be read"),
-    (["user.name=\u0141ukasz"], "quotes inside quotes: \"user.name='VALUE'\""),
-    (["curriculum.stages.0.teams.2v2=1"], "curriculum.stages.0.teams={2v2:VALUE}"),
-    (["seed=1,2"], "seed=1,2: many values need --multirun"),
-    (["learner=ppo,ppo"], "learner=ppo,ppo: many values need --multirun"),
-    (["seed=range(1,3)"], "seed=range(1,3): many values need --multirun"),
-    (["+seed=1"], "seed: is there already; leave out the +"),
-    (["~xyzzy"], "xyzzy: no such setting"),
-    (["~learner.gamma"], "learner.gamma: is missing"),
-    (["~env"], "env: is missing"),
-    (["seed=${xyzzy}"], "seed: "),
-    (["seed=???"], "seed: has no value; give it one with seed=VALUE"),
-    # types
-    (["learner.batch_size=1e3"], "learner.batch_size=1000.0: must be a whole number; write 1_000"),
-    (["learner.batch_size=abc"], "learner.batch_size=abc: must be a whole number"),
-    (["learner.batch_size="], "learner.batch_size=: must be a whole number"),
-    (["seed=null"], "seed=null: must be a whole number"),
-    (["env.num_envs=true"], "env.num_envs=true: must be a whole number"),
-    (["learner.gamma=high"], "learner.gamma=high: must be a number"),
-    (["model.layer_norm=1"], "model.layer_norm=1: must be true or false"),
-    (["model.hidden=256"], "model.hidden=256: must be a list"),
-    (["user.notify=on"], "user.notify="),
-    (["curriculum.stages=3"], "curriculum.stages=3: must be a list"),
-    (["user.name=''"], "user.name=: must not be empty"),
-    (["user.name='\udcff'"], "must be printable text"),
-    (["reward.terms.touch=much"], "reward.terms.touch=much: must be a number"),
-    (["+reward.terms.mine={weight: 1}"], "reward.terms.mine._target_=null: must be module.function"),
-    (["+reward.terms.mine={_target_: a.b}"], "reward.terms.mine.weight: is missing"),
-    (["+reward.terms.mine=1"], "reward.terms.mine: no such name"),
-    # ranges
-    (["env.num_envs=0"], "env.num_envs=0: must be at least 1"),
-    (["env.tick_skip=121"], "env.tick_skip=121: must be at most 120"),
-    (["learner.gamma=1.01"], "learner.gamma=1.01: must be at most 1"),
-    (["learner.gamma=0"], "learner.gamma=0: must be above 0"),
-    (["learner.gae_lambda=-0.1"], "learner.gae_lambda=-0.1: must be at least 0"),
-    (["learner.clip_range=0"], "learner.clip_range=0: must be above 0"),
-    (["learner.learning_rate=0"], "learner.learning_rate=0: must be above 0"),
-    (["learner.epochs=0"], "learner.epochs=0: must be at least 1"),
-    (["total_timesteps=0"], "total_timesteps=0: must be at least 1"),
-    (["seed=99999999999"], "seed=99999999999: must be at most"),
-    (["total_timesteps=" + "9" * 400], "must be at most"),
-    (["learner.learning_rate=" + "9" * 400], "must be at most"),
-    (["model.hidden=[256,0]"], "model.hidden.1=0: must be at least 1"),
-    (["reward.team_spirit=2"], "reward.team_spirit=2: must be at most 1"),
-    (["model.activation=rel"], "model.activation=rel: must be one of relu"),
-    (["hardware.device=gpu"], "hardware.device=gpu: must be one of auto, cpu, cuda"),
-    (["curriculum.stages.1.opponent=me"], "curriculum.stages.1.opponent=me: no such opponent; there are: self, past"),
-    (["curriculum.stages.0.teams={3v3:1}"], "curriculum.stages.0.teams.3v3: no such name; there are: 1v1"),
-    (["user.notify.events=[stop]"], "user.notify.events.0=stop: must be one of start"),
-    # across settings
-    (["env.action_delay=8"], "env.action_delay=8: must be below env.tick_skip=8"),
-    (["learner.minibatch_size=3000"], "does not divide learner.batch_size=32768; use for example 2048"),
-    (
-        ["learner.minibatch_size=40000"],
-        "learner.minibatch_size=40000: must be at most learner.batch_size=32768",
-    ),
-    (["learner.batch_size=8", "learner.minibatch_size=8"], "must be at least 16, one step of env.num_envs=8"),
-    (["env.reset={kickoff:0,near_ball:0,airborne:0,anywhere:0}"], "at least one share must be above 0"),
-    (["model.hidden=[]"], "model.hidden=[]: needs at least one layer"),
-    (["curriculum.stages=[]"], "curriculum.stages=[]: needs at least one stage"),
-    (["curriculum.stages.0.until=null"], "curriculum.stages.0.until=null: only the last stage"),
-    (["curriculum.stages.1.until=2_000_000"], "curriculum.stages.1.until=2000000: must be above the 2000000"),
-    (["curriculum.stages.1.name=duel"], "curriculum.stages.1.name=duel: another stage has this name"),
-    (["curriculum.stages.0.teams={1v1:0}"], "curriculum.stages.0.teams="),
-    (
-        ["+curriculum.stages.0.reward.tuch=1"],
-        "curriculum.stages.0.reward.tuch: no such name; did you mean touch?",
-    ),
-    (["reward.zero_sum=[tuch]"], "reward.zero_sum.0=tuch: no such name; did you mean touch?"),
-    (["env.collision_meshes=nowhere"], "nowhere"),
-    (["objective=rating", "rating.enabled=false"], "objective=rating: needs rating.enabled=true"),
-    (["resume=nowhere/step_1"], "resume=nowhere/step_1: no such folder"),
-]
 
 PROGRAM = """
 import sys
@@ -137,14 +34,6 @@ if __name__ == "__main__":
 
 def ids(value: object) -> str:
     return " ".join(value)[:40].encode("ascii", "replace").decode() if isinstance(value, list) else ""
-
-
-@pytest.mark.parametrize(("arguments", "expected"), MALFORMED, ids=ids)
-def test_a_malformed_command_line_is_told_in_a_line(arguments: list[str], expected: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        compose(arguments)
-    assert expected in str(caught.value)
-    assert 1 <= len(str(caught.value).splitlines()) <= 3
 
 
 class Program:

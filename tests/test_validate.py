@@ -66,7 +66,7 @@ def test_every_failure_is_a_line_and_the_other_checks_still_run(tmp_path: Path) 
 
 def test_another_argument_is_refused() -> None:
     status, lines, err = run_validator("env.num_envs=3")
-    assert (status, lines) == (2, []) and err.startswith("[ERROR] env.num_envs=3: the only setting here is")
+    assert (status, lines) == (1, []) and err.startswith("[ERROR] env.num_envs=3: the only setting here is")
 
 
 def test_no_dependency_and_no_group_is_forgotten() -> None:

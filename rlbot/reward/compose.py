@@ -85,16 +85,16 @@ class Reward:
     ) -> None:
         """Write the rewards (C,) of the step from `before` to `after` (rlbot.sim.State) into `out`.
 
-        Raises ValueError where a term of the user's own fails, or gives another shape than (N, P) or a number that is
-        not finite.
+        Raises ValueError where a term of the user's own fails or changes the state, or gives another shape than (N, P),
+        something else than numbers, or a number that is not finite.
         """
         shape = after.cars.shape
         if self._raw.shape[1:] != shape:
             self._raw = np.zeros((len(self.names), *shape), np.float32)
         if len(self._which):
             terms.evaluate(before.arenas, after.arenas, before.cars, after.cars, self._which, self._rows, self._raw)
-        for k, function in self._own:
-            self._raw[k] = self._own_term(self.names[k], function, before, after)
+        for k, function in self._own:  # it sees the state and cannot change it
+            self._raw[k] = self._own_term(self.names[k], function, before.read_only(), after.read_only())
         _combine(
             self._raw, self._weights, self._zero_sum, self._team_spirit, self._clip, car_arena, car_slot, after.cars,
             books.before, books.after, out,
@@ -108,16 +108,19 @@ class Reward:
     def _own_term(name: str, function: Function, before: Any, after: Any) -> NDArray[np.float32]:
         present = after.present
         try:
-            values = np.asarray(function(before, after), np.float32)
-        except Exception as error:  # anything may happen in a user's function
+            values = np.asarray(function(before, after))
+        except (Exception, SystemExit) as error:  # anything may happen in a user's function
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise ValueError(f"reward.terms.{name} fails: {reason}") from error
+        if values.dtype.kind not in "biuf":
+            raise ValueError(f"reward.terms.{name} returns {values.dtype}; it must be an array of numbers")
         if values.shape != present.shape:
             raise ValueError(
                 f"reward.terms.{name} returns an array of shape {values.shape}; "
                 f"it must be (arenas, cars) = {present.shape}"
             )
-        values = np.where(present > 0, values, np.float32(0))
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+            values = np.where(present > 0, values.astype(np.float32), np.float32(0))
         if not np.isfinite(values).all():
             raise ValueError(f"reward.terms.{name} returns a number that is not finite")
         return values

@@ -147,6 +147,12 @@ class State:
     def copy(self) -> "State":
         return State(len(self), self.memory.copy())
 
+    def read_only(self) -> "State":
+        """The same memory, which cannot be written through this state."""
+        memory = self.memory.view()
+        memory.flags.writeable = False
+        return State(len(self), memory)
+
     def team_sign(self) -> NDArray[np.float32]:
         """(P,) +1 for blue slots, -1 for orange: multiply x and y by it to see the field as blue does."""
         return np.where(TEAM_OF_SLOT == BLUE, 1, -1).astype(_F)
