@@ -33,11 +33,10 @@ from rlbot.sim import Arenas, State
 from rlbot.sim.exact import make_arena
 
 WHOLE = "whole step, unobserved"
-# (where the function is, its name, the piece it is charged to). Physics and part of reading are watched in the arenas.
+# (where the function is, its name, the piece it is charged to). Physics is watched in the arenas.
 _WATCHED: tuple[tuple[Any, str, str], ...] = (
-    (Arenas, "step", "set controls"),  # what is left of it: reading is a function of its own
-    (rlbot.sim.arenas, "_read", "read state"),
-    (rlbot.sim.arenas, "_advance_timers", "read state"),
+    (Arenas, "_apply", "set controls"),
+    (Arenas, "step", "read state"),  # what is left of it: physics and setting controls are functions of their own
     (Reward, "__call__", "reward"),
     (rlbot.env.batch, "_count", "ending and counts"),
     (rlbot.env.batch, "_end", "ending and counts"),
@@ -97,12 +96,11 @@ class Watch:
 
 
 class _WatchedArena:
-    """A RocketSim arena with its two expensive methods watched."""
+    """A RocketSim arena whose physics is watched."""
 
     def __init__(self, arena: Any, watch: Watch) -> None:
         self._arena = arena
         self.step = watch.around("physics", arena.step)
-        self.get_gym_state = watch.around("read state", arena.get_gym_state)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._arena, name)

@@ -3,8 +3,8 @@
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import RocketSim
@@ -13,18 +13,19 @@ from numpy.typing import NDArray
 
 from rlbot.sim import snapshot as codec
 from rlbot.sim.exact import make_arena, settle
-from rlbot.sim.state import CAR, CAR_WIDTH, EXTRA_OFFSET, MAX_CARS, PADS, State
+from rlbot.sim.state import GYM_ARENA, GYM_BALL, GYM_CAR, MAX_CARS, PADS, State
 
 TICKS_PER_SECOND = 120
 CONTROLS = 8  # throttle, steer, pitch, yaw, roll, jump, boost, handbrake
-_CONTROL_BYTES = CONTROLS * 4
+_CONTROL_KEY = f"V{CONTROLS * 4}"
 _MAX_CACHED_CONTROLS = 4096
 _GROUND_Z = 18.0  # a car placed at most this high with level wheels stands on the ground (it rests at 17)
-_POSITION, _VELOCITY, _SPIN = (
-    slice(at, at + 3)
-    for at in (int(CAR.fields[name][1]) // 4 for name in ("pos", "vel", "ang_vel"))  # type: ignore[index]
-)
-_write_extras = struct.Struct("=8f").pack_into
+_FLIP_TIME = 1.25  # s after a jump in which a second jump or a flip is possible: RocketSim's DOUBLEJUMP_MAX_DELAY
+# What decides a car's next jump and its grip, and get_gym_state() does not tell: as `_take` reads it.
+_MORE = (
+    "has_jumped", "has_double_jumped", "has_flipped", "air_time_since_jump", "is_supersonic", "handbrake_val",
+)  # fmt: skip
+_more_of = attrgetter(*_MORE)
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,28 @@ class Placement:
 
 
 @njit(cache=True)
+def _take(which, info, pads, balls, rows, more, first_car, slots, arena_rows, car_rows, cars):  # type: ignore[no-untyped-def]
+    """Copy the arenas `which` out of what was read of them (see `Arenas._inbox`) into a state, pads' timers aside."""
+    for n in which:
+        arena_rows[n, : len(info[n])] = info[n]
+        end = len(info[n]) + balls.shape[2]
+        arena_rows[n, len(info[n]) : end] = balls[n, 0]
+        arena_rows[n, end : end + PADS] = pads[n, 0]
+        for i in range(first_car[n], first_car[n + 1]):
+            slot = slots[i]
+            car_rows[n, slot, : rows.shape[2]] = rows[i, 0]
+            car, jump = cars[n, slot], more[i]
+            car.has_jumped, car.has_double_jumped, car.has_flipped = jump[0], jump[1], jump[2]
+            car.air_time_since_jump, car.is_supersonic, car.handbrake = jump[3], jump[4], jump[5]
+            spent = car.has_double_jumped > 0 or car.has_flipped > 0 or car.air_time_since_jump >= _FLIP_TIME
+            car.has_flip = 1.0 if car.on_ground > 0 or not spent else 0.0
+            car.demo_timer = 0.0  # of those that are demolished it is read by itself
+
+
+@njit(cache=True)
 def _advance_timers(before, after, cars, seconds, events):  # type: ignore[no-untyped-def]
     """Count the timers of taken pads down. Lists in `events` (arena, pad or 34 + slot): pads taken during the step,
-    whose exact timer is to be read, and demolished cars whose respawn falls into the next step."""
+    whose exact timer is to be read, and demolished cars."""
     count = 0
     for n in range(len(after)):
         for i in range(PADS):
@@ -65,7 +85,7 @@ def _advance_timers(before, after, cars, seconds, events):  # type: ignore[no-un
             else:
                 after[n].pad_timer[i] = max(before[n].pad_timer[i] - seconds, 0.0)
         for slot in range(MAX_CARS):
-            if cars[n, slot].is_demoed > 0 and cars[n, slot].demo_timer <= seconds:
+            if cars[n, slot].is_demoed > 0:
                 events[count, 0], events[count, 1] = n, PADS + slot
                 count += 1
     return count
@@ -93,9 +113,33 @@ class Arenas:
         made = [make_arena(occupied) for occupied in slots]
         self._arenas: list[Any] = [arena for arena, _ in made]
         self._cars: list[list[Any]] = [cars for _, cars in made]
+        self._pads = [arena.get_boost_pads() for arena in self._arenas]
         self._controls: dict[bytes, Any] = {}
         self._events = np.zeros((len(slots) * (PADS + MAX_CARS), 2), np.int64)
-        self._targets: WeakKeyDictionary[State, list[tuple[Any, ...]]] = WeakKeyDictionary()
+        self._first_car = np.concatenate([[0], self.present.sum(1).cumsum()])
+        self._everything = np.arange(len(slots))
+        # What get_gym_state() gives, in blue's frame and in orange's, is copied whole into memory that is always the
+        # same, and from there into a state by one compiled pass: slicing takes longer than copying.
+        self._inbox = tuple(
+            np.zeros(shape, np.float32)
+            for shape in (
+                (len(slots), GYM_ARENA), (len(slots), 2, PADS), (len(slots), 2, GYM_BALL),
+                (self.num_cars, 2, GYM_CAR), (self.num_cars, len(_MORE)),
+            )
+        )  # fmt: skip
+        self._write_more = struct.Struct(f"{self.num_cars * len(_MORE)}f").pack_into
+        # Bound methods are looked up once: with the loops around them they are what a step costs beside the physics.
+        info, pads, balls, rows, _ = self._inbox
+        self._set_controls = [car.set_controls for cars in self._cars for car in cars]
+        self._calls = [
+            (
+                arena.step,
+                arena.get_gym_state,
+                (info[n], pads[n], balls[n], *rows[self._first_car[n] : self._first_car[n + 1]]),
+                [car.get_state for car in self._cars[n]],
+            )
+            for n, arena in enumerate(self._arenas)
+        ]
 
     def __len__(self) -> int:
         return len(self._arenas)
@@ -116,25 +160,34 @@ class Arenas:
         `before` is the state at the start of the step: the pads' timers are counted on from it.
         """
         assert controls.shape == (self.num_cars, CONTROLS) and controls.dtype == np.float32
-        keys, first = controls.tobytes(), 0
-        cached, delay, ticks = self._controls, self.action_delay, self.tick_skip - self.action_delay
-        for arena, cars, target in zip(self._arenas, self._cars, self._write_targets(after), strict=True):
-            if delay:
-                arena.step(delay)
-            for car in cars:
-                key = keys[first : first + _CONTROL_BYTES]
-                first += _CONTROL_BYTES
-                car.set_controls(cached.get(key) or self._make_controls(key))
-            arena.step(ticks)
-            _read(arena.get_gym_state(), cars, target)
+        if self.action_delay:
+            for arena in self._arenas:
+                arena.step(self.action_delay)
+        self._apply(controls)
+        ticks, more = self.tick_skip - self.action_delay, list[float]()
+        for step, get_gym_state, places, get_states in self._calls:
+            step(ticks)
+            for place, row in zip(places, get_gym_state()):  # noqa: B905 - strict takes longer than to copy a row
+                place[...] = row
+            for get_state in get_states:
+                more += _more_of(get_state())
+        self._write_more(self._inbox[-1].data, 0, *more)
+        self._take(self._everything, after)
         seconds = self.tick_skip / TICKS_PER_SECOND
         count = _advance_timers(before.arenas, after.arenas, after.cars, seconds, self._events)
         for n, which in self._events[:count].tolist():
             if which < PADS:
-                pad = self._arenas[n].get_boost_pads()[which]
-                after.pad_timer[n, which] = pad.get_state().cooldown
+                after.pad_timer[n, which] = self._pads[n][which].get_state().cooldown
             else:
-                self._respawn(n, which - PADS, after)
+                self._read_demolished(n, which - PADS, after)
+                if after.car_demo_timer[n, which - PADS] <= seconds:
+                    self._respawn(n, which - PADS, after)
+
+    def _apply(self, controls: NDArray[np.float32]) -> None:
+        made = self._controls
+        keys = np.frombuffer(controls.tobytes(), _CONTROL_KEY).tolist()
+        for set_controls, key in zip(self._set_controls, keys, strict=True):
+            set_controls(made.get(key) or self._make_controls(key))
 
     def _respawn(self, n: int, slot: int, state: State) -> None:
         """Respawn a car at most one step early, with a seed drawn from the state.
@@ -143,7 +196,13 @@ class Arenas:
         """
         seed = int(state.arenas[n : n + 1].view(np.uint32)[4:8].sum()) & 0x7FFFFFFF
         self._cars[n][self.slots[n].index(slot)].respawn(seed)
-        _read(self._arenas[n].get_gym_state(), self._cars[n], self._write_targets(state)[n])
+        self._read(n, state)
+
+    def _read_demolished(self, n: int, slot: int, state: State) -> None:
+        """get_gym_state() tells where the last demolition was, which a restored car does not know."""
+        car, real = state.cars[n, slot], self._cars[n][self.slots[n].index(slot)].get_state()
+        car["pos"], car["vel"], car["ang_vel"] = real.pos, real.vel, real.ang_vel
+        car["demo_timer"] = real.demo_respawn_timer
 
     def place(self, n: int, placement: Placement, state: State) -> None:
         """Start arena n afresh and read it into `state`: all pads full; the counts of the cars begin anew, the score
@@ -153,15 +212,31 @@ class Arenas:
         arena.ball.set_state(_ball_state(placement))
         for car, start in zip(cars, placement.cars, strict=True):
             car.set_state(car_state(start))
-        for pad in arena.get_boost_pads():
+        for pad in self._pads[n]:
             pad.set_state(codec.FULL_PAD)
-        self.read(n, state)
+        self._read(n, state)
+        state.pad_timer[n] = 0.0
 
     def read(self, n: int, state: State) -> None:
         """Copy the whole state of arena n, pad timers included, into `state`."""
-        arena = self._arenas[n]
-        _read(arena.get_gym_state(), self._cars[n], self._write_targets(state)[n])
-        state.pad_timer[n] = [pad.get_state().cooldown for pad in arena.get_boost_pads()]
+        self._read(n, state)
+        state.pad_timer[n] = [pad.get_state().cooldown for pad in self._pads[n]]
+
+    def _read(self, n: int, state: State) -> None:
+        """Copy arena n into `state`, its pads' timers aside."""
+        _, get_gym_state, places, get_states = self._calls[n]
+        for place, row in zip(places, get_gym_state(), strict=True):
+            place[...] = row
+        self._inbox[-1][self._first_car[n] : self._first_car[n + 1]] = [_more_of(get()) for get in get_states]
+        self._take(self._everything[n : n + 1], state)
+        for slot in self.slots[n]:
+            if state.car_is_demoed[n, slot]:
+                self._read_demolished(n, slot, state)
+
+    def _take(self, which: NDArray[np.int64], state: State) -> None:
+        info, pads, balls, rows, more = self._inbox
+        first, slots = self._first_car, self.car_slot
+        _take(which, info, pads, balls, rows, more, first, slots, state.arena_rows, state.car_rows, state.cars)
 
     def snapshot(self) -> dict[str, NDArray[np.float32]]:
         """Everything RocketSim lets one read and set, as arrays: see `rlbot.sim.snapshot`."""
@@ -183,54 +258,6 @@ class Arenas:
             self._controls.clear()
         self._controls[key] = made
         return made
-
-    def _write_targets(self, state: State) -> list[tuple[Any, ...]]:
-        """For each arena where in `state` its rows go, made once a state: slicing takes longer than copying."""
-        found = self._targets.get(state)
-        if found is not None:
-            return found
-        arenas = state.arenas.view(np.float32).reshape(len(self), -1)
-        cars = state.cars.view(np.float32).reshape(len(self), MAX_CARS, CAR_WIDTH)
-        raw = state.cars.reshape(-1).view(np.uint8).data
-        targets = [
-            (
-                arenas[n, 0:4],
-                arenas[n, 4:29],
-                state.pad_active[n],
-                [cars[n, slot, :36] for slot in occupied],
-                raw,
-                [(n * MAX_CARS + slot) * CAR.itemsize + EXTRA_OFFSET for slot in occupied],
-            )
-            for n, occupied in enumerate(self.slots)
-        ]
-        self._targets[state] = targets
-        return targets
-
-
-def _read(gym_state: tuple[Any, ...], cars: list[Any], target: tuple[Any, ...]) -> None:
-    """Copy one arena: the rows of get_gym_state() in blue's frame, and of each car what decides its next jump."""
-    info, pads, ball, *rows = gym_state
-    to_info, to_ball, to_pads, to_cars, raw, extras = target
-    to_info[:] = info
-    to_ball[:] = ball[0]
-    to_pads[:] = pads[0]
-    for row, to_car, car, at in zip(rows, to_cars, cars, extras, strict=True):
-        to_car[:] = row[0]
-        state = car.get_state()
-        if state.is_demoed:  # the row tells where the last demolition was, which a restored car does not know
-            to_car[_POSITION], to_car[_VELOCITY], to_car[_SPIN] = state.pos, state.vel, state.ang_vel
-        _write_extras(
-            raw,
-            at,
-            state.has_flip_or_jump(),
-            state.has_jumped,
-            state.has_double_jumped,
-            state.has_flipped,
-            state.air_time_since_jump,
-            state.is_supersonic,
-            state.demo_respawn_timer,
-            state.handbrake_val,
-        )
 
 
 def _ball_state(placement: Placement) -> Any:

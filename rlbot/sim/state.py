@@ -65,10 +65,11 @@ EXTRA_CAR_FIELDS = {
     "demo_timer": 1,  # s until the respawn
     "handbrake": 1,  # 0 to 1, rises and falls gradually
 }
-ARENA = _record({**GYM_ARENA_FIELDS, **GYM_BALL_FIELDS, "pad_active": PADS, "pad_timer": PADS}, 4 + 25 + 2 * PADS)
-CAR = _record({**GYM_CAR_FIELDS, **EXTRA_CAR_FIELDS, "present": 1}, 36 + 8 + 1)
-CAR_WIDTH = CAR.itemsize // 4
-EXTRA_OFFSET = 36 * 4  # bytes from the start of a car's record to its first extra field
+GYM_ARENA, GYM_BALL, GYM_CAR = (sum(fields.values()) for fields in (GYM_ARENA_FIELDS, GYM_BALL_FIELDS, GYM_CAR_FIELDS))
+ARENA_WIDTH = GYM_ARENA + GYM_BALL + 2 * PADS
+CAR_WIDTH = GYM_CAR + sum(EXTRA_CAR_FIELDS.values()) + 1
+ARENA = _record({**GYM_ARENA_FIELDS, **GYM_BALL_FIELDS, "pad_active": PADS, "pad_timer": PADS}, ARENA_WIDTH)
+CAR = _record({**GYM_CAR_FIELDS, **EXTRA_CAR_FIELDS, "present": 1}, CAR_WIDTH)
 
 # RocketSim's order of the pads; a half turn of the field maps pad i to pad 33 - i. (x, y, is_big)
 _HALF = (
@@ -92,6 +93,8 @@ class State:
 
     arenas: NDArray[np.void]  # (N,) records ARENA
     cars: NDArray[np.void]  # (N, P) records CAR
+    arena_rows: NDArray[np.float32]  # (N, ARENA_WIDTH) and (N, P, CAR_WIDTH): the records as plain numbers
+    car_rows: NDArray[np.float32]
     ball_pos: NDArray[np.float32]
     ball_vel: NDArray[np.float32]
     ball_ang_vel: NDArray[np.float32]
@@ -126,9 +129,11 @@ class State:
 
     def __init__(self, num_arenas: int, memory: NDArray[np.float32] | None = None) -> None:
         """Zeros, in memory of its own or in `memory` (State.size(num_arenas) numbers, e.g. shared memory)."""
-        split = num_arenas * (ARENA.itemsize // 4)
+        split = num_arenas * ARENA_WIDTH
         block = np.zeros(self.size(num_arenas), _F) if memory is None else memory
         self.memory = block
+        self.arena_rows = block[:split].reshape(num_arenas, ARENA_WIDTH)
+        self.car_rows = block[split:].reshape(num_arenas, MAX_CARS, CAR_WIDTH)
         self.arenas = block[:split].view(ARENA)
         self.cars = block[split:].view(CAR).reshape(num_arenas, MAX_CARS)
         for name in ARENA.names or ():
@@ -139,7 +144,7 @@ class State:
     @staticmethod
     def size(num_arenas: int) -> int:
         """Numbers a batch of arenas takes."""
-        return num_arenas * (ARENA.itemsize // 4 + MAX_CARS * CAR_WIDTH)
+        return num_arenas * (ARENA_WIDTH + MAX_CARS * CAR_WIDTH)
 
     def __len__(self) -> int:
         return len(self.arenas)

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rlbot.env import BatchEnv
+from rlbot.env.batch import OBSERVATION_SPACE
 from rlbot.env.observation import LIMIT, OBSERVATION, OBSERVATION_SIZE, columns, observe
 from rlbot.env.reset import RESETS
 from rlbot.reward import Reward
-from rlbot.sim import MAX_CARS, Arenas, CarPlacement, Placement, State
+from rlbot.sim import MAX_CARS, PAD_COOLDOWN, Arenas, CarPlacement, Placement, State
 from tests.conftest import random_controls, turned
 
 
@@ -104,6 +105,57 @@ def test_a_turned_field_with_swapped_teams_looks_the_same(
     theirs = seen(mirror, turned(state), swapped)
     np.testing.assert_array_equal(mine, np.concatenate([theirs[teams[1] :], theirs[: teams[1]]]))
     assert np.isfinite(mine).all() and np.abs(mine).max() <= LIMIT
+
+
+def extreme(rng: np.random.Generator, arenas: Arenas, edge: float) -> State:
+    """Anything that the game allows, a share `edge` of all numbers at the end of its range, most of it never seen in
+    play: cars in a goal at full speed, demolished ones that have boost, every pad taken."""
+    state = arenas.state()
+
+    def numbers(low: float, high: float, *shape: int) -> NDArray[np.float32]:
+        anything, ends = rng.uniform(low, high, shape), rng.choice([low, high], shape)
+        return np.where(rng.random(shape) < edge, ends, anything).astype(np.float32)
+
+    def vectors(x: float, y: float, z: float, *shape: int) -> NDArray[np.float32]:
+        return np.stack([numbers(-x, x, *shape), numbers(-y, y, *shape), numbers(-z, z, *shape)], axis=-1)
+
+    cars = state.present.shape
+    state.ball_pos[:], state.ball_ang_vel[:] = vectors(4096, 6000, 2044, len(arenas)), vectors(6, 6, 6, len(arenas))
+    state.ball_vel[:] = vectors(6000, 6000, 6000, len(arenas))
+    state.cars["pos"], state.cars["vel"] = vectors(4096, 6000, 2044, *cars), vectors(2300, 2300, 2300, *cars)
+    state.cars["ang_vel"] = vectors(5.5, 5.5, 5.5, *cars)
+    axes = np.linalg.qr(rng.normal(size=(*cars, 3, 3)))[0]
+    state.cars["forward"], state.cars["right"], state.cars["up"] = (axes[..., i] for i in range(3))
+    state.cars["boost"], state.cars["handbrake"] = numbers(0, 100, *cars), numbers(0, 1, *cars)
+    state.cars["air_time_since_jump"], state.cars["demo_timer"] = numbers(0, 60, *cars), numbers(0, 3, *cars)
+    for name in ("is_demoed", "on_ground", "has_flip", "has_jumped", "has_flipped", "is_supersonic"):
+        state.cars[name] = rng.integers(0, 2, cars)
+    state.pad_timer[:] = numbers(0, 1, len(arenas), 34) * PAD_COOLDOWN
+    state.cars[state.present == 0] = 0
+    return state
+
+
+@pytest.fixture(scope="module")
+def mixed() -> Arenas:
+    return Arenas([(1, 1), (1, 2), (2, 1), (2, 2)], 8)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), edge=st.sampled_from([0.0, 0.3, 1.0]))
+def test_any_state_is_seen_within_the_bounds_and_the_same_by_both_teams(seed: int, edge: float, mixed: Arenas) -> None:
+    rng = np.random.default_rng(seed)
+    state, controls = extreme(rng, mixed, edge), random_controls(rng, mixed.num_cars)
+    mine = seen(mixed, state, controls)
+    assert all(OBSERVATION_SPACE.contains(row) for row in mine)
+    table = np.zeros((len(mixed), MAX_CARS, 8), np.float32)
+    table[mixed.car_arena, mixed.car_slot] = controls
+    other = turned(state)
+    arena, slot = (index.astype(np.int64) for index in np.nonzero(other.present))
+    theirs = np.zeros_like(mine)
+    observe(other, table[:, [2, 3, 0, 1]][arena, slot], arena, slot, np.arange(len(arena)), theirs)
+    swapped = np.zeros((len(mixed), MAX_CARS, OBSERVATION_SIZE), np.float32)
+    swapped[arena, slot ^ 2] = theirs
+    np.testing.assert_array_equal(mine, swapped[mixed.car_arena, mixed.car_slot])
 
 
 def test_every_number_varies_in_play() -> None:

@@ -4,12 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rlbot import command
 from rlbot.build_env import make_reward
 from rlbot.reward import TERMS, Reward, Term
 from rlbot.reward.compose import Books, with_weights
 from rlbot.schema import TrainConfig
+from tests.conftest import turned
 from tests.reward.situations import earned, paid, random_state, state
 
 TEAMS = [(1, 1), (1, 2), (2, 1), (2, 2)]
@@ -34,6 +37,29 @@ def test_zero_sum_terms_cancel_between_the_teams(spirit: float) -> None:
     for n, (blue, orange) in enumerate(TEAMS):
         means = rewards[n, :blue].mean(), rewards[n, 2 : 2 + orange].mean()
         assert means[0] == pytest.approx(-means[1], rel=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    names=st.sets(st.sampled_from(sorted(TERMS)), min_size=1),
+    spirit=st.sampled_from([0.0, 0.3, 1.0]),
+)
+def test_zero_sum_rewards_of_any_states_sum_to_zero_and_do_not_depend_on_the_side(
+    seed: int, names: set[str], spirit: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    before, after = random_state(rng, *TEAMS), random_state(rng, *TEAMS)
+    items = [Term(name, rng.uniform(-5, 5)) for name in sorted(names)]
+    rewards = paid(before, after, items, sorted(names), spirit)
+    scale = 1 + np.abs(rewards).max()
+    for n, (blue, orange) in enumerate(TEAMS):
+        blue_mean, orange_mean = rewards[n, :blue].mean(), rewards[n, 2 : 2 + orange].mean()
+        assert abs(blue_mean + orange_mean) < 1e-5 * scale
+        if blue == orange:
+            assert abs(rewards[n].sum()) < 1e-5 * scale
+    turned_rewards = paid(turned(before), turned(after), items, sorted(names), spirit)
+    np.testing.assert_allclose(turned_rewards[:, [2, 3, 0, 1]], rewards, rtol=1e-5, atol=1e-5 * scale)
 
 
 def test_zero_sum_takes_the_opponents_mean_off_one_term_only() -> None:

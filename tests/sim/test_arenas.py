@@ -102,6 +102,30 @@ def test_pads_are_those_of_the_game_and_mirror_each_other() -> None:
     np.testing.assert_array_equal(PAD_POSITION[::-1], -PAD_POSITION)
 
 
+def test_whether_a_car_can_jump_or_flip_is_what_rocketsim_says() -> None:
+    """Computed from what else is read; RocketSim's own answer costs a call for each car."""
+    arenas, state = started([(2, 2)])
+    rng, limit = np.random.default_rng(0), float(np.float32(1.25))
+    near = [limit, float(np.nextafter(np.float32(limit), np.float32(0))), float(np.nextafter(np.float32(limit), 2))]
+    seen = set()
+    for _ in range(3_000):
+        said = []
+        for car in arenas._cars[0]:
+            ground, jumped, doubled, flipped = rng.random(4) < 0.4
+            time = rng.choice(near) if rng.random() < 0.3 else rng.uniform(0, 2.5)
+            car.set_state(
+                RocketSim.CarState(
+                    is_on_ground=bool(ground), has_jumped=bool(jumped), has_double_jumped=bool(doubled),
+                    has_flipped=bool(flipped), air_time_since_jump=float(time),
+                )
+            )  # fmt: skip
+            said.append(car.get_state().has_flip_or_jump())
+            seen.add((bool(ground), bool(doubled), bool(flipped), time < limit, said[-1]))
+        arenas.read(0, state)
+        assert state.car_has_flip[0].tolist() == said
+    assert len(seen) == 16
+
+
 def test_a_taken_pad_counts_down_from_its_cooldown() -> None:
     arenas, state = Arenas([(1, 1)], 8), None
     state, after = arenas.state(), arenas.state()
