@@ -113,7 +113,7 @@ def make_model(config: TrainConfig) -> ActorCritic:
 
 def make_ppo(config: TrainConfig, model: ActorCritic, hardware: Hardware) -> PPO:
     settings = dataclasses.asdict(config.learner)
-    for name in ("batch_size", "anneal_learning_rate"):  # the loop's
+    for name in ("batch_size", "anneal_learning_rate", "max_bad_updates"):  # the loop's
         del settings[name]
     return PPO(model, hardware=hardware, seed=config.seed, **settings)
 

@@ -22,7 +22,7 @@ def make_rules(config: TrainConfig) -> Rules:
 
 def make_reward(config: RewardConfig, changes: Mapping[str, float] | None = None) -> Reward:
     """`changes`: weights of a stage. Raises ValueError where a term of the user's own cannot be loaded."""
-    terms = [Term(name, term.weight, _function(name, term)) for name, term in config.terms.items()]
+    terms = [Term(name, term.weight, _function(name, term), term.target) for name, term in config.terms.items()]
     return Reward(with_weights(terms, changes or {}), config.zero_sum, config.team_spirit, config.clip)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rlbot.collect import Collector
 from rlbot.curriculum import Pool, Stage, stage_at
 from rlbot.learner import PPO
+from rlbot.tolerance import Tolerance
 
 
 @dataclass
@@ -66,15 +67,17 @@ def train(
     reporter: Reporter,
     save: Save,
     stopping: Callable[[], bool],
+    tolerance: Tolerance,
 ) -> Progress:
     """Train until schedule.total_timesteps, or until `stopping()` says so at the end of an iteration.
 
     `publish` hands the policy as it is to the collectors, and returns its weights. `save` is called whenever a multiple
-    of checkpoint_interval was passed, and at the end. The pool of past versions grows at those multiples only, so that
-    where a run was stopped and resumed makes no difference.
+    of checkpoint_interval was passed, and at the end; never with weights that are not finite, and after an iteration
+    that `tolerance` calls bad only when a good one has followed. The pool of past versions grows at those multiples
+    only, so that where a run was stopped and resumed makes no difference. Raises BadUpdates (see Tolerance).
     """
     progress, collector = start
-    saved_at = progress.timesteps if progress.iterations else -1
+    saved_at = progress.timesteps
     try:
         while progress.timesteps < schedule.total_timesteps and not stopping():
             began = time.perf_counter()
@@ -116,12 +119,16 @@ def train(
                 "curriculum/stage": float(index),
             }
             reporter.iteration(progress, metrics)
-            if progress.timesteps // schedule.checkpoint_interval > before // schedule.checkpoint_interval:
+            arena_steps = rollout.num_steps * collector.num_arenas
+            good = tolerance.is_good(progress.timesteps, arena_steps, collector.faults, ppo.fault)
+            if good and progress.timesteps // schedule.checkpoint_interval > saved_at // schedule.checkpoint_interval:
+                tolerance.check_weights(ppo.model.state_dict())
                 collector.wait()
                 pool.add(progress.timesteps, publish())
                 save(progress, collector)
                 saved_at = progress.timesteps
         if collector is not None and saved_at != progress.timesteps:
+            tolerance.check_weights(ppo.model.state_dict())
             save(progress, collector)
     finally:
         if collector is not None:

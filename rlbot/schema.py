@@ -96,6 +96,7 @@ class LearnerConfig:
     value_coef: NonNegative
     max_grad_norm: Positive
     target_kl: Positive | None
+    max_bad_updates: Count
     normalize_advantage: bool
     normalize_return: bool
     overlap: bool

@@ -29,6 +29,7 @@ def main(config: TrainConfig, directory: Path) -> float | None:
     from rlbot import loop, run
     from rlbot.build import build
     from rlbot.report import RunReporter
+    from rlbot.tolerance import BadUpdates, Tolerance
     from rlbot.verify import summary, verify
 
     with command.building():
@@ -87,9 +88,15 @@ def main(config: TrainConfig, directory: Path) -> float | None:
                         config, parts, home, console, reporter, rater, progress, collector
                     ),
                     stopping=stopping,
+                    tolerance=Tolerance(home.bad, config.learner.max_bad_updates, console.warn),
                 )
                 reporter.last_ratings(stopping, needed=config.objective == "rating")
             _prune(config, home, console, rater)  # by what was rated since the last checkpoint
+        except BadUpdates as error:
+            text = f"Training stopped after {error}"
+            reporter.send("failure", text)
+            console.error(text)
+            raise command.CommandFailed(f"{text}\n{_way_out(home)}") from error
         except Exception as error:
             reporter.send("failure", f"{type(error).__name__}: {error}")
             console.error(f"Training failed: {type(error).__name__}: {error}")
@@ -119,6 +126,16 @@ def _continuing(resume: "Resume") -> Iterator[None]:
             f"resume={resume.checkpoint}: training cannot go on with it ({type(error).__name__}: {error});\n"
             "name another run or checkpoint, or start anew with resume=null"
         ) from error
+
+
+def _way_out(home: "RunDirectory") -> str:
+    """What to do when a run was stopped by numbers that are not finite."""
+    from rlbot.run import valid_checkpoints
+
+    found, _ = valid_checkpoints(home.checkpoints)
+    if not found:
+        return "no checkpoint had been written; mend the cause (docs/troubleshooting.md) and start anew"
+    return f"{found[0].name} is as it was: mend the cause (docs/troubleshooting.md), go on with resume={home.path}"
 
 
 def _resumed(config: TrainConfig, saved: dict[str, Any]) -> TrainConfig:

@@ -10,6 +10,7 @@ from rlbot.build_env import make_env
 from rlbot.collect import Cast
 from rlbot.collect.section import Section
 from rlbot.curriculum import Stage
+from rlbot.fault import Faults
 from rlbot.rollout import Rollout
 from rlbot.schema import TrainConfig
 
@@ -25,6 +26,7 @@ def verify(config: TrainConfig, parts: Parts) -> Iterator[str]:
         if not np.isfinite(obs).all():
             raise ValueError(f"curriculum.stages.{index}: the environment gives an observation that is not finite")
         env.step(np.zeros((env.num_envs, 8), np.float32))  # a term of the user's own may fail in one stage only
+        _demand_finite(env.faults, f"the first step of curriculum.stages.{index}")
         yield f"Environment of stage {index} ({stage.name}): {len(env.arenas)} arenas, {env.num_envs} cars"
 
     with torch.inference_mode(), parts.hardware.autocast():
@@ -41,10 +43,13 @@ def verify(config: TrainConfig, parts: Parts) -> Iterator[str]:
     cars = len(section.learner_cars)
     rollout = Rollout(STEPS, cars, network.observation_size, network.action_shape, network.action_dtype)
     tally = section.collect(rollout)
-    if not np.isfinite(rollout.rewards).all():
-        names = [name for name, paid in zip(section.env.reward.names, tally.paid, strict=True) if not np.isfinite(paid)]
-        raise ValueError(f"reward.terms.{', '.join(names)}: a short rollout gave a reward that is not finite")
+    _demand_finite(tally.faults, f"a rollout of {STEPS} steps")
     yield f"Rollout of {STEPS} steps: rewards finite, mean {float(rollout.rewards.mean()):.4f} a step"
+
+
+def _demand_finite(faults: Faults, where: str) -> None:
+    if faults:
+        raise ValueError(f"{', '.join(faults)}: NaN or infinity in {where}")
 
 
 def _stage(stage: Stage) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from rlbot.collect import Collector
 from rlbot.command import compose
 from rlbot.curriculum import Stage
 from rlbot.loop import Progress, Schedule, Start, train
+from rlbot.tolerance import BadUpdates, Tolerance
 
 SCHEDULE = Schedule(total_timesteps=200, checkpoint_interval=60, learning_rate=8e-4, anneal_learning_rate=True)
 # An iteration has 32 timesteps with 4 cars of self-play until 64, 33 with the 3 blue cars of 1v2, 32 with 8 cars.
@@ -48,7 +50,11 @@ class Record:
 
 
 def run(
-    schedule: Schedule = SCHEDULE, start: Start | None = None, stop_after: int = 10**6, overrides: str = ""
+    schedule: Schedule = SCHEDULE,
+    start: Start | None = None,
+    stop_after: int = 10**6,
+    overrides: str = "",
+    folder: Path | None = None,
 ) -> tuple[Record, Parts, Progress]:
     config = compose(["experiment=debug", *f"{SIZES} {STAGES} {overrides}".split()])
     parts, record = build(config, print), Record()
@@ -63,6 +69,7 @@ def run(
         reporter=record,
         save=record.save,
         stopping=asked_after(stop_after),
+        tolerance=Tolerance(folder, config.learner.max_bad_updates, record.notes.append),
     )
     return record, parts, progress
 
@@ -136,3 +143,35 @@ def test_going_on_in_the_middle_of_a_stage_and_after_the_end() -> None:
     done = Progress(timesteps=226, iterations=7, stage=2)
     record, _, progress = run(start=(done, None))
     assert (record.timesteps, record.saved, progress.timesteps) == ([], [], 226)
+
+
+def breaking(file: Path, last: int) -> str:
+    """Settings of one stage, with a term that is not finite from step 9, in the second iteration, to step `last`."""
+    code = "calls = 0\ndef mine(before, after):\n    global calls\n    calls += 1\n"
+    code += f"    return after.present * (float('nan') if 8 < calls <= {last} else 0.1)\n"
+    file.write_text(code, encoding="utf-8")
+    term = f"+reward.terms.mine={{_target_:'{file.as_posix()}:mine',weight:1}}"
+    return f"{term} learner.max_bad_updates=3 curriculum.stages.0.until=1000 curriculum.stages.1.until=2000"
+
+
+def test_a_bad_update_puts_the_checkpoint_off(tmp_path: Path) -> None:
+    record, _, _ = run(overrides=breaking(tmp_path / "mine.py", 16), folder=tmp_path / "bad")
+    assert record.saved == [96, 128, 192, 224]  # the first at 64 without it
+    assert [metrics["env/bad_arenas"] for metrics in record.metrics] == [0, 16, 0, 0, 0, 0, 0]
+    assert len(list((tmp_path / "bad").iterdir())) == 1 and len(record.notes) == 1
+
+
+def test_too_many_bad_updates_end_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[int] = []
+    monkeypatch.setattr(Record, "save", lambda self, progress, collector: saved.append(progress.timesteps))
+    with pytest.raises(BadUpdates, match=r"3 bad updates in a row: reward\.terms\.mine \(.*mine\.py:mine\)"):
+        run(overrides=breaking(tmp_path / "mine.py", 10**6))
+    assert saved == []
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value):RuntimeWarning")
+def test_weights_that_are_not_finite_are_never_saved() -> None:
+    """Steps of 1e30 leave nothing finite behind, and the first checkpoint is due at once."""
+    schedule = dataclasses.replace(SCHEDULE, learning_rate=1e30, checkpoint_interval=32, anneal_learning_rate=False)
+    with pytest.raises(BadUpdates):
+        run(schedule, overrides="learner.max_bad_updates=3")

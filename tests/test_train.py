@@ -294,3 +294,37 @@ def test_a_term_of_the_users_own_that_fails_is_told_in_a_line(tmp_path: Path) ->
     status, _, err = train(tmp_path, *QUICK, term, "+curriculum.stages.0.reward.mine=1")  # in one stage only
     assert (status, err) == (1, "[ERROR] reward.terms.mine fails: ZeroDivisionError: division by zero\n")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
+
+
+BREAKS = """
+import numpy as np
+
+calls = 0
+
+def later(before, after):
+    global calls
+    calls += 1
+    return after.present * (np.nan if calls > 150 else 0.1)
+"""
+
+
+@pytest.mark.slow
+def test_a_term_that_breaks_for_good_ends_the_run_which_can_be_resumed(tmp_path: Path) -> None:
+    """64 steps an iteration, in two workers: the third is bad, and so are all that follow."""
+    (tmp_path / "mine.py").write_text(BREAKS, encoding="utf-8")
+    arguments = ["experiment=debug", "curriculum=duel", "env.workers=2", "hardware.threads=1", "rating.enabled=false"]
+    arguments += ["total_timesteps=3000", "checkpoint_interval=250", "learner.max_bad_updates=3"]
+    term = "+reward.terms.mine={_target_: 'mine.py:later', weight: 1}"
+    status, out, err = train(tmp_path, *arguments, term, "hydra.run.dir=run")
+    run = tmp_path / "run"
+    lines = err.splitlines()
+    assert status == 1 and len(lines) == 2 and all(line.startswith("[ERROR] ") for line in lines)
+    assert "3 bad updates in a row: reward.terms.mine (mine.py:later) was not finite in 100% of the steps" in lines[0]
+    assert "step_000000512 is as it was" in lines[1] and f"resume={run}" in lines[1]
+    assert [path.name for path in checkpoints(run)] == ["step_000000256", "step_000000512"]
+    assert out.count("[WARN]") == 3 == len(list((run / "bad").iterdir())) and lines[0][8:] in out
+    assert [value > 0 for _, value in curves(run)["env/bad_arenas"]] == [False, False, True, True, True]
+
+    (tmp_path / "mine.py").write_text(BREAKS.replace("np.nan", "0.2"), encoding="utf-8")
+    status, out, err = train(tmp_path, "resume=run", "total_timesteps=1000")
+    assert (status, err) == (0, "") and "Resumed at 512 timesteps" in out and "[WARN]" not in out

@@ -7,6 +7,7 @@ from rlbot.build import build
 from rlbot.collect import Collector
 from rlbot.curriculum import Stage
 from rlbot.schema import TrainConfig
+from rlbot.tolerance import Tolerance
 
 _NEVER = 10**15  # timesteps
 OPPONENTS = 4  # frozen versions in the batch
@@ -57,6 +58,7 @@ class Trainer:
             start=(progress, self._collector),
             reporter=_Silent(),
             save=lambda progress, collector: None,
+            tolerance=Tolerance(None, learner.max_bad_updates, print),
             stopping=lambda: progress.iterations > 0 and perf_counter() - began >= seconds,
         )
         self._collector.wait()

@@ -14,6 +14,7 @@ from rlbot.collect.worker import Memory, Player, Task, Worker, WorkerDied
 from rlbot.curriculum import Pool
 from rlbot.env.batch import COUNTS, BatchEnv
 from rlbot.env.observation import OBSERVATION_SIZE
+from rlbot.fault import Faults, merged
 from rlbot.rollout import Rollout, Shape
 
 MakeEnv = Callable[[int, int], BatchEnv]  # the arenas [start, stop) of a stage; it is sent to the workers
@@ -64,6 +65,7 @@ class Collector:
         self._rollouts = [Rollout(*shape, memory=buffer) for buffer in buffers]
         self._turn = 0  # which of the rollouts is collected next, or being collected
         self._begun = False
+        self.faults: Faults = {}  # what was not finite in the rollout that was collected last
         self._answers: list[Any] | None = None  # to the rollout that was begun, where they are here already
         self._memory = Memory(shared.vector, shared.pool, shared.pool_size, buffers, shape, RawArray("q", parts))
         self._tasks = [
@@ -107,6 +109,7 @@ class Collector:
         tally = answers[0][0]
         for other, *_ in answers[1:]:
             tally = tally + other
+        self.faults = merged({}, tally.faults)  # in the order they were found
         for version, score in tally.against:
             self._pool.record(version, score)
         return rollout, self._metrics(tally)
@@ -147,6 +150,7 @@ class Collector:
         about, steps = self.about, tally.steps
         minutes = steps * about.seconds_per_step / 60
         metrics = {"reward/step": tally.reward / steps, "episode/count": float(len(tally.episode_returns))}
+        metrics["env/bad_arenas"] = float(sum(found.count for found in tally.faults.values()))
         if tally.episode_returns:
             metrics["reward/episode"] = float(np.mean(tally.episode_returns))
             metrics["episode/seconds"] = float(np.mean(tally.episode_steps)) * about.seconds_per_step

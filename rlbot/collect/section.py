@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from rlbot.curriculum import Opponents, Pool
 from rlbot.env import ACTION_TABLE
-from rlbot.env.batch import BatchEnv
+from rlbot.env.batch import BROKEN, BatchEnv
+from rlbot.fault import Faults, merged
 from rlbot.policy import Network, Policy
 from rlbot.rollout import Rollout
 
-SCORES = {1: 1.0, 2: 0.0, 3: 0.5}  # of the learner, who plays blue, by how the episode ended
+SCORES = {1: 1.0, 2: 0.0, 3: 0.5}  # of the learner, who plays blue, by how the episode ended; a broken one has none
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Tally:
     episode_returns: list[float]
     episode_steps: list[int]
     against: list[tuple[int, float]]  # version played against in an episode, and the learner's score: 1, 0.5 or 0
+    faults: Faults  # what was not finite, in all arenas
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(
@@ -63,6 +65,7 @@ class Tally:
             self.episode_returns + other.episode_returns,
             self.episode_steps + other.episode_steps,
             self.against + other.against,
+            merged(self.faults, other.faults),
         )
 
 
@@ -138,8 +141,9 @@ class Section:
                 self._episode_return[over], self._episode_steps[over] = 0.0, 0
                 if self.opponents is not None:
                     ended = np.flatnonzero(info["ended"])
-                    scores = [SCORES[how] for how in info["ended"][ended].tolist()]
-                    against += zip(self.opponents.played(ended), scores, strict=True)
+                    whole = ended[info["ended"][ended] != BROKEN]
+                    scores = [SCORES[how] for how in info["ended"][whole].tolist()]
+                    against += zip(self.opponents.played(whole), scores, strict=True)
                     self.opponents.redraw(ended, self._step)
             beat()
         rollout.finish(self._obs[mine])
@@ -153,6 +157,7 @@ class Section:
             returns,
             lengths,
             [(version, score) for version, score in against if version >= 0],
+            self.env.faults,
         )
 
     def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -11,8 +11,10 @@ from gymnasium.vector.utils import batch_space
 from numba import njit
 from numpy.typing import NDArray
 
-from rlbot.env import reset
+from rlbot.env import finite, reset
+from rlbot.env.finite import all_finite
 from rlbot.env.observation import LIMIT, OBSERVATION_SIZE, observe
+from rlbot.fault import Fault, Faults, Found
 from rlbot.reward import Reward
 from rlbot.reward.compose import Books
 from rlbot.sim import Arenas
@@ -20,6 +22,9 @@ from rlbot.sim import Arenas
 TICKS_PER_SECOND = 120
 OBSERVATION_SPACE = gymnasium.spaces.Box(-LIMIT, LIMIT, (OBSERVATION_SIZE,), np.float32)
 ACTION_SPACE = gymnasium.spaces.Box(-1.0, 1.0, (8,), np.float32)
+
+
+BROKEN = 4  # how an episode ended whose last step gave a number that is not finite
 
 
 @dataclass(frozen=True)
@@ -68,10 +73,9 @@ def _count(arenas0, arenas, cars0, cars, car_arena, car_slot, counts):  # type: 
 
 
 @njit(cache=True)
-def _end(arenas0, arenas, cars, steps, untouched, max_steps, max_untouched, ended):  # type: ignore[no-untyped-def]
-    """Advance the clocks of every arena; ended[n] becomes 0 (goes on), 1 (blue scored),
-    2 (orange scored) or 3 (a limit). Returns how many
-    end."""
+def _end(arenas0, arenas, cars, steps, untouched, max_steps, max_untouched, broken, ended):  # type: ignore[no-untyped-def]
+    """Advance the clocks of every arena; ended[n] becomes 0 (goes on), 1 (blue scored), 2 (orange scored), 3 (a limit)
+    or BROKEN. Returns how many end."""
     count = 0
     for n in range(len(arenas)):
         steps[n] += 1
@@ -79,7 +83,9 @@ def _end(arenas0, arenas, cars, steps, untouched, max_steps, max_untouched, ende
         for slot in range(cars.shape[1]):
             touched += cars[n, slot].touched
         untouched[n] = 0 if touched > 0 else untouched[n] + 1
-        if arenas[n].blue_score > arenas0[n].blue_score:
+        if broken[n]:
+            ended[n] = BROKEN
+        elif arenas[n].blue_score > arenas0[n].blue_score:
             ended[n] = 1
         elif arenas[n].orange_score > arenas0[n].orange_score:
             ended[n] = 2
@@ -97,6 +103,11 @@ class BatchEnv(VectorEnv):
     `num_envs` = C, the cars present over all arenas; `car_arena` and `car_slot` (C,) locate them, slots 0 and 1 are
     blue. All cars of an arena start and end their episodes together, and an arena that ended starts anew within the
     same step (autoreset mode SAME_STEP). Arenas of one batch may have different team sizes.
+
+    A step that gives an arena a number that is not finite, in its physics, in what a car earned or in what it sees, is
+    taken back: the arena's cars earn nothing, their episode is truncated where it was before the step, and the arena
+    starts anew. Learning from such a row says that nothing happened: it bootstraps from the value of the observation
+    before the step. `faults` holds what was found since `clear_statistics`.
     """
 
     metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012 - gymnasium's
@@ -131,6 +142,8 @@ class BatchEnv(VectorEnv):
         self.steps = np.zeros(num_arenas, np.int64)
         self._untouched = np.zeros(num_arenas, np.int64)
         self._ended = np.zeros(num_arenas, np.int64)
+        self._broken = np.zeros(num_arenas, np.bool_)
+        self.faults: Faults = {}
         self._controls = np.zeros((num_cars, 8), np.float32)
         self._obs = np.zeros((num_cars, OBSERVATION_SIZE), np.float32)
         self._final_obs = np.zeros((num_cars, OBSERVATION_SIZE), np.float32)
@@ -158,21 +171,63 @@ class BatchEnv(VectorEnv):
 
         Returns observations (C, 180), rewards (C,), terminated (C,), truncated (C,) and an info dict. Where an episode
         ended the observation is the first of the next one; info then has "final_obs" (C, 180), valid in those rows, and
-        "ended" (N,): 1 where blue scored, 2 where orange did, 3 for a limit.
+        "ended" (N,): 1 where blue scored, 2 where orange did, 3 for a limit, BROKEN for a step that was taken back.
         """
         self._controls[:] = actions
         before, after = self.state, self._before
         self.arenas.step(self._controls, before, after)
         self.state, self._before = after, before
-        self.reward(before, after, self.car_arena, self.car_slot, self.books, self._rewards)
+        self._broken[:] = False
+        if not all_finite(after.memory):
+            spoilt = finite.in_state(after)
+            self._take_back(spoilt)
+            for n in spoilt:
+                self.arenas.rebuild(n)
+        earned = self.reward.earn(before, after)
+        if not all_finite(earned):
+            self._take_back(finite.in_rewards(earned, self.reward.labels), earned)
+        observe(after, self._controls, self.car_arena, self.car_slot, self._all_cars, self._obs)
+        if not all_finite(self._obs):
+            self._take_back(finite.in_observations(self._obs, self.car_arena), earned)
+            observe(after, self._controls, self.car_arena, self.car_slot, self._all_cars, self._obs)
+        self.reward.pay(earned, after, self.car_arena, self.car_slot, self.books, self._rewards)
         _count(before.arenas, after.arenas, before.cars, after.cars, self.car_arena, self.car_slot, self.counts)
         longest, untouched = self._limits
         clocks = (self.steps, self._untouched)
-        count = _end(before.arenas, after.arenas, after.cars, *clocks, longest, untouched, self._ended)
-        observe(after, self._controls, self.car_arena, self.car_slot, self._all_cars, self._obs)
+        count = _end(before.arenas, after.arenas, after.cars, *clocks, longest, untouched, self._broken, self._ended)
         info = self._finish() if count else {}
         ended = self._ended[self.car_arena]
-        return self._obs.copy(), self._rewards.copy(), (ended == 1) | (ended == 2), ended == 3, info
+        return self._obs.copy(), self._rewards.copy(), (ended == 1) | (ended == 2), ended >= 3, info
+
+    def _take_back(self, spoilt: Mapping[int, str], earned: NDArray[np.float32] | None = None) -> None:
+        """Note what was not finite, by arena, and let these arenas stand where they stood before the step."""
+        before, after = self._before, self.state
+        for n, name in spoilt.items():
+            self._note(n, name, earned)
+            after.arenas[n], after.cars[n] = before.arenas[n], before.cars[n]
+            after.car_touched[n] = 0  # that was the step before
+            self._controls[self._cars_of[n]] = 0
+            if earned is not None:
+                earned[:, n] = 0
+            self._broken[n] = True
+
+    def _note(self, n: int, name: str, earned: NDArray[np.float32] | None) -> None:
+        if found := self.faults.get(name):
+            self.faults[name] = Found(found.count + 1, found.first)
+            return
+        place = {
+            "arena": self.first_arena + n,
+            "slots": self.arenas.slots[n],
+            "step_of_rollout": int(self.counts[0, _STEPS]),
+            "step_of_episode": int(self.steps[n]),
+            "terms": self.reward.names,
+            "generator": self._rngs[n].bit_generator.state,  # of the arena, with whose numbers it starts anew
+        }
+        cars = self._cars_of[n]
+        arrays = finite.kept(self._before, self.state, n) | {"controls": self._controls[cars].copy()}
+        if earned is not None:
+            arrays["earned"] = earned[:, n].copy()
+        self.faults[name] = Found(1, Fault(name, place, arrays))
 
     def _finish(self) -> dict[str, Any]:
         """Keep the last observations of the arenas that ended, start them anew and observe their first state."""
@@ -193,8 +248,9 @@ class BatchEnv(VectorEnv):
         return [np.random.default_rng([seed, self.first_arena + n]) for n in range(len(self.arenas))]
 
     def clear_statistics(self) -> None:
-        """Begin `books` (what each term paid) and `counts` (touches, goals, ...) anew."""
+        """Begin `books` (what each term paid), `counts` (touches, goals, ...) and `faults` anew."""
         self.books.clear()
+        self.faults = {}
         self.counts[:] = 0
 
     def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlbot.fault import Fault
 from rlbot.hardware import Hardware
+from rlbot.learner import diagnosis
 from rlbot.learner.gae import gae, next_values
 from rlbot.learner.losses import approximate_kl, policy_loss, value_loss
 from rlbot.learner.return_scale import ReturnScale
@@ -26,7 +28,8 @@ STEP_METRICS = (
     "learner/gradient_norm",
     "learner/bad_updates",
 )
-KL, RATIO_MAX, BAD = 4, 6, 8  # those before RATIO_MAX are means over rows
+TOTAL, KL, RATIO_MAX, BAD = 2, 4, 6, 8  # those before RATIO_MAX are means over rows
+PARTS = ("loss/policy", "loss/value", "policy/entropy", "loss/total")  # where a loss that is not finite may come from
 
 
 @dataclass
@@ -100,6 +103,7 @@ class PPO:
         self._generator = torch.Generator().manual_seed(seed)
         self._evaluate = hardware.compile(model.evaluate)
         self._value = hardware.compile(model.value)
+        self.fault: Fault | None = None  # why the last update did not take a step; None where it took all of them
 
     @property
     def learning_rate(self) -> float:
@@ -196,7 +200,33 @@ class PPO:
                 kl = torch.stack(steps[-parts:])[:, KL].nanmean()
                 if kl.item() > self.target_kl:
                     break
-        return torch.stack(steps).cpu().numpy()
+        table = torch.stack(steps).cpu().numpy()
+        bad = np.flatnonzero(table[:, BAD])
+        self.fault = None
+        if len(bad) and not self._seeks_scale(table[bad]):
+            epoch, part = divmod(int(bad[0]), parts)
+            self.fault = self._diagnose(batch, orders[epoch, bounds[part] : bounds[part + 1]], table[bad[0]])
+        return table
+
+    def _seeks_scale(self, bad: np.ndarray[Any, np.dtype[np.float32]]) -> bool:
+        """Whether these steps were not taken only because fp16's scaler looks for the largest scale that fits."""
+        return self._scaler.is_enabled() and bool(np.isfinite(bad[:, TOTAL]).all()) and self._scaler.get_scale() >= 1
+
+    def _diagnose(self, batch: Batch, rows: Tensor, metrics: np.ndarray[Any, np.dtype[np.float32]]) -> Fault:
+        """What the minibatch was whose step was not taken, and why it was not."""
+        losses = {name: float(metrics[STEP_METRICS.index(name)]) for name in PARTS}
+        names = ("log_probs", "advantages", "returns", "values")
+        columns = {name: getattr(batch, name)[rows] for name in names}
+
+        def gradients() -> tuple[Tensor | None, ...]:
+            loss = self._losses(batch, rows)[0]
+            return torch.autograd.grad(loss, self._parameters, allow_unused=True)
+
+        name = diagnosis.cause(self._named, losses, columns, gradients)
+        rows = rows[diagnosis.worst_rows(columns)]
+        kept = {each: getattr(batch, each)[rows].cpu() for each in ("observations", "actions", *names)}
+        arrays = {each: (kept[each].float() if each == "observations" else kept[each]).numpy() for each in kept}
+        return Fault(name, {"losses": losses}, {"rows": rows.cpu().numpy(), **arrays})
 
     def _step(self, batch: Batch, rows: Tensor) -> Tensor:
         """One gradient step on some rows of the batch; returns its STEP_METRICS, on the device.
@@ -212,6 +242,16 @@ class PPO:
     def _accumulate(self, batch: Batch, rows: Tensor, weight: float) -> Tensor:
         """Add the gradient of the loss of some rows, times `weight`: the share of their minibatch that they are.
         Returns what they add to its STEP_METRICS, and the largest ratio."""
+        loss, policy, value, entropy, log_ratio, ratio = self._losses(batch, rows)
+        self._backward(loss * weight)
+        with torch.no_grad():
+            kl = approximate_kl(log_ratio, ratio)
+            clipped = ((ratio - 1.0).abs() > self.clip_range).float().mean()
+            means = torch.stack([policy, value, loss, entropy, kl, clipped]) * weight
+            return torch.cat([means, ratio.max().unsqueeze(0)])
+
+    def _losses(self, batch: Batch, rows: Tensor) -> tuple[Tensor, ...]:
+        """The loss of some rows; its parts for policy and value, the entropy; log-ratio and ratio of each row."""
         observations, actions, old_log_probs, advantages, returns, old_values = (
             column.index_select(0, rows)
             for column in (
@@ -226,12 +266,7 @@ class PPO:
         value = value_loss(values, returns, old_values, self.clip_range_value)
         entropy = entropies.mean()
         loss = policy + self.value_coef * value - self.entropy_coef * entropy
-        self._backward(loss * weight)
-        with torch.no_grad():
-            kl = approximate_kl(log_ratio, ratio)
-            clipped = ((ratio - 1.0).abs() > self.clip_range).float().mean()
-            means = torch.stack([policy, value, loss, entropy, kl, clipped]) * weight
-            return torch.cat([means, ratio.max().unsqueeze(0)])
+        return loss, policy, value, entropy, log_ratio, ratio
 
     def _backward(self, loss: Tensor) -> None:
         # A loss that is not finite makes every gradient NaN, so that the gradient alone tells.

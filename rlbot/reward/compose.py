@@ -1,7 +1,7 @@
 """Weigh the terms, apply the zero-sum and team-spirit transforms, and keep the books of every term."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ class Term:
     name: str
     weight: float
     function: Function | None = None
+    source: str | None = None  # where the function comes from, for messages
 
 
 @njit(cache=True)
@@ -65,6 +66,7 @@ class Reward:
     ) -> None:
         active = [term for term in items if term.weight != 0]
         self.names = [term.name for term in active]
+        self.labels = [f"reward.terms.{t.name}" + (f" ({t.source})" if t.source else "") for t in active]
         self._weights = np.array([term.weight for term in active], np.float64)
         self._zero_sum = np.array([name in zero_sum for name in self.names], np.bool_)
         self._team_spirit, self._clip = float(team_spirit), float(clip)
@@ -74,19 +76,12 @@ class Reward:
         self._own = [(k, term.function) for k, term in enumerate(active) if term.function is not None]
         self._raw = np.zeros((len(active), 0, 0), np.float32)
 
-    def __call__(
-        self,
-        before: Any,
-        after: Any,
-        car_arena: NDArray[np.int64],
-        car_slot: NDArray[np.int64],
-        books: "Books",
-        out: NDArray[np.float32],
-    ) -> None:
-        """Write the rewards (C,) of the step from `before` to `after` (rlbot.sim.State) into `out`.
+    def earn(self, before: Any, after: Any) -> NDArray[np.float32]:
+        """What each car earned by each term in the step from `before` to `after` (rlbot.sim.State), unweighted: (K, N,
+        P), valid until the next call. Not all of it need be finite.
 
-        Raises ValueError where a term of the user's own fails or changes the state, or gives another shape than (N, P),
-        something else than numbers, or a number that is not finite.
+        Raises ValueError where a term of the user's own fails, changes the state, or gives another shape than (N, P) or
+        something else than numbers.
         """
         shape = after.cars.shape
         if self._raw.shape[1:] != shape:
@@ -95,8 +90,20 @@ class Reward:
             terms.evaluate(before.arenas, after.arenas, before.cars, after.cars, self._which, self._rows, self._raw)
         for k, function in self._own:  # it sees the state and cannot change it
             self._raw[k] = self._own_term(self.names[k], function, before.read_only(), after.read_only())
+        return self._raw
+
+    def pay(
+        self,
+        earned: NDArray[np.float32],
+        after: Any,
+        car_arena: NDArray[np.int64],
+        car_slot: NDArray[np.int64],
+        books: "Books",
+        out: NDArray[np.float32],
+    ) -> None:
+        """Write the rewards (C,) for what `earn` gave, all finite, into `out`, and every term into `books`."""
         _combine(
-            self._raw, self._weights, self._zero_sum, self._team_spirit, self._clip, car_arena, car_slot, after.cars,
+            earned, self._weights, self._zero_sum, self._team_spirit, self._clip, car_arena, car_slot, after.cars,
             books.before, books.after, out,
         )  # fmt: skip
 
@@ -119,11 +126,8 @@ class Reward:
                 f"reward.terms.{name} returns an array of shape {values.shape}; "
                 f"it must be (arenas, cars) = {present.shape}"
             )
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
-            values = np.where(present > 0, values.astype(np.float32), np.float32(0))
-        if not np.isfinite(values).all():
-            raise ValueError(f"reward.terms.{name} returns a number that is not finite")
-        return values
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+            return np.where(present > 0, values.astype(np.float32), np.float32(0))
 
 
 class Books:
@@ -141,6 +145,6 @@ class Books:
 
 def with_weights(items: Sequence[Term], weights: Mapping[str, float]) -> list[Term]:
     """The same terms with some weights replaced, and built-in terms added that were not among them."""
-    changed = [Term(t.name, weights.get(t.name, t.weight), t.function) for t in items]
+    changed = [replace(t, weight=weights.get(t.name, t.weight)) for t in items]
     known = {term.name for term in items}
     return changed + [Term(name, weight) for name, weight in weights.items() if name not in known]

@@ -40,6 +40,7 @@ class RunDirectory:
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
         self.log_file = self.path / "train.log"
+        self.bad = self.path / "bad"  # made when there is something to put into it
         self.run_file = self.path / "run.json"
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rlbot.sim import snapshot as codec
 from rlbot.sim.exact import make_arena, settle
-from rlbot.sim.state import GYM_ARENA, GYM_BALL, GYM_CAR, MAX_CARS, PADS, State
+from rlbot.sim.state import ARENA, CAR, GYM_ARENA, GYM_BALL, GYM_CAR, MAX_CARS, PADS, State
 
 TICKS_PER_SECOND = 120
 CONTROLS = 8  # throttle, steer, pitch, yaw, roll, jump, boost, handbrake
@@ -26,6 +26,14 @@ _MORE = (
     "has_jumped", "has_double_jumped", "has_flipped", "air_time_since_jump", "is_supersonic", "handbrake_val",
 )  # fmt: skip
 _more_of = attrgetter(*_MORE)
+# Where position, velocity and spin are in the rows of get_gym_state().
+_BALL_AT, _CAR_AT = (
+    tuple(slice(at, at + 3) for at in (int(record.fields[name][1]) // 4 - first for name in names))  # type: ignore[index]
+    for record, first, names in (
+        (ARENA, GYM_ARENA, ("ball_pos", "ball_vel", "ball_ang_vel")),
+        (CAR, 0, ("pos", "vel", "ang_vel")),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -128,18 +136,19 @@ class Arenas:
             )
         )  # fmt: skip
         self._write_more = struct.Struct(f"{self.num_cars * len(_MORE)}f").pack_into
-        # Bound methods are looked up once: with the loops around them they are what a step costs beside the physics.
+        self._set_controls: list[Any] = [None] * self.num_cars
+        self._calls: list[Any] = [None] * len(slots)
+        for n in range(len(slots)):
+            self._bind(n)
+
+    def _bind(self, n: int) -> None:
+        """Look up the bound methods of arena n once: with the loops around them they are what a step costs beside the
+        physics."""
+        arena, cars = self._arenas[n], slice(self._first_car[n], self._first_car[n + 1])
         info, pads, balls, rows, _ = self._inbox
-        self._set_controls = [car.set_controls for cars in self._cars for car in cars]
-        self._calls = [
-            (
-                arena.step,
-                arena.get_gym_state,
-                (info[n], pads[n], balls[n], *rows[self._first_car[n] : self._first_car[n + 1]]),
-                [car.get_state for car in self._cars[n]],
-            )
-            for n, arena in enumerate(self._arenas)
-        ]
+        self._set_controls[cars] = [car.set_controls for car in self._cars[n]]
+        places = (info[n], pads[n], balls[n], *rows[cars])
+        self._calls[n] = arena.step, arena.get_gym_state, places, [car.get_state for car in self._cars[n]]
 
     def __len__(self) -> int:
         return len(self._arenas)
@@ -165,10 +174,13 @@ class Arenas:
                 arena.step(self.action_delay)
         self._apply(controls)
         ticks, more = self.tick_skip - self.action_delay, list[float]()
-        for step, get_gym_state, places, get_states in self._calls:
+        for n, (step, get_gym_state, places, get_states) in enumerate(self._calls):
             step(ticks)
-            for place, row in zip(places, get_gym_state()):  # noqa: B905 - strict takes longer than to copy a row
-                place[...] = row
+            try:
+                for place, row in zip(places, get_gym_state()):  # noqa: B905 - strict takes longer than to copy a row
+                    place[...] = row
+            except RuntimeError:
+                self._read_broken(n)
             for get_state in get_states:
                 more += _more_of(get_state())
         self._write_more(self._inbox[-1].data, 0, *more)
@@ -217,6 +229,13 @@ class Arenas:
         self._read(n, state)
         state.pad_timer[n] = 0.0
 
+    def rebuild(self, n: int) -> None:
+        """A new arena n, to be placed next, 20 ms. NaN stays in what cannot be set: a ball that had it never falls
+        again."""
+        self._arenas[n], self._cars[n] = make_arena(self.slots[n])
+        self._pads[n] = self._arenas[n].get_boost_pads()
+        self._bind(n)
+
     def read(self, n: int, state: State) -> None:
         """Copy the whole state of arena n, pad timers included, into `state`."""
         self._read(n, state)
@@ -225,13 +244,26 @@ class Arenas:
     def _read(self, n: int, state: State) -> None:
         """Copy arena n into `state`, its pads' timers aside."""
         _, get_gym_state, places, get_states = self._calls[n]
-        for place, row in zip(places, get_gym_state(), strict=True):
-            place[...] = row
+        try:
+            for place, row in zip(places, get_gym_state(), strict=True):
+                place[...] = row
+        except RuntimeError:
+            self._read_broken(n)
         self._inbox[-1][self._first_car[n] : self._first_car[n + 1]] = [_more_of(get()) for get in get_states]
         self._take(self._everything[n : n + 1], state)
         for slot in self.slots[n]:
             if state.car_is_demoed[n, slot]:
                 self._read_demolished(n, slot, state)
+
+    def _read_broken(self, n: int) -> None:
+        """RocketSim found NaN in the ball or in a car and shows nothing of them: place and motion as they are, and NaN
+        for what is derived from them, so that nobody takes it for an older one."""
+        _, _, balls, rows, _ = self._inbox
+        things = [(balls[n], _BALL_AT, self._arenas[n].ball.get_state())]
+        things += [(rows[self._first_car[n] + i], _CAR_AT, car.get_state()) for i, car in enumerate(self._cars[n])]
+        for row, (pos, vel, spin), state in things:
+            row[:, pos.start :] = np.nan
+            row[:, pos], row[:, vel], row[:, spin] = state.pos, state.vel, state.ang_vel
 
     def _take(self, which: NDArray[np.int64], state: State) -> None:
         info, pads, balls, rows, more = self._inbox

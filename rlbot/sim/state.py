@@ -136,10 +136,8 @@ class State:
         self.car_rows = block[split:].reshape(num_arenas, MAX_CARS, CAR_WIDTH)
         self.arenas = block[:split].view(ARENA)
         self.cars = block[split:].view(CAR).reshape(num_arenas, MAX_CARS)
-        for name in ARENA.names or ():
-            setattr(self, name, self.arenas[name])
-        for name in CAR.names or ():
-            setattr(self, name if name == "present" else f"car_{name}", self.cars[name])
+        for name, view in self.fields().items():
+            setattr(self, name, view)
 
     @staticmethod
     def size(num_arenas: int) -> int:
@@ -148,6 +146,11 @@ class State:
 
     def __len__(self) -> int:
         return len(self.arenas)
+
+    def fields(self) -> dict[str, NDArray[np.float32]]:
+        """The views by their names."""
+        cars = {name if name == "present" else f"car_{name}": self.cars[name] for name in CAR.names or ()}
+        return {name: self.arenas[name] for name in ARENA.names or ()} | cars
 
     def copy(self) -> "State":
         return State(len(self), self.memory.copy())

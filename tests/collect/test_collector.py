@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -60,6 +61,32 @@ def test_a_rollout_does_not_depend_on_the_number_of_workers(stage: int) -> None:
     for other in played[1:]:
         for mine, theirs in zip(played[0], other, strict=True):
             np.testing.assert_allclose(mine, theirs, rtol=1e-12)
+
+
+BREAKS = """
+import numpy as np
+
+def high(before, after):
+    return np.where(after.ball_pos[:, 2:] > 500, np.nan, 0.1) * after.present
+"""
+
+
+def test_arenas_that_break_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(BREAKS, encoding="utf-8")
+    term = f"+reward.terms.high={{_target_: '{(tmp_path / 'mine.py').as_posix()}:high', weight: 1}}"
+    played = []
+    for workers in (0, 2):
+        with collector(f"env.workers={workers}", term) as (made, _):
+            played.append((arrays(made), made.faults))
+    (mine, faults), (theirs, other) = played
+    for one, two in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-12)
+    ((name, found),) = faults.items()
+    assert list(other) == [name] and name.startswith("reward.terms.high (") and found.count == other[name].count > 1
+    assert dict(found.first.place) == dict(other[name].first.place)
+    for key, values in found.first.arrays.items():
+        np.testing.assert_array_equal(values, other[name].first.arrays[key], err_msg=key)
+    assert all(np.isfinite(each).all() for each in mine)
 
 
 def test_a_snapshot_goes_on_with_another_number_of_workers() -> None:

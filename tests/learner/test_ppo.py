@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rlbot.hardware.hardware import ROWS
-from rlbot.learner import PPO, gae, next_values
+from rlbot.learner import PPO, diagnosis, gae, next_values
 from rlbot.rollout import Rollout
 from tests.learner.conftest import MakePPO, MakeRollout
 
@@ -225,6 +225,45 @@ def test_a_reward_that_is_not_finite_changes_nothing_and_is_counted(
         assert not torch.equal(state.pop("generator"), after.pop("generator"))
         assert_same(after, state)  # nor moments, step counts or return statistics
         assert ppo.update(make_rollout(ppo, seed=2))["learner/bad_updates"] == 0.0
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+def test_why_a_step_was_not_taken_is_told_and_kept(make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
+    ppo = make_ppo(epochs=1, normalize_advantage=False, normalize_return=False)
+    rollout = make_rollout(ppo)
+    ppo.update(rollout)
+    assert ppo.fault is None
+    rollout.rewards[3, 1] = np.nan
+    ppo.update(rollout)
+    assert ppo.fault is not None and ppo.fault.name == "loss/policy (advantages, returns not finite)"
+    kept = ppo.fault.arrays
+    assert np.isnan(kept["returns"][0])  # the worst first
+    flat = rollout.observations[:-1].reshape(48, -1)
+    np.testing.assert_array_equal(kept["observations"], flat[kept["rows"]])
+
+    rollout = make_rollout(ppo)
+    rollout.rewards[:] = 1e20  # its square is more than a float32 holds, its advantages are not
+    ppo.update(rollout)
+    assert ppo.fault.name.startswith("loss/value (advantages reach ") and "e+2" in ppo.fault.name
+
+    named, rows = {"a": torch.ones(2), "b": torch.ones(1)}, {"advantages": torch.ones(3), "returns": torch.ones(3)}
+    told = diagnosis.cause(named, {"loss/total": 1.0}, rows, lambda: (None, torch.tensor([torch.inf])))
+    assert told == "the gradient of b (advantages reach 1, returns reach 1, weights reach 1)"
+
+    with torch.no_grad():
+        ppo.model.actor_output.bias[0] = torch.nan
+    ppo.update(make_rollout(make_ppo()))
+    assert ppo.fault.name == "the weights of actor_output.bias"
+
+
+def test_a_scaler_that_looks_for_its_scale_is_no_fault(make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
+    ppo = make_ppo(epochs=1, value_coef=100.0)
+    ppo._scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)
+    rollout = make_rollout(ppo)
+    assert ppo.update(rollout)["learner/bad_updates"] > 0 and ppo.fault is None
+    rollout.rewards[0, 0] = np.nan
+    ppo.update(rollout)
+    assert ppo.fault is not None
 
 
 def test_one_gradient_that_is_not_finite_costs_one_step_only(make_ppo: MakePPO, make_rollout: MakeRollout) -> None:

@@ -57,7 +57,7 @@ def paid(
     reward = Reward(items, zero_sum, spirit, clip)
     arena, slot = (index.astype(np.int64) for index in np.nonzero(after.present))
     out = np.zeros(len(arena), np.float32)
-    reward(before, after, arena, slot, Books(len(arena), len(reward.names)), out)
+    reward.pay(reward.earn(before, after), after, arena, slot, Books(len(arena), len(reward.names)), out)
     table = np.zeros(after.present.shape, np.float32)
     table[arena, slot] = out
     return table
