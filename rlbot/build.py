@@ -96,7 +96,9 @@ def build(config: TrainConfig, warn: Callable[[str], None]) -> Parts:
 
 
 def make_hardware(config: TrainConfig) -> Hardware:
-    return Hardware.choose(**dataclasses.asdict(config.hardware))
+    settings = dataclasses.asdict(config.hardware)
+    del settings["time_limit"]  # the command's
+    return Hardware.choose(**settings)
 
 
 def make_network(config: TrainConfig) -> Network:

@@ -40,7 +40,7 @@ from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from rlbot.config import ConfigError, config_dir, load, one_line, unknown
+from rlbot.config import ConfigError, config_dir, fill, load, one_line, unknown
 from rlbot.schema import ROOTS, BenchConfig, EvaluateConfig, LearncheckConfig, TrainConfig
 from rlbot.sweep import FAILURES, failures
 
@@ -142,7 +142,8 @@ def overlay(saved: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, An
     overrides = _overrides(HydraConfig.get())
     if {"experiment", "sweep"} & {_key(override) for override in overrides}:
         return dict(chosen)
-    merged: dict[str, Any] = copy.deepcopy({**chosen, **saved})  # a setting may be newer than the checkpoint
+    merged: dict[str, Any] = copy.deepcopy(dict(saved))
+    fill(merged, chosen)
     for override in ("resume", "debug", *overrides):
         *path, name = _key(override).split(".")
         source: Any = chosen
@@ -318,7 +319,7 @@ def _overrides(settings: Any, kind: str = "task") -> list[str]:
 
 
 def _is_bare(directory: Path, subdirectory: str | None) -> bool:
-    return all(path.name == subdirectory for path in directory.iterdir())
+    return directory.is_dir() and all(path.name == subdirectory for path in directory.iterdir())
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -369,6 +370,8 @@ def _explain(error: Exception, overrides: Sequence[str], config_name: str) -> st
         return "sweep: a recipe for a sweep is added, +sweep=NAME with -m"
     if isinstance(error, YAMLError):  # the file and the line are the last it says
         text = " ".join(text.split())
+    if isinstance(error, OSError) and error.filename is None and Guard.root is not None:  # Hydra's own files
+        return f"{Guard.root}: cannot be written: {error.strerror or error}"
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror
     return _blame(error, next(iter(text.splitlines()), ""), overrides, config_name)

@@ -97,6 +97,18 @@ def document(config: Any) -> Any:
     return [document(value) for value in config] if isinstance(config, tuple) else config
 
 
+def fill(saved: dict[str, Any], chosen: Mapping[str, Any]) -> None:
+    """Give `saved`, a `document` of an older version, the settings that came since, as `chosen` has them."""
+    for key in settings(TrainConfig):
+        *path, name = key.split(".")
+        if "0" not in path:  # the items of a list are the user's
+            target: Any = saved
+            source: Any = chosen
+            for step in path:
+                target, source = target[step], source[step]
+            target.setdefault(name, source[name])
+
+
 def settings(kind: Any = TrainConfig, prefix: str = "") -> Iterator[str]:
     """The dotted names of all settings; an item of a list is called 0."""
     for name, inner in get_type_hints(kind).items():

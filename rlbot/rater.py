@@ -8,7 +8,6 @@ the training, so that a run with them ends with the same bits as one without.
 import contextlib
 import multiprocessing
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -26,6 +25,7 @@ from rlbot.matches import Conditions, Pairing, Player, play
 from rlbot.policy import Bot, load
 from rlbot.run import valid_checkpoints
 from rlbot.run.files import from_json, to_json, write_atomic
+from rlbot.run.signals import end, leave_signals, start_apart
 
 RATED = ("1v1", "2v2")  # a rating needs even teams
 _NICE = 10  # the processes that train go first
@@ -203,14 +203,13 @@ class Rater:
         if self.process is not None and self._connection is not None:
             self._connection.close()
             self._connection = None
-            self.process.kill()
-            self.process.join(timeout=10.0)
+            end(self.process)
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self.process = context.Process(target=_main, args=(theirs,), name="rlbot-rater", daemon=True)
-        self.process.start()
+        start_apart(self.process)
         theirs.close()
 
     def _send(self) -> None:
@@ -294,7 +293,7 @@ class Rater:
 
 def _main(connection: "Connection[Any, Any]") -> None:
     """The rating process: plays what it is sent, until nobody sends any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    leave_signals()
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()

@@ -34,7 +34,7 @@ class RunReporter:
         self._console, self._tensorboard, self._notifier = console, tensorboard, notifier
         self._rater = rater
         self._total, self._log_interval, self._run_name = total_timesteps, log_interval, run_name
-        self._iterations = 0
+        self.iterations = 0  # of this process
         self._recent: deque[dict[str, float]] = deque(maxlen=_RECENT)
 
     def stage(self, index: int, stage: Stage, collector: Collector) -> None:
@@ -56,7 +56,7 @@ class RunReporter:
             metrics = metrics | {f"gpu/{name}": value for name, value in gpu.items()}
         self._tensorboard.write(metrics, progress.timesteps)
         speed = metrics["speed/timesteps_per_second"]
-        if self._iterations % self._log_interval == 0 or progress.timesteps >= self._total:
+        if self.iterations % self._log_interval == 0 or progress.timesteps >= self._total:
             self._console.ok(f"Training speed: {speed:.1f} timesteps/sec")
             if gpu is not None:
                 self._console.line(gpu_line(gpu))
@@ -67,13 +67,12 @@ class RunReporter:
             )
         for rated in self._rater.poll() if self._rater is not None else []:
             self._rated(rated)
-        self._iterations += 1
+        self.iterations += 1
         self._recent.append(metrics)
         self._console.progress(progress.timesteps, self._total, speed, metrics["reward/step"])
 
     def saved(self, progress: Progress) -> None:
         self._console.ok(f"Checkpoint saved at {progress.timesteps} timesteps")
-        self._tensorboard.flush()
         self.send("checkpoint", f"checkpoint at {progress.timesteps} of {self._total} timesteps")
 
     def last_ratings(self, stopping: Callable[[], bool], needed: bool = False) -> None:

@@ -144,6 +144,7 @@ class HardwareConfig:
     precision: Literal["auto", "fp32", "fp16", "bf16"]
     compile: bool
     threads: Annotated[int, Range(1, 1_024)] | None
+    time_limit: Positive | None
 
 
 @dataclass(frozen=True)

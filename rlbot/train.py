@@ -1,9 +1,9 @@
 """`python -m rlbot.train`: train a bot, or go on with a run."""
 
-import dataclasses
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,6 @@ from rlbot.sweep import RESULT
 
 if TYPE_CHECKING:
     from rlbot.build import Parts
-    from rlbot.collect import Collector
     from rlbot.loop import Progress, Start
     from rlbot.rater import Rater
     from rlbot.report import RunReporter
@@ -26,38 +25,47 @@ OUTPUTS = Path("outputs")
 def main(config: TrainConfig, directory: Path) -> float | None:
     """Returns what `config.objective` names, for a sweep to maximise; None where it could not be measured."""
     # Heavy imports wait until the settings are known to be sound: a slip on the command line is answered at once.
+    from rlbot import run
+
+    began = time.monotonic()
+    warnings: list[str] = []
+    with ExitStack() as held:
+        with command.building():
+            resume = run.resolve_resume(config.resume, OUTPUTS) if config.resume else None
+            place = directory if resume is None or resume.run is None else resume.run
+            held.enter_context(run.locked(place, warnings.append))
+        warnings += resume.warnings if resume is not None else []
+        return _train(config, directory, resume, warnings, began)
+
+
+def _train(
+    config: TrainConfig, directory: Path, resume: "Resume | None", warnings: list[str], began: float
+) -> float | None:
+    """The run in its directory, which nobody else trains in; `began` is when, in time.monotonic()."""
     from rlbot import loop, run
     from rlbot.build import build
     from rlbot.report import RunReporter
+    from rlbot.saving import Saver
     from rlbot.tolerance import BadUpdates, Tolerance
-    from rlbot.verify import summary, verify
 
     with command.building():
-        resume = run.resolve_resume(config.resume, OUTPUTS) if config.resume else None
         saved = run.load_checkpoint(resume.checkpoint) if resume else None
         if saved is not None and resume is not None:
             with _continuing(resume):
                 config = _resumed(config, saved[1]["config"])
-        warnings: list[str] = [] if resume is None else resume.warnings
         parts = build(config, lambda line: console.warn(line))
         home = _home(directory, resume)
 
     with run.Console(home.log_file) as console, _notifier(config, console) as notifier:
         for line in warnings:
             console.warn(line)
-        console.start(f"Verification of {home.path}")
-        with command.building():
-            for line in verify(config, parts):
-                console.ok(line)
-        console.start("Configuration")
-        for line in summary(config, parts):
-            console.ok(line)
-        console.ok(parts.hardware.reason)
+        _introduce(config, parts, home, console)
         start = _start(parts, saved, console, resume)
 
         # Nothing of a run that is resumed is changed before it is certain that it can go on.
-        home.write_run_json(_run_document(config, parts))
-        (home.path / RESULT).unlink(missing_ok=True)
+        with command.building():
+            home.write_run_json(_run_document(config, parts))
+            (home.path / RESULT).unlink(missing_ok=True)
         tensorboard = run.TensorBoard(
             home.tensorboard, resumed_at=start[0].timesteps if saved else None, warn=console.warn
         )
@@ -65,10 +73,17 @@ def main(config: TrainConfig, directory: Path) -> float | None:
         reporter = RunReporter(
             console, tensorboard, notifier, rater, config.total_timesteps, config.log_interval, home.path.name
         )
-        reporter.send("start", f"training to {config.total_timesteps} timesteps")
-        console.start(f"Training from {start[0].timesteps} to {config.total_timesteps} timesteps")
+        save = Saver(config, parts, home, console, reporter, rater, OUTPUTS)
+        limit = config.hardware.time_limit
         try:
-            with run.stop_on_signals() as stopping:
+            with run.stop_on_signals() as asked:
+
+                def stopping() -> bool:
+                    over = limit is not None and time.monotonic() - began >= 60 * limit
+                    return asked() or (over and reporter.iterations > 0)  # else a chain of jobs would never go on
+
+                reporter.send("start", f"training to {config.total_timesteps} timesteps")
+                console.start(f"Training from {start[0].timesteps} to {config.total_timesteps} timesteps")
                 progress = loop.train(
                     ppo=parts.ppo,
                     pool=parts.pool,
@@ -84,14 +99,12 @@ def main(config: TrainConfig, directory: Path) -> float | None:
                     ),
                     start=start,
                     reporter=reporter,
-                    save=lambda progress, collector: _save(
-                        config, parts, home, console, reporter, rater, progress, collector
-                    ),
+                    save=save,
                     stopping=stopping,
                     tolerance=Tolerance(home.bad, config.learner.max_bad_updates, console.warn),
                 )
                 reporter.last_ratings(stopping, needed=config.objective == "rating")
-            _prune(config, home, console, rater)  # by what was rated since the last checkpoint
+                save.prune()  # by what was rated since the last checkpoint
         except BadUpdates as error:
             text = f"Training stopped after {error}"
             reporter.send("failure", text)
@@ -105,13 +118,51 @@ def main(config: TrainConfig, directory: Path) -> float | None:
             if rater is not None:
                 rater.close()
             tensorboard.close()
-        stopped = progress.timesteps < config.total_timesteps
-        reporter.finished(progress, stopped)
-        result = reporter.result(config.objective, progress, stopped)
-        _write_result(home, console, result)
-        console.ok(f"Run directory: {home.path}")
-    if stopped and command.in_multirun():
-        raise KeyboardInterrupt  # Ctrl-C means the sweep, not only this job
+        return _finish(config, home, console, reporter, progress, asked(), save.failed)
+
+
+def _introduce(config: TrainConfig, parts: "Parts", home: "RunDirectory", console: "Console") -> None:
+    """What was checked, and what is going to be trained."""
+    from rlbot.verify import summary, verify
+
+    console.start(f"Verification of {home.path}")
+    with command.building():
+        for line in verify(config, parts):
+            console.ok(line)
+    console.start("Configuration")
+    for line in summary(config, parts):
+        console.ok(line)
+    console.ok(parts.hardware.reason)
+
+
+def _finish(
+    config: TrainConfig,
+    home: "RunDirectory",
+    console: "Console",
+    reporter: "RunReporter",
+    progress: "Progress",
+    asked: bool,
+    unsaved: bool,
+) -> float | None:
+    """How the run ended, and how to go on. Raises CommandFailed where its end could not be saved, and KeyboardInterrupt
+    where it was asked to stop in a sweep: that means the sweep, not only this job."""
+    stopped = progress.timesteps < config.total_timesteps
+    if stopped and not asked:
+        console.ok(f"hardware.time_limit={config.hardware.time_limit:g} minutes are over")
+    reporter.finished(progress, stopped)
+    result = reporter.result(config.objective, progress, stopped)
+    _write_result(home, console, result)
+    console.ok(f"Run directory: {home.path}")
+    if unsaved:
+        text = f"The end of this run, at {progress.timesteps} timesteps, is not saved in {home.checkpoints}"
+        reporter.send("failure", text)
+        raise command.CommandFailed(
+            f"{text};\nwhen it can be written, resume={home.path} goes on from the newest checkpoint"
+        )
+    if stopped and progress.timesteps:
+        console.ok(f"Go on with: python -m rlbot.train resume={home.path}")
+    if stopped and asked and command.in_multirun():
+        raise KeyboardInterrupt
     value: float | None = result["value"]
     return value
 
@@ -136,6 +187,15 @@ def _way_out(home: "RunDirectory") -> str:
     if not found:
         return "no checkpoint had been written; mend the cause (docs/troubleshooting.md) and start anew"
     return f"{found[0].name} is as it was: mend the cause (docs/troubleshooting.md), go on with resume={home.path}"
+
+
+def _write_result(home: "RunDirectory", console: "Console", result: dict[str, Any]) -> None:
+    from rlbot.run.files import to_json, write_atomic
+
+    try:
+        write_atomic(home.path / RESULT, to_json(result))
+    except OSError as error:
+        console.warn(f"{home.path / RESULT} cannot be written: {error.strerror or error}; a sweep misses this run")
 
 
 def _resumed(config: TrainConfig, saved: dict[str, Any]) -> TrainConfig:
@@ -181,18 +241,6 @@ def _run_document(config: TrainConfig, parts: "Parts") -> dict[str, Any]:
         "hardware": hardware.reason,
         "config": document(config),
     }
-
-
-def _point_latest(home: "RunDirectory") -> list[str]:
-    """outputs/latest follows the newest run of outputs/ that can be resumed; the jobs of a sweep leave it alone.
-
-    Returns a warning where it could not be moved."""
-    from rlbot.run import point_latest
-
-    if OUTPUTS.resolve() not in home.path.resolve().parents:
-        return []
-    warning = point_latest(OUTPUTS, home.path)
-    return [warning] if warning else []
 
 
 def _start(parts: "Parts", saved: Any, console: "Console", resume: "Resume | None") -> "Start":
@@ -243,77 +291,6 @@ def _rater(
         if progress.timesteps not in rater.scores():  # stopped before it could be rated
             rater.submit(make_bot(config, parts, progress.timesteps))
     return rater
-
-
-def _save(
-    config: TrainConfig,
-    parts: "Parts",
-    home: "RunDirectory",
-    console: "Console",
-    reporter: "RunReporter",
-    rater: "Rater | None",
-    progress: "Progress",
-    collector: "Collector",
-) -> None:
-    """Write a checkpoint; a disk that refuses it is reported, and training goes on."""
-    from rlbot import run
-    from rlbot.build import make_bot, policy_document
-
-    learner, learner_document = parts.ppo.state()
-    environment, environment_document = collector.snapshot()
-    try:
-        run.save_checkpoint(
-            home.checkpoints,
-            progress.timesteps,
-            {
-                "model": parts.model.state_dict(),
-                "learner": learner,
-                "environment": environment,
-                "opponents": parts.pool.state(),
-            },
-            {
-                "progress": dataclasses.asdict(progress),
-                "learner_state": learner_document,
-                "environment_state": environment_document,
-                "config": document(config),
-                "policy": policy_document(config),
-            },
-            run_id=home.run_id,
-            score=progress.reward,
-        )
-    except run.CheckpointError as error:
-        console.error(f"No checkpoint at {progress.timesteps} timesteps: {error}; the next try is in an interval")
-        return
-    reporter.saved(progress)
-    if rater is not None:
-        rater.submit(make_bot(config, parts, progress.timesteps))
-    _prune(config, home, console, rater)
-    for warning in _point_latest(home):
-        console.warn(warning)
-
-
-def _write_result(home: "RunDirectory", console: "Console", result: dict[str, Any]) -> None:
-    from rlbot.run.files import to_json, write_atomic
-
-    try:
-        write_atomic(home.path / RESULT, to_json(result))
-    except OSError as error:
-        console.warn(f"{home.path / RESULT} cannot be written: {error.strerror or error}; a sweep misses this run")
-
-
-def _prune(config: TrainConfig, home: "RunDirectory", console: "Console", rater: "Rater | None") -> None:
-    """Keep the best checkpoints by rating, and those whose rating is still to come; by mean reward without ratings."""
-    from rlbot.run import prune_checkpoints
-
-    _, warnings = prune_checkpoints(
-        home.checkpoints,
-        run_id=home.run_id,
-        keep_best=config.keep_best,
-        milestones=rater.waiting() if rater is not None else (),
-        scores=rater.scores() if rater is not None else None,
-    )
-    for warning in warnings:
-        console.warn(warning)
 
 
 if __name__ == "__main__":

@@ -277,7 +277,7 @@ BUILDERS: dict[str, Callable[["TrainConfig"], str]] = {
 
 
 def tensorboard() -> str:
-    from tensorboard.backend.event_processing import event_accumulator  # type: ignore[import-untyped]
+    from tensorboard.backend.event_processing import event_accumulator
 
     from rlbot.run import TensorBoard
 

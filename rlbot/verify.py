@@ -71,6 +71,8 @@ def summary(config: TrainConfig, parts: Parts) -> Iterator[str]:
     yield f"Batch size: {learner.batch_size} (minibatches of {learner.minibatch_size}, {learner.epochs} epochs)"
     yield f"Learning rate: {learner.learning_rate:g}" + (" (to 0 at the end)" if learner.anneal_learning_rate else "")
     yield f"Checkpoint interval: {config.checkpoint_interval} timesteps"
+    if config.hardware.time_limit is not None:
+        yield f"Time limit: {config.hardware.time_limit:g} minutes, then the run saves and ends"
 
 
 def _workers(config: TrainConfig, parts: Parts) -> str:

@@ -1,11 +1,15 @@
 """What tests of several rooms share: loaded meshes, random controls, the turned field."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
 from rlbot.sim import State, load_meshes
+from tests.training import Launch, Training
 
 torch.set_num_threads(1)  # tests are small; threads would only wait for each other
 
@@ -13,6 +17,20 @@ torch.set_num_threads(1)  # tests are small; threads would only wait for each ot
 @pytest.fixture(scope="session", autouse=True)
 def _meshes() -> None:
     load_meshes()
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Launch]:
+    """Starts `python -m rlbot.train` in tmp_path; what a failed test leaves running is ended."""
+    started: list[Training] = []
+
+    def start(*arguments: str, **environment: str) -> Training:
+        started.append(Training(tmp_path, *arguments, **environment))
+        return started[-1]
+
+    yield start
+    for training in started:
+        training.process.kill()
 
 
 def random_controls(rng: np.random.Generator, num_cars: int) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ import pytest
 
 from rlbot import schema
 from rlbot.command import compose
-from rlbot.config import ConfigError
+from rlbot.config import ConfigError, document, fill, load_document
 from rlbot.schema import RewardTerm, TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,6 +65,7 @@ REFERENCE: dict[str, Any] = {
     "hardware.precision": "auto",
     "hardware.compile": False,
     "hardware.threads": None,
+    "hardware.time_limit": None,
     "user.name": "aaron",
     "user.notify.enabled": False,
     "user.notify.url_env": "RLBOT_NOTIFY_URLS",
@@ -215,3 +216,15 @@ def test_an_installed_wheel_finds_its_settings(tmp_path: Path) -> None:
         "print(config.config_dir(), command.compose(['experiment=debug']).total_timesteps)"
     )
     assert python("-c", code, cwd=elsewhere, path=str(site)).split() == [str(site / "rlbot" / "conf"), "1000"]
+
+
+def test_settings_that_came_after_a_checkpoint_are_filled_in() -> None:
+    """But not the names that a user left out of a mapping, which mean something."""
+    chosen = compose(["hardware.time_limit=5", "rating.matches=3"])
+    saved = document(compose(["reward=touch", "seed=7"]))
+    terms = dict(saved["reward"]["terms"])
+    del saved["hardware"]["time_limit"], saved["rating"]
+    fill(saved, document(chosen))
+    filled = load_document(saved)
+    assert (filled.hardware.time_limit, filled.rating, filled.seed) == (5, chosen.rating, 7)
+    assert document(filled)["reward"]["terms"] == terms

@@ -149,6 +149,16 @@ def test_the_versions_kept_in_memory_stay_spread_over_the_run(
     assert max(np.diff(kept)) <= 800
 
 
+def test_a_disk_that_refuses_the_games_gets_them_with_the_next(tmp_path: Path, warnings: list[str]) -> None:
+    rater = Rater(PLAN, tmp_path / "run" / "ratings.json", warnings.append)
+    for count, each in enumerate((100, 200), start=1):
+        rater._playing = bot(each)
+        rater._take({"1v1": Standings.of([Games(str(n), "random", 5, 0, 5) for n in (100, 200)[:count]])})
+        (tmp_path / "run").mkdir(exist_ok=True)
+    assert len(warnings) == 1 and "ratings.json cannot be written: No such file or directory" in warnings[0]
+    assert len(json.loads((tmp_path / "run" / "ratings.json").read_text())["games"]["1v1"]) == 2
+
+
 def test_what_is_rated_is_what_is_trained() -> None:
     def stages(*teams: dict[str, float]) -> list[Stage]:
         return [Stage(str(i), None, each, {"self": 1.0}) for i, each in enumerate(teams)]

@@ -119,7 +119,7 @@ def test_what_the_console_says_in_its_order(straight: tuple[Path, str]) -> None:
 def test_what_a_run_leaves_in_its_directory(straight: tuple[Path, str]) -> None:
     run, out = straight
     assert {path.name for path in run.iterdir()} == {
-        ".hydra", "checkpoints", "ratings.json", "result.json", "run.json", "tensorboard", "train.log"
+        ".hydra", ".lock", "checkpoints", "ratings.json", "result.json", "run.json", "tensorboard", "train.log"
     }  # fmt: skip
     log = (run / "train.log").read_text(encoding="utf-8").splitlines()
     assert [line.split(" ", 2)[2] for line in log] == out.splitlines()

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import pickle
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from rlbot.collect.section import Cast, Section
 from rlbot.curriculum import Pool
 from rlbot.env.batch import BatchEnv
 from rlbot.rollout import Rollout, Shape
+from rlbot.run.signals import end, leave_signals, start_apart
 from rlbot.sim import load_meshes
 
 _SILENCE = 60.0  # s without a step after which a worker counts as hung; a step takes milliseconds
@@ -89,7 +89,7 @@ class Player:
 
 
 def _main(connection: Connection, task: Task, memory: Memory) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    leave_signals()
     parent = multiprocessing.parent_process()
     assert parent is not None
     beats, index = np.frombuffer(memory.beats, np.int64), task.index
@@ -132,7 +132,7 @@ class Worker:
         self.process = context.Process(
             target=_main, args=(theirs, task, memory), name=f"rlbot-worker-{task.index}", daemon=True
         )
-        self.process.start()
+        start_apart(self.process)
         theirs.close()
 
     def send(self, command: str, argument: Any = None) -> None:
@@ -166,5 +166,4 @@ class Worker:
     def close(self) -> None:
         """End the process, whatever it is doing: it holds nothing that is not also elsewhere."""
         self._connection.close()
-        self.process.kill()
-        self.process.join(timeout=10.0)
+        end(self.process)

@@ -9,6 +9,7 @@ from rlbot.run.checkpoint import (
 )
 from rlbot.run.console import Console
 from rlbot.run.directory import Resume, RunDirectory, describe_machine, point_latest, resolve_resume
+from rlbot.run.lock import locked
 from rlbot.run.notify import Notifier
 from rlbot.run.signals import stop_on_signals
 from rlbot.run.tensorboard import TensorBoard
@@ -22,6 +23,7 @@ __all__ = [
     "TensorBoard",
     "describe_machine",
     "load_checkpoint",
+    "locked",
     "point_latest",
     "prune_checkpoints",
     "resolve_resume",

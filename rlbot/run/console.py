@@ -1,6 +1,5 @@
 """Lines for people: plain ASCII on any terminal, pipe or code page; the same with times in train.log."""
 
-import contextlib
 import math
 import os
 import sys
@@ -13,6 +12,8 @@ from typing import IO, TextIO, cast
 from rich.console import Console as RichConsole
 from rich.live import Live
 from rich.text import Text
+
+from rlbot.run.log import LogFile
 
 _REDRAW_SECONDS = 0.1
 
@@ -34,9 +35,7 @@ class Console:
         self._last_progress = ""
         self._live: Live | None = None
         self._terminal = self._stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
-        self._log: IO[str] | None = None
-        if log_file is not None:
-            self._open_log(Path(log_file))
+        self._log = None if log_file is None else LogFile(Path(log_file))
 
     def line(self, text: str) -> None:
         """Prints `text` (several lines are kept as such) and writes it to the log with the time."""
@@ -80,10 +79,7 @@ class Console:
             if self._live is not None:
                 self._live.stop()
                 self._live = None
-            if self._log is not None:
-                with contextlib.suppress(OSError):  # what a full disk could not take was reported when it was written
-                    self._log.close()
-                self._log = None
+            self._log = None
 
     def __enter__(self) -> "Console":
         return self
@@ -126,30 +122,13 @@ class Console:
         line = Text(f"{bar} {text}".strip()[:width], no_wrap=True, overflow="crop")
         self._live.update(line, refresh=True)
 
-    def _open_log(self, path: Path) -> None:
-        try:
-            self._log = path.open("a+", encoding="utf-8", newline="\n")
-            if self._log.tell() > 0:
-                with path.open("rb") as file:
-                    file.seek(-1, os.SEEK_END)
-                    if file.read(1) != b"\n":  # the process before this one was killed within a line
-                        self._log.write("\n")
-        except OSError as error:
-            self._log = None
-            self._print(f"[WARN] {path} cannot be written: {error.strerror}; lines are only printed")
-
     def _log_lines(self, text: str) -> None:
         if self._log is None:
             return
         now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
-        try:
-            self._log.writelines(f"{now} {printable(part)}\n" for part in text.splitlines() or [""])
-            self._log.flush()
-        except OSError as error:
-            with contextlib.suppress(OSError):  # closing tries to write the same lines again
-                self._log.close()
-            self._log = None
-            self._print(f"[WARN] train.log cannot be written: {error.strerror}; lines are only printed")
+        warning = self._log.write([f"{now} {printable(part)}" for part in text.splitlines() or [""]])
+        if warning is not None:
+            self._print(f"[WARN] {warning}; until it can, lines are only printed")
 
 
 class _AsciiStream:

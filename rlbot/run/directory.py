@@ -7,6 +7,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,21 +53,39 @@ class RunDirectory:
                 "choose another with hydra.run.dir=FOLDER"
             ) from error
         self.run_id = str(self._launches[-1]["run_id"]) if self._launches else uuid.uuid4().hex
+        self._content = b""  # of run.json
         if not self._launches:
             self._write({"run_id": self.run_id})
 
     def write_run_json(self, info: Mapping[str, Any]) -> None:
         """Writes run.json: `info` of this process and `run_id`; what earlier processes wrote moves to
-        "previous".
+        "previous". Only for who holds the lock of the directory.
 
         `info` must be JSON-able and hold no secret. ValueError where the file cannot be written.
         """
+        for leftover in self.path.glob(".*.json-????????"):  # of a process that was killed while it wrote a file
+            with suppress(OSError):
+                leftover.unlink()
         previous = [launch for launch in self._launches if launch.keys() != {"run_id"}]
         self._write({**info, "run_id": self.run_id, "previous": previous})
 
-    def _write(self, content: Mapping[str, Any]) -> None:
+    def remake(self) -> list[str]:
+        """Makes again what was deleted during the run; a line that says so, where it was. Not what the directory lies
+        in: where that is gone, so is the disk. Never raises for the system's refusal."""
+        if self.checkpoints.exists():
+            return []
         try:
-            write_atomic(self.run_file, to_json(content))
+            self.path.mkdir(exist_ok=True)
+            self.checkpoints.mkdir()
+            write_atomic(self.run_file, self._content)
+        except OSError:
+            return []  # whoever writes here next will say what is wrong
+        return [f"{self.checkpoints} was deleted while the run goes on: made again, without what was in it"]
+
+    def _write(self, content: Mapping[str, Any]) -> None:
+        self._content = to_json(content)
+        try:
+            write_atomic(self.run_file, self._content)
         except OSError as error:
             raise ValueError(f"{self.run_file} cannot be written: {error.strerror}") from error
 

@@ -3,6 +3,7 @@ import io
 import os
 import re
 import select
+import shutil
 import struct
 import subprocess
 import sys
@@ -218,7 +219,7 @@ def test_full_disks_never_raise():
         console.ok("one")
         console.ok("two")
     assert stream.getvalue().splitlines() == [
-        "[WARN] train.log cannot be written: No space left on device; lines are only printed",
+        "[WARN] full cannot be written: No space left on device; until it can, lines are only printed",
         "[OK] one",
         "[OK] two",
     ]
@@ -230,6 +231,26 @@ def test_full_disks_never_raise():
         assert console._stream.isatty() is False
         with pytest.raises(OSError, match="No space left"):
             full.close()
+
+
+def test_a_log_goes_on_where_its_folder_was_deleted_and_made_again(tmp_path):
+    log = tmp_path / "run" / "train.log"
+    stream = io.StringIO()
+    log.parent.mkdir()
+    with Console(log, stream) as console:
+        console.ok("one")
+        shutil.rmtree(log.parent)
+        console.ok("two")
+        console.ok("three")
+        log.parent.mkdir()
+        console.ok("four")
+        assert lines_of(log) == ["[OK] four"]
+        shutil.rmtree(log.parent)
+        console.ok("five")
+    warning = "[WARN] train.log cannot be written: No such file or directory; until it can, lines are only printed"
+    assert stream.getvalue().splitlines() == [
+        "[OK] one", warning, "[OK] two", "[OK] three", "[OK] four", warning, "[OK] five"
+    ]  # fmt: skip
 
 
 def test_a_closed_pipe_and_a_bad_log_path_never_raise(tmp_path):

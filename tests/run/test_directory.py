@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +29,9 @@ def test_a_run_directory_is_made_and_opened_again_with_the_same_id(tmp_path):
     assert again.run_id == run.run_id
     again.write_run_json({"user": "second", "host": "h2"})
     third = RunDirectory(run.path)
+    (run.path / ".ratings.json-0123abcd").write_text("half")  # of a process that was killed
     third.write_run_json({"user": "third"})
+    assert sorted(path.name for path in run.path.iterdir()) == ["checkpoints", "run.json", "tensorboard"]
     assert json.loads(run.run_file.read_text()) == {
         "user": "third",
         "run_id": run.run_id,
@@ -81,6 +84,46 @@ def test_latest_falls_back_to_a_text_file(tmp_path, monkeypatch):
     assert resolve_resume("latest", tmp_path).run == run.path
     assert resolve_resume(str(tmp_path / "latest"), tmp_path / "elsewhere").run == run.path
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a", "latest"]
+
+
+POINTER = """
+import sys
+from pathlib import Path
+from rlbot.run.directory import point_latest
+for _ in range(300):
+    warning = point_latest(Path(sys.argv[1]), Path(sys.argv[1], sys.argv[2]))
+    assert warning is None, warning
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows may refuse for a moment, which is a warning")
+def test_two_processes_that_save_at_once_leave_a_whole_pointer(tmp_path):
+    start_run(tmp_path / "a", 10)
+    start_run(tmp_path / "b", 10)
+    point_latest(tmp_path, tmp_path / "a")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    both = [
+        subprocess.Popen([sys.executable, "-c", POINTER, str(tmp_path), name], env=environment) for name in ("a", "b")
+    ]
+    seen = set()
+    while any(process.poll() is None for process in both):
+        seen.add(resolve_resume("latest", tmp_path).run)
+    assert [process.returncode for process in both] == [0, 0]
+    assert seen <= {tmp_path / "a", tmp_path / "b"}
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a", "b", "latest"]
+
+
+def test_what_is_deleted_during_a_run_is_made_again_where_its_parent_stands(tmp_path):
+    run = start_run(tmp_path / "outputs" / "a", 10)
+    run.write_run_json({"user": "somebody"})
+    assert run.remake() == []
+    shutil.rmtree(run.path)
+    (warning,) = run.remake()
+    assert f"{run.checkpoints} was deleted while the run goes on" in warning
+    assert list(run.checkpoints.iterdir()) == [] and RunDirectory(run.path).run_id == run.run_id
+    assert json.loads(run.run_file.read_text())["user"] == "somebody"
+    shutil.rmtree(tmp_path / "outputs")
+    assert run.remake() == [] and not (tmp_path / "outputs").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need special rights on Windows")
