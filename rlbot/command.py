@@ -340,7 +340,8 @@ def explain(error: Exception, overrides: Sequence[str] = (), config_name: str = 
     """What Hydra or OmegaConf raised, as lines that name the setting and say what to do."""
     if isinstance(error, ConfigError):
         return error
-    return ConfigError(one_line(_explain(error, overrides, config_name)))
+    told = ConfigError(one_line(_explain(error, overrides, config_name)))
+    return told.with_traceback(error.__traceback__)  # for who wants to see it
 
 
 def _explain(error: Exception, overrides: Sequence[str], config_name: str) -> str:

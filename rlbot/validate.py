@@ -354,7 +354,7 @@ def main() -> None:
     for argument in sys.argv[1:]:
         name, _, value = argument.partition("=")
         if name != MESHES or not value:
-            print(_ascii(f"[ERROR] {argument}: the only setting here is {MESHES}=FOLDER"), file=sys.stderr)
+            print(_ascii(f"[ERROR] {argument[:200]}: the only setting here is {MESHES}=FOLDER"), file=sys.stderr)
             sys.exit(1)
         meshes = None if value == "null" else value
     sys.exit(1 if run(meshes) else 0)

@@ -94,7 +94,7 @@ class Pool:
         if weights.shape != self.weights.shape:
             raise ValueError(
                 f"the saved opponents are of shape {weights.shape}, this run's of {self.weights.shape}; "
-                "resume with the model settings of the checkpoint"
+                "resume with the curriculum.pool_size and the model of the checkpoint"
             )
         self._active[:] = np.asarray(arrays["active"])
         self._timesteps[:] = np.asarray(arrays["timesteps"])

@@ -520,7 +520,7 @@ EVALUATE: list[tuple[list[str], str]] = [
         for start, setting in (([], "checkpoint"), (["checkpoint=runs/good"], "opponent"))
     ),
     (["checkpoint=runs/good", "tournament=true", "others=[runs/corrupt]"], "others.0=runs/corrupt: "),
-    (["checkpoint=runs/bare", "tournament=true"], "checkpoint=runs/bare"),
+    (["checkpoint=runs/bare", "tournament=true"], "checkpoint="),
 ]  # fmt: skip
 
 BENCH: list[tuple[list[str], str]] = [
