@@ -508,7 +508,6 @@ EVALUATE: list[tuple[list[str], str]] = [
     (["learner=ppo"], "learner"),
     (["experiment=debug"], "experiment"),
     (["-m", "matches=0,-1"], "job 0 (matches=0): matches=0: must be at least 1"),
-    (["checkpoint=runs/good", "tournament=true", "max_matches=1"], "max_matches"),
     *(
         ([*start, f"{setting}={value}"], f"{setting}=")
         for value in (
