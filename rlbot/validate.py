@@ -28,6 +28,7 @@ PACKAGES = {  # distribution: the module that is imported
     "hydra-core": "hydra",
     "omegaconf": "omegaconf",
     "torch": "torch",
+    "filelock": "filelock",
     "gymnasium": "gymnasium",
     "rocketsim": "RocketSim",
     "rlgym-rocket-league": "rlgym",

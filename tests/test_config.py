@@ -104,7 +104,7 @@ def test_default_curriculum_is_three_stages(default: TrainConfig) -> None:
 
 def test_punishments_are_negative(default: TrainConfig) -> None:
     assert {name for name, term in default.reward.terms.items() if term.weight < 0} == {"concede"}
-    assert default.reward.terms["goal"] == RewardTerm(5.0, None, {})
+    assert default.reward.terms["goal"] == RewardTerm(10.0, None, {})
 
 
 def test_debug_recipe_runs_every_stage_and_wins_over_the_root() -> None:

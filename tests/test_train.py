@@ -100,7 +100,7 @@ def test_what_the_console_says_in_its_order(straight: tuple[Path, str]) -> None:
         "[OK] Number of environments: 2",
         "[OK] Model parameters: 92123",
         "[OK] Batch size: 256",
-        "[OK] Learning rate: 0.0008",
+        "[OK] Learning rate: 0.0006",
         "[OK] Checkpoint interval: 500",
         "[OK] Hardware: ",
         f"[START] Training from 0 to {TOTAL} timesteps",
