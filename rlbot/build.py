@@ -15,7 +15,7 @@ from rlbot.collect import Cast, Collector, Shared
 from rlbot.curriculum import KINDS, Pool, Stage, self_play, team_sizes
 from rlbot.env import ACTION_TABLE
 from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
-from rlbot.hardware import Hardware, available_cores
+from rlbot.hardware import SINGLE, Group, Hardware, available_cores
 from rlbot.learner import PPO
 from rlbot.model import ActorCritic, make_head
 from rlbot.policy import Bot, Network, load
@@ -44,12 +44,17 @@ class Parts:
         return vector
 
 
-def build(config: TrainConfig, warn: Callable[[str], None]) -> Parts:
-    """Everything a run needs. Raises ValueError, naming the setting, for what this machine or a file cannot give."""
-    hardware = make_hardware(config)
+def build(config: TrainConfig, warn: Callable[[str], None], group: Group = SINGLE) -> Parts:
+    """Everything that one process of a run needs, by default of a run of one process.
+
+    Raises ValueError, naming the setting, for what this machine or a file cannot give."""
+    if config.env.num_envs < group.size:
+        raise ValueError(f"env.num_envs={config.env.num_envs}: must be at least {group.size}, one for each process")
+    hardware = make_hardware(config, group)
     meshes = str(load_meshes(config.env.collision_meshes))
     hardware.seed(config.seed)
     model = make_model(config).to(hardware.device)
+    group.copy_first(model.parameters())
     network = make_network(config)
     size = network.size()
     shared = Shared(
@@ -60,7 +65,8 @@ def build(config: TrainConfig, warn: Callable[[str], None]) -> Parts:
     stages = make_stages(config)
     for stage in stages:
         make_reward(config.reward, stage.reward)  # a broken term of the user's own is found before training starts
-    workers = available_cores() if config.env.workers is None else config.env.workers
+    cores = max(available_cores() // group.place.local_size, 1)
+    workers = cores if config.env.workers is None else config.env.workers
 
     def collector(index: int) -> Collector:
         stage = stages[index]
@@ -76,6 +82,7 @@ def build(config: TrainConfig, warn: Callable[[str], None]) -> Parts:
             ),
             config.learner.batch_size,
             shared,
+            group,
             workers,
             meshes,
             config.learner.overlap,
@@ -95,10 +102,11 @@ def build(config: TrainConfig, warn: Callable[[str], None]) -> Parts:
     )
 
 
-def make_hardware(config: TrainConfig) -> Hardware:
+def make_hardware(config: TrainConfig, group: Group = SINGLE) -> Hardware:
     settings = dataclasses.asdict(config.hardware)
     del settings["time_limit"]  # the command's
-    return Hardware.choose(**settings)
+    del settings["distributed"]  # told by the group
+    return Hardware.choose(**settings, group=group)
 
 
 def make_network(config: TrainConfig) -> Network:

@@ -23,6 +23,7 @@ import os
 import re
 import shutil
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,10 +42,12 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from rlbot.config import ConfigError, config_dir, fill, load, one_line, unknown
+from rlbot.launch import LostProcess, Place
 from rlbot.schema import ROOTS, BenchConfig, EvaluateConfig, LearncheckConfig, TrainConfig
 from rlbot.sweep import FAILURES, failures
 
 Main = Callable[[Any, Path], float | None]  # of the settings that ROOTS names for the command
+Follow = Callable[[Any], None]
 # What sweeps need beyond the rest: the option of Hydra, and the extra of pyproject.toml that brings it.
 EXTRAS = {
     "hydra/sweeper=optuna": "sweep",
@@ -54,6 +57,7 @@ EXTRAS = {
     "hydra/launcher=ray": "ray",
 }
 MAX_LENGTH = 500  # of a line about an error
+_TOLD_BY_THE_FIRST = 30.0  # s in which rank 0 tells the same fault, and torchrun then ends the others
 # what odd input makes Hydra raise; anything else is a fault of ours
 INPUT_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, ValueError, TypeError, OSError, UserWarning)
 
@@ -69,7 +73,7 @@ def building() -> Iterator[None]:
         yield
     except ConfigError:
         raise
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, LostProcess) as error:
         raise ConfigError(str(error)) from error
 
 
@@ -89,11 +93,12 @@ def compose(overrides: Sequence[str] = (), config_name: str = "train") -> Any:
         raise explain(error, overrides, config_name) from error
 
 
-def run(main: Main, config_name: str = "train") -> None:
+def run(main: Main, config_name: str = "train", follow: Follow | None = None) -> None:
     """Calls `main(config, directory)` as the command line asks, once, or in a multirun once a job.
 
     What `main` returns is the score of the run, for a sweep. Returns if all went well, else leaves with exit
-    status 1, and with 130 after Ctrl-C.
+    status 1, and with 130 after Ctrl-C. `follow(config)` is called instead in all processes but the first where
+    torchrun started several: without Hydra, and without a directory.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -102,9 +107,17 @@ def run(main: Main, config_name: str = "train") -> None:
     overrides: list[str] = []
     status: int | str | None = 0
     Guard.config_name = config_name
+    place = Place.found() or Place()
     try:
-        overrides = _parse(sys.argv[1:]).overrides
+        arguments = _parse(sys.argv[1:])
+        overrides = arguments.overrides
         Guard.verbose = wish == "1" or "debug=true" in [text.lower() for text in overrides]
+        if place.size > 1 and arguments.multirun:
+            raise ConfigError("--multirun: torchrun starts the processes of one run; start it once for each run")
+        if follow is not None and place.rank > 0:
+            if not any((arguments.cfg, arguments.info, arguments.help, arguments.hydra_help)):
+                follow(compose(overrides))
+            return
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets errors through instead of printing them
         with warnings.catch_warnings():
             warnings.filterwarnings("error", r"provider=.* is not available")  # a folder of --config-dir or searchpath
@@ -115,7 +128,7 @@ def run(main: Main, config_name: str = "train") -> None:
         _print_error("interrupted")
         status = 130
     except Exception as error:
-        _report(explain(error, sys.argv[1:], config_name), Guard.verbose)
+        _report(_of_rank(place.rank, error) or explain(error, sys.argv[1:], config_name), Guard.verbose)
         status = 1
     finally:
         logging.disable(logging.NOTSET)
@@ -271,6 +284,10 @@ def _job(main: Main, config_name: str, verbose: bool) -> Callable[[DictConfig], 
             failure = error
             if fresh and not isinstance(error, CommandFailed):
                 shutil.rmtree(directory, ignore_errors=True)
+        except LostProcess:  # which the run has told already
+            failure = ConfigError(
+                "torchrun --max-restarts=3 goes on from the last checkpoint by itself, resume=RUN by hand"
+            )
         except Exception as error:
             print(_ascii(traceback.format_exc(), keep="\n"), file=sys.stderr)
             failure = ConfigError(f"{type(error).__name__}: {error}")
@@ -417,6 +434,18 @@ def _culprits(error: Exception, overrides: Sequence[str], config_name: str) -> S
             if str(other) == str(error):
                 return [override]
     return overrides
+
+
+def _of_rank(rank: int, error: Exception) -> ConfigError | None:
+    """What a process that follows the first says of an error; None in the first."""
+    if rank == 0:
+        return None
+    if isinstance(error, ConfigError):
+        time.sleep(_TOLD_BY_THE_FIRST)
+    elif not isinstance(error, LostProcess):
+        print(_ascii(traceback.format_exc(), keep="\n"), file=sys.stderr)
+    kind = "" if isinstance(error, (ConfigError, LostProcess)) else f"{type(error).__name__}: "
+    return ConfigError(f"rank {rank}: {kind}{error}")
 
 
 def _report(error: ConfigError, verbose: bool) -> None:

@@ -217,6 +217,8 @@ def _check_training(config: TrainConfig) -> Iterator[str]:
     yield from _check_shares("env.reset", env.reset)
     yield from _check_meshes("env.collision_meshes", env.collision_meshes)
     yield from _check_path("resume", config.resume)
+    if type(config) is not TrainConfig and config.hardware.distributed:
+        yield "hardware.distributed=true: only rlbot.train takes several processes; choose another hardware"
     if isinstance(config, BenchConfig) and not config.bench.teams:
         yield "bench.teams=[]: needs at least one team size, such as [1v1]"
     if isinstance(config, LearncheckConfig):

@@ -96,7 +96,7 @@ def train(
                 began = time.perf_counter()  # starting processes is no training
 
             rollout, metrics = collector.collect()
-            steps = rollout.num_steps * rollout.num_agents
+            steps = rollout.num_steps * collector.num_agents
             before, progress.timesteps = progress.timesteps, progress.timesteps + steps
             ending = progress.timesteps >= schedule.total_timesteps or stage_at(stages, progress.timesteps) != index
             if schedule.overlap and not ending:

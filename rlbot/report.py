@@ -123,3 +123,16 @@ class RunReporter:
         text = f"{how} at {progress.timesteps} timesteps after {progress.seconds:.0f} s of training"
         self._console.ok(text)
         self.send("end", text)
+
+
+class Silent:
+    """A reporter that tells nobody: of a process for which another one speaks, or of a measurement."""
+
+    def stage(self, index: int, stage: Stage, collector: Collector) -> None:
+        """Nobody reads along."""
+
+    def note(self, text: str) -> None:
+        """Nobody reads along."""
+
+    def iteration(self, progress: Progress, metrics: dict[str, float]) -> None:
+        """Nobody reads along."""

@@ -145,6 +145,7 @@ class HardwareConfig:
     compile: bool
     threads: Annotated[int, Range(1, 1_024)] | None
     time_limit: Positive | None
+    distributed: bool
 
 
 @dataclass(frozen=True)

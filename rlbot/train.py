@@ -1,48 +1,65 @@
 """`python -m rlbot.train`: train a bot, or go on with a run."""
 
+import os
 import shutil
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlbot import command
 from rlbot.config import document, load_document
+from rlbot.launch import Place, job
 from rlbot.schema import TrainConfig
 from rlbot.sweep import RESULT
 
 if TYPE_CHECKING:
     from rlbot.build import Parts
-    from rlbot.loop import Progress, Start
+    from rlbot.collect import Collector
+    from rlbot.hardware import Group
+    from rlbot.loop import Progress, Reporter, Save, Start
     from rlbot.rater import Rater
     from rlbot.report import RunReporter
-    from rlbot.run import Console, Notifier, Resume, RunDirectory
+    from rlbot.run import Console, Job, Notifier, Resume, RunDirectory
+    from rlbot.tolerance import Tolerance
 
 OUTPUTS = Path("outputs")
 
 
 def main(config: TrainConfig, directory: Path) -> float | None:
     """Returns what `config.objective` names, for a sweep to maximise; None where it could not be measured."""
+    with command.building():
+        place = Place.of_run(config.hardware.distributed)
     # Heavy imports wait until the settings are known to be sound: a slip on the command line is answered at once.
     from rlbot import run
+    from rlbot.hardware import Group
 
     began = time.monotonic()
     warnings: list[str] = []
+    torchrun_job = run.Job(OUTPUTS, job())
     with ExitStack() as held:
         with command.building():
-            resume = run.resolve_resume(config.resume, OUTPUTS) if config.resume else None
-            place = directory if resume is None or resume.run is None else resume.run
-            held.enter_context(run.locked(place, warnings.append))
+            group = Group.join(place, config.hardware.device)
+            resume = _resume(config, torchrun_job)
+            folder = directory if resume is None or resume.run is None else resume.run
+            held.enter_context(run.locked(folder, warnings.append))
         warnings += resume.warnings if resume is not None else []
-        return _train(config, directory, resume, warnings, began)
+        return _train(config, directory, resume, warnings, began, group, torchrun_job)
 
 
 def _train(
-    config: TrainConfig, directory: Path, resume: "Resume | None", warnings: list[str], began: float
+    config: TrainConfig,
+    directory: Path,
+    resume: "Resume | None",
+    warnings: list[str],
+    began: float,
+    group: "Group",
+    torchrun_job: "Job",
 ) -> float | None:
     """The run in its directory, which nobody else trains in; `began` is when, in time.monotonic()."""
-    from rlbot import loop, run
+    from rlbot import run
     from rlbot.build import build
     from rlbot.report import RunReporter
     from rlbot.saving import Saver
@@ -53,7 +70,8 @@ def _train(
         if saved is not None and resume is not None:
             with _continuing(resume):
                 config = _resumed(config, saved[1]["config"])
-        parts = build(config, lambda line: console.warn(line))
+        group.first((config, resume, saved))
+        parts = build(config, lambda line: console.warn(line), group)
         home = _home(directory, resume)
 
     with run.Console(home.log_file) as console, _notifier(config, console) as notifier:
@@ -61,11 +79,14 @@ def _train(
             console.warn(line)
         _introduce(config, parts, home, console)
         start = _start(parts, saved, console, resume)
+        with command.building():
+            group.gather("ready")
 
         # Nothing of a run that is resumed is changed before it is certain that it can go on.
         with command.building():
             home.write_run_json(_run_document(config, parts))
             (home.path / RESULT).unlink(missing_ok=True)
+            torchrun_job.begin(home.path)
         tensorboard = run.TensorBoard(
             home.tensorboard, resumed_at=start[0].timesteps if saved else None, warn=console.warn
         )
@@ -75,34 +96,21 @@ def _train(
         )
         save = Saver(config, parts, home, console, reporter, rater, OUTPUTS)
         limit = config.hardware.time_limit
+
+        def over() -> bool:
+            late = limit is not None and time.monotonic() - began >= 60 * limit
+            return late and reporter.iterations > 0  # else a chain of jobs would never go on
+
         try:
             with run.stop_on_signals() as asked:
 
                 def stopping() -> bool:
-                    over = limit is not None and time.monotonic() - began >= 60 * limit
-                    return asked() or (over and reporter.iterations > 0)  # else a chain of jobs would never go on
+                    return asked() or over()
 
                 reporter.send("start", f"training to {config.total_timesteps} timesteps")
                 console.start(f"Training from {start[0].timesteps} to {config.total_timesteps} timesteps")
-                progress = loop.train(
-                    ppo=parts.ppo,
-                    pool=parts.pool,
-                    stages=parts.stages,
-                    make_collector=parts.make_collector,
-                    publish=parts.publish,
-                    schedule=loop.Schedule(
-                        config.total_timesteps,
-                        config.checkpoint_interval,
-                        config.learner.learning_rate,
-                        config.learner.anneal_learning_rate,
-                        config.learner.overlap,
-                    ),
-                    start=start,
-                    reporter=reporter,
-                    save=save,
-                    stopping=stopping,
-                    tolerance=Tolerance(home.bad, config.learner.max_bad_updates, console.warn),
-                )
+                tolerance = Tolerance(home.bad, config.learner.max_bad_updates, console.warn)
+                progress = _loop(config, parts, start, reporter, save, stopping, tolerance)
                 reporter.last_ratings(stopping, needed=config.objective == "rating")
                 save.prune()  # by what was rated since the last checkpoint
         except BadUpdates as error:
@@ -118,7 +126,77 @@ def _train(
             if rater is not None:
                 rater.close()
             tensorboard.close()
-        return _finish(config, home, console, reporter, progress, asked(), save.failed)
+        group.leave()
+        if not save.failed:  # else torchrun starts it anew, from the newest checkpoint
+            torchrun_job.end()
+        by_hand = asked() or not over()  # it may have been another process that was asked
+        return _finish(config, home, console, reporter, progress, by_hand, save.failed)
+
+
+def follow(config: TrainConfig) -> None:
+    """What a process of a distributed run does that is not the first: it plays and learns its share, writes nothing and
+    takes settings and checkpoint from rank 0, in the same order as `main`."""
+    with command.building():
+        place = Place.of_run(config.hardware.distributed)
+    from rlbot import run
+    from rlbot.build import build
+    from rlbot.hardware import Group
+    from rlbot.report import Silent
+    from rlbot.tolerance import BadUpdates, Tolerance
+
+    with command.building():
+        group = Group.join(place, config.hardware.device)
+        config, resume, saved = group.first((config, None, None))
+        parts = build(config, lambda line: print(f"[WARN] rank {group.rank}: {line}", file=sys.stderr), group)
+        with open(os.devnull, "w") as nowhere, run.Console(stream=nowhere) as console:
+            start = _start(parts, saved, console, resume)
+        group.gather("ready")
+    tolerance = Tolerance(None, config.learner.max_bad_updates, lambda line: None)
+    try:
+        with run.stop_on_signals(quiet=True) as stopping:
+            _loop(config, parts, start, Silent(), _share_snapshot, stopping, tolerance)
+    except BadUpdates as error:
+        raise command.CommandFailed(str(error)) from error
+    group.leave()
+
+
+def _share_snapshot(progress: "Progress", collector: "Collector") -> None:
+    """A process's part in the checkpoint that rank 0 writes."""
+    collector.snapshot()
+
+
+def _loop(
+    config: TrainConfig,
+    parts: "Parts",
+    start: "Start",
+    reporter: "Reporter",
+    save: "Save",
+    stopping: Callable[[], bool],
+    tolerance: "Tolerance",
+) -> "Progress":
+    """The same in all processes. They stop together: where one was asked to."""
+    from rlbot import loop
+
+    learner, group = config.learner, parts.hardware.group
+    return loop.train(
+        ppo=parts.ppo,
+        pool=parts.pool,
+        stages=parts.stages,
+        make_collector=parts.make_collector,
+        publish=parts.publish,
+        schedule=loop.Schedule(
+            config.total_timesteps,
+            config.checkpoint_interval,
+            learner.learning_rate,
+            learner.anneal_learning_rate,
+            learner.overlap,
+        ),
+        start=start,
+        reporter=reporter,
+        save=save,
+        stopping=lambda: any(group.gather(stopping())),
+        tolerance=tolerance,
+    )
 
 
 def _introduce(config: TrainConfig, parts: "Parts", home: "RunDirectory", console: "Console") -> None:
@@ -167,6 +245,14 @@ def _finish(
     return value
 
 
+def _resume(config: TrainConfig, torchrun_job: "Job") -> "Resume | None":
+    """Where to go on: processes that torchrun started anew with the run that those before them began."""
+    from rlbot.run import resolve_resume
+
+    value = torchrun_job.run() or config.resume
+    return resolve_resume(str(value), OUTPUTS) if value else None
+
+
 @contextmanager
 def _continuing(resume: "Resume") -> Iterator[None]:
     """Where a checkpoint is sound but does not hold what this version's training writes."""
@@ -210,7 +296,8 @@ def _home(directory: Path, resume: "Resume | None") -> "RunDirectory":
     if resume is None or resume.run is None:
         return RunDirectory(directory)
     home = RunDirectory(resume.run)
-    shutil.rmtree(directory, ignore_errors=True)  # Hydra's, made for a run of its own
+    if directory.resolve() != home.path.resolve():
+        shutil.rmtree(directory, ignore_errors=True)  # Hydra's, made for a run of its own
     return home
 
 
@@ -294,4 +381,4 @@ def _rater(
 
 
 if __name__ == "__main__":
-    command.run(main, "train")
+    command.run(main, "train", follow)

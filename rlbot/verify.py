@@ -76,5 +76,8 @@ def summary(config: TrainConfig, parts: Parts) -> Iterator[str]:
 
 
 def _workers(config: TrainConfig, parts: Parts) -> str:
-    count = min(parts.workers, config.env.num_envs)
+    ranks = parts.hardware.group.size
+    count = min(parts.workers, -(-config.env.num_envs // ranks))
+    if ranks > 1:
+        return f"in {ranks} processes" + (f" with {count} worker processes each" if count else "")
     return f"in {count} worker processes" if count else "in this process"

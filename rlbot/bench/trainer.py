@@ -4,8 +4,7 @@ from time import perf_counter
 
 from rlbot import loop
 from rlbot.build import build
-from rlbot.collect import Collector
-from rlbot.curriculum import Stage
+from rlbot.report import Silent
 from rlbot.schema import TrainConfig
 from rlbot.tolerance import Tolerance
 
@@ -56,7 +55,7 @@ class Trainer:
             publish=self._parts.publish,
             schedule=loop.Schedule(_NEVER, _NEVER, learner.learning_rate, False, overlap),
             start=(progress, self._collector),
-            reporter=_Silent(),
+            reporter=Silent(),
             save=lambda progress, collector: None,
             tolerance=Tolerance(None, learner.max_bad_updates, print),
             stopping=lambda: progress.iterations > 0 and perf_counter() - began >= seconds,
@@ -66,14 +65,3 @@ class Trainer:
         if overlap:
             self._collector.collect()  # begun by the last iteration: not the next turn's
         return progress.timesteps, took
-
-
-class _Silent:
-    def stage(self, index: int, stage: Stage, collector: Collector) -> None:
-        """Nobody reads along."""
-
-    def note(self, text: str) -> None:
-        """Nobody reads along."""
-
-    def iteration(self, progress: loop.Progress, metrics: dict[str, float]) -> None:
-        """Nobody reads along."""

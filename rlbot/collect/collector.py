@@ -1,10 +1,10 @@
-"""The whole batch of a stage, played in this process or in worker processes that fill one rollout together."""
+"""The batch of a stage, played in this process or in worker processes that fill one rollout together."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from multiprocessing.sharedctypes import RawArray
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from rlbot.env.batch import COUNTS, BatchEnv
 from rlbot.env.observation import OBSERVATION_SIZE
 from rlbot.fault import Faults, merged
 from rlbot.rollout import Rollout, Shape
+
+if TYPE_CHECKING:
+    from rlbot.hardware import Group  # imports PyTorch, which the workers do without
 
 MakeEnv = Callable[[int, int], BatchEnv]  # the arenas [start, stop) of a stage; it is sent to the workers
 _MAX_DEATHS = 3  # of one worker within one rollout; a fault that repeats itself is not to be outlived
@@ -33,7 +36,8 @@ class Shared:
 class Collector:
     """Collects rollouts of at least `batch_size` timesteps with the weights that stand in `shared.vector`.
 
-    What is collected does not depend on the number of workers.
+    The processes of `group` have a section of the arenas each, in order of their ranks; metrics, snapshots and numbers
+    (`num_arenas`, ...) are of all of them. What is collected depends neither on the number of workers nor of processes.
     """
 
     def __init__(
@@ -43,22 +47,26 @@ class Collector:
         cast: Cast,
         batch_size: int,
         shared: Shared,
+        group: "Group",
         workers: int,
         meshes: str,
         overlap: bool,
         warn: Callable[[str], None],
     ) -> None:
-        """team_sizes: (blue, orange) of every arena of the stage. workers: processes, 0 for none. `warn` gets a line
-        for every worker that died and was replaced."""
+        """team_sizes: (blue, orange) of every arena of the stage. workers: processes that this one starts, 0 for none.
+        `warn` gets a line for every worker that died and was replaced."""
         cars = [[*range(blue), *range(2, 2 + orange)] for blue, orange in team_sizes]
         agents = [sum(cast.learns(n, slot) for slot in each) for n, each in enumerate(cars)]
-        parts = max(min(workers, len(team_sizes)), 1)
-        self._bounds = [len(team_sizes) * i // parts for i in range(parts + 1)]  # of the workers, in arenas
+        self._group = group
+        first, last = (len(team_sizes) * rank // group.size for rank in (group.rank, group.rank + 1))
+        parts = max(min(workers, last - first), 1)
+        self._bounds = [first + (last - first) * i // parts for i in range(parts + 1)]  # of the workers, in arenas
         self._cars_before = np.cumsum([0, *(len(each) for each in cars)])
         self.num_arenas, self.num_cars, self.num_agents = len(cars), int(self._cars_before[-1]), sum(agents)
         agents_before = np.cumsum([0, *agents])
+        columns = agents_before - agents_before[first]  # of this process's rollout
         shape = Shape(
-            -(-batch_size // self.num_agents), self.num_agents, OBSERVATION_SIZE,
+            -(-batch_size // self.num_agents), int(columns[last]), OBSERVATION_SIZE,
             cast.network.action_shape, cast.network.action_dtype,
         )  # fmt: skip
         buffers = tuple(RawArray("b", Rollout.num_bytes(shape)) for _ in range(2 if overlap else 1))
@@ -69,7 +77,7 @@ class Collector:
         self._answers: list[Any] | None = None  # to the rollout that was begun, where they are here already
         self._memory = Memory(shared.vector, shared.pool, shared.pool_size, buffers, shape, RawArray("q", parts))
         self._tasks = [
-            Task(i, partial(make_env, a, b), meshes, cast, int(agents_before[a]), int(agents_before[b]))
+            Task(i, partial(make_env, a, b), meshes, cast, int(columns[a]), int(columns[b]))
             for i, (a, b) in enumerate(zip(self._bounds, self._bounds[1:], strict=False))
         ]
         self._warn = warn
@@ -106,8 +114,9 @@ class Collector:
         for task, (_, index, observations) in zip(self._tasks, answers, strict=True):
             rollout.add_final(index + np.array([0, task.start]), observations)
         rollout.step, rollout.finished = rollout.num_steps, True
-        tally = answers[0][0]
-        for other, *_ in answers[1:]:
+        tallies = self._group.gather([tally for tally, *_ in answers])
+        tally, *others = [tally for each in tallies for tally in each]
+        for other in others:
             tally = tally + other
         self.faults = merged({}, tally.faults)  # in the order they were found
         for version, score in tally.against:
@@ -168,10 +177,10 @@ class Collector:
         return metrics
 
     def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """All that decides what is collected next, as (arrays, JSON-able), for any number of workers."""
+        """All that decides what is collected next, as (arrays, JSON-able), for any number of workers and processes."""
         self.wait()
         self._send("snapshot", None)
-        parts = self._receive("snapshot", None)
+        parts = [part for each in self._group.gather(self._receive("snapshot", None)) for part in each]
         arrays = {name: np.concatenate([each[name] for each, _ in parts]) for name in parts[0][0]}
         generators = [rng for _, document in parts for rng in document["generators"]]
         return arrays, {**parts[0][1], "generators": generators}

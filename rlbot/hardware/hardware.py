@@ -10,6 +10,9 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 import torch
 
+from rlbot.cores import available_cores
+from rlbot.hardware.group import SINGLE, Group
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -19,7 +22,7 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 ROWS = {"cpu": 4096, "cuda": 32_768}
 
 
-def _choose_device(device: str) -> torch.device:
+def _choose_device(device: str, index: int) -> torch.device:
     if device not in ("auto", "cpu", "cuda"):
         raise ValueError(f"hardware.device={device!r} is unknown; use auto, cpu or cuda.")
     available = device != "cpu" and torch.cuda.is_available()
@@ -28,7 +31,7 @@ def _choose_device(device: str) -> torch.device:
             "hardware.device=cuda: PyTorch sees no CUDA GPU on this machine.\n"
             "Use hardware=cpu or hardware=auto, or install a CUDA build of PyTorch and the NVIDIA driver."
         )
-    return torch.device("cuda", 0) if available else torch.device("cpu")
+    return torch.device("cuda", index) if available else torch.device("cpu")
 
 
 def _cpu_has_bf16() -> bool:
@@ -61,31 +64,52 @@ def _choose_precision(precision: str, device: torch.device) -> tuple[str, str]:
     return "fp16", "the GPU has no bf16 arithmetic; gradients are scaled"
 
 
+def _require_agreement(group: Group, choice: str) -> None:
+    """All processes must compute alike: their gradients are added up."""
+    for rank, other in enumerate(group.gather(choice)):
+        if other != choice:
+            raise ValueError(
+                f"hardware: rank {group.rank} would compute on {choice}, rank {rank} on {other};\n"
+                "name what all of them have with hardware.device and hardware.precision"
+            )
+
+
 @dataclass(frozen=True)
 class Hardware:
     """Device, precision and compilation of a run. Make it with `Hardware.choose`.
 
     device: torch.device; precision: "fp32", "fp16" or "bf16"; compiled: whether `compile` compiles; reason:
-    one line that says what was chosen and why.
+    one line that says what was chosen and why; group: the processes that train together.
     """
 
     device: torch.device
     precision: str
     compiled: bool
     reason: str
+    group: Group = SINGLE
 
     @classmethod
     def choose(
-        cls, device: str = "auto", precision: str = "auto", compile: bool = False, threads: int | None = None
+        cls,
+        device: str = "auto",
+        precision: str = "auto",
+        compile: bool = False,
+        threads: int | None = None,
+        group: Group = SINGLE,
     ) -> "Hardware":
-        """Decide, and set the process up: number of threads (None leaves PyTorch's choice) and denormals.
+        """Decide, and set the process up: number of threads (None leaves PyTorch's choice, or gives each of several
+        processes its share of the cores) and denormals.
 
-        Raises ValueError naming the key where something was asked for that this machine cannot do.
+        Raises ValueError naming the key where something was asked for that this machine cannot do, or where the
+        processes of the group chose differently.
         """
         if threads is not None and threads < 1:
             raise ValueError(f"hardware.threads={threads} must be at least 1, or null for PyTorch's own choice.")
-        chosen = _choose_device(device)
+        chosen = _choose_device(device, group.place.local_rank)
         chosen_precision, why = _choose_precision(precision, chosen)
+        _require_agreement(group, f"{chosen.type} in {chosen_precision}")
+        if threads is None and group.size > 1:
+            threads = max(available_cores() // group.place.local_size, 1)
         # Before the thread pool starts: its threads inherit the setting. Numbers below 1e-38 cost a CPU a
         # hundred times the others and mean nothing here; Adam's averages of a dead unit's gradient decay into
         # them.
@@ -96,8 +120,9 @@ class Hardware:
             torch.set_num_threads(threads)
         name = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else f"{torch.get_num_threads()} threads"
         compiling = ", compiled" if compile else ""
-        reason = f"Hardware: {chosen.type} ({name}), {chosen_precision}{compiling}: {why}"
-        return cls(chosen, chosen_precision, compile, reason)
+        several = f", {group.size} processes" if group.size > 1 else ""
+        reason = f"Hardware: {chosen.type} ({name}), {chosen_precision}{compiling}{several}: {why}"
+        return cls(chosen, chosen_precision, compile, reason, group)
 
     def autocast(self) -> AbstractContextManager[object]:
         """Context in which matrix products run in the chosen precision."""

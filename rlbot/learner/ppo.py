@@ -14,6 +14,7 @@ from rlbot.learner import diagnosis
 from rlbot.learner.gae import gae, next_values
 from rlbot.learner.losses import approximate_kl, policy_loss, value_loss
 from rlbot.learner.return_scale import ReturnScale
+from rlbot.learner.share import Share
 from rlbot.model import ActorCritic
 from rlbot.rollout import Rollout
 
@@ -35,8 +36,9 @@ PARTS = ("loss/policy", "loss/value", "policy/entropy", "loss/total")  # where a
 @dataclass
 class Batch:
     """T * A rows on the device, in the order of the rollout; values are in scaled units, observations in the precision
-    that the first layer reads them in."""
+    that the first layer reads them in. share: what part they are of the batch of all processes."""
 
+    share: Share
     observations: Tensor
     actions: Tensor
     log_probs: Tensor
@@ -55,6 +57,9 @@ class PPO:
     epochs passes over round(rows / minibatch_size) minibatches (at least one); target_kl (None = never) ends
     the update after the first epoch whose mean KL exceeds it; clip_range_value None = no clipping of values.
     All randomness (the order of rows) comes from a generator of its own, seeded with `seed`.
+
+    Where hardware.group has several processes, each has the rollout of some agents and all make the update of the whole
+    batch together: minibatch_size counts rows of all of them, and losses, gradients and statistics are summed.
     """
 
     def __init__(
@@ -132,9 +137,11 @@ class PPO:
         metrics["learner/updates"] = float(len(steps))
         metrics["learner/bad_updates"] = float(len(steps) - len(good))
         metrics["learner/learning_rate"] = self.learning_rate
+        self.hardware.group.copy_first(self._parameters)  # processors of different makes may round differently
         return metrics
 
     def _prepare(self, rollout: Rollout) -> tuple[Batch, dict[str, float]]:
+        share = Share(self.hardware.group, rollout.num_agents)
         count = rollout.num_steps * rollout.num_agents
         move, reduced = self.hardware.tensor, self.hardware.dtype
         # Rounded once here, not by every layer that reads them.
@@ -150,21 +157,21 @@ class PPO:
         terminated, truncated = rollout.terminated, rollout.truncated
         rewards, scale = rollout.rewards, 1.0
         if self.normalize_return:
-            self.return_scale.update(rewards, terminated | truncated)
+            self.return_scale.update(rewards, terminated | truncated, share)
             scale = self.return_scale.scale
             rewards = rewards / np.float32(scale)
         end = count + rollout.num_agents
         table, final_values = host_values[:end].reshape(-1, rollout.num_agents), host_values[end:]
         following = next_values(table, rollout.final_index, final_values)
         advantages, returns = gae(rewards, table[:-1], following, terminated, truncated, self.gamma, self.gae_lambda)
-        metrics = _summary(table[:-1], advantages, returns, scale)
+        metrics, mean, deviation = _summary(share, table[:-1], advantages, returns, scale)
         if self.normalize_advantage:
             # Over the batch, not the minibatch: a row then weighs the same whichever rows it is drawn with,
             # and the gradients of the minibatches average to that of the batch.
             with np.errstate(invalid="ignore"):  # a reward that is not finite is counted in the steps
-                advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+                advantages = (advantages - np.float32(mean)) / np.float32(deviation + 1e-8)
         targets = move(np.stack([advantages.ravel(), returns.ravel()]))
-        return Batch(observations, actions, log_probs, targets[0], targets[1], values), metrics
+        return Batch(share, observations, actions, log_probs, targets[0], targets[1], values), metrics
 
     @torch.inference_mode()
     def _values(self, observations: Tensor) -> Tensor:
@@ -187,20 +194,24 @@ class PPO:
 
     def _optimize(self, batch: Batch) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Epochs of minibatches; one row of STEP_METRICS for each minibatch."""
-        count = len(batch.log_probs)
+        share = batch.share
+        count = len(batch.log_probs) // (share.stop - share.start) * share.agents
         parts = max(1, round(count / self.minibatch_size))
         bounds = [part * count // parts for part in range(parts + 1)]
         orders = torch.stack([torch.randperm(count, generator=self._generator) for _ in range(self.epochs)])
-        orders = self.hardware.tensor(orders.numpy())
+        if share.whole:  # else the rows of each minibatch are picked out on the host
+            orders = self.hardware.tensor(orders.numpy())
         steps: list[Tensor] = []
         for epoch in range(self.epochs):
             for start, stop in pairwise(bounds):
                 steps.append(self._step(batch, orders[epoch, start:stop]))
             if self.target_kl is not None and epoch + 1 < self.epochs:
-                kl = torch.stack(steps[-parts:])[:, KL].nanmean()
+                kl = share.group.sum(torch.stack(steps[-parts:])[:, KL].contiguous()).nanmean()
                 if kl.item() > self.target_kl:
                     break
-        table = torch.stack(steps).cpu().numpy()
+        everyone = np.stack(share.group.gather(torch.stack(steps).cpu().numpy()))
+        table: np.ndarray[Any, np.dtype[np.float32]] = everyone.sum(0)
+        table[:, RATIO_MAX:] = everyone[:, :, RATIO_MAX:].max(0)
         bad = np.flatnonzero(table[:, BAD])
         self.fault = None
         if len(bad) and not self._seeks_scale(table[bad]):
@@ -213,7 +224,12 @@ class PPO:
         return self._scaler.is_enabled() and bool(np.isfinite(bad[:, TOTAL]).all()) and self._scaler.get_scale() >= 1
 
     def _diagnose(self, batch: Batch, rows: Tensor, metrics: np.ndarray[Any, np.dtype[np.float32]]) -> Fault:
-        """What the minibatch was whose step was not taken, and why it was not."""
+        """What the minibatch was whose step was not taken, and why it was not: in the process that has most of it."""
+        mine = batch.share.rows(rows).to(self.hardware.device)
+        found = batch.share.group.gather(self._diagnose_part(batch, mine, metrics) if len(mine) else None)
+        return max((each for each in found if each is not None), key=_spoilt)
+
+    def _diagnose_part(self, batch: Batch, rows: Tensor, metrics: np.ndarray[Any, np.dtype[np.float32]]) -> Fault:
         losses = {name: float(metrics[STEP_METRICS.index(name)]) for name in PARTS}
         names = ("log_probs", "advantages", "returns", "values")
         columns = {name: getattr(batch, name)[rows] for name in names}
@@ -229,13 +245,17 @@ class PPO:
         return Fault(name, {"losses": losses}, {"rows": rows.cpu().numpy(), **arrays})
 
     def _step(self, batch: Batch, rows: Tensor) -> Tensor:
-        """One gradient step on some rows of the batch; returns its STEP_METRICS, on the device.
+        """One gradient step on some rows of the batch of all processes; returns what the rows that lie here add to its
+        STEP_METRICS, on the device.
 
         The gradient is summed over parts that the hardware is fast at: it is that of the mean over all rows.
         """
         self._optimizer.zero_grad()
-        parts = torch.split(rows, self.hardware.rows)
-        metrics = torch.stack([self._accumulate(batch, part, len(part) / len(rows)) for part in parts])
+        mine = batch.share.rows(rows).to(self.hardware.device)
+        weights = [(part, len(part) / len(rows)) for part in torch.split(mine, self.hardware.rows)]
+        if not len(mine):  # a row of weight 0: every process takes part in every step
+            weights = [(mine.new_zeros(1), 0.0)]
+        metrics = torch.stack([self._accumulate(batch, part, weight) for part, weight in weights])
         means, maxima = metrics[:, :RATIO_MAX].sum(0), metrics[:, RATIO_MAX:].amax(0)
         return torch.cat([means, maxima, *self._descend()])
 
@@ -279,6 +299,7 @@ class PPO:
         The decision never leaves the device: fused Adam leaves weights and moments alone where its
         `found_inf` is set, which is also how GradScaler skips a step.
         """
+        self.hardware.group.sum_gradients(self._parameters)
         self._scaler.unscale_(self._optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.max_grad_norm)
         bad = (~norm.isfinite()).float()
@@ -328,16 +349,24 @@ class PPO:
             self._scaler.load_state_dict(meta["scaler"])
 
 
-def _summary(values: Any, advantages: Any, returns: Any, scale: float) -> dict[str, float]:
-    """What the rollout says of the critic: of its values before the update, and of the advantages before
-    standardising."""
+def _spoilt(fault: Fault) -> int:
+    """How many of its numbers are not finite."""
+    return sum(int((~np.isfinite(each)).sum()) for each in fault.arrays.values())
+
+
+def _summary(
+    share: Share, values: Any, advantages: Any, returns: Any, scale: float
+) -> tuple[dict[str, float], float, float]:
+    """What the rollouts of all processes say of the critic: of its values before the update, and of the advantages
+    before standardising. Then their mean and standard deviation once more."""
     with np.errstate(invalid="ignore"):  # rewards that are not finite give NaN, without a warning each
-        variance = float(np.var(returns, dtype=np.float64))
-        unexplained = float(np.var(returns - values, dtype=np.float64))
-        return {
-            "value/explained_variance": 1.0 - unexplained / variance if variance > 0.0 else float("nan"),
-            "value/mean": float(np.mean(values)),
-            "value/return_scale": scale,
-            "advantage/mean": float(np.mean(advantages)),
-            "advantage/std": float(np.std(advantages)),
-        }
+        columns = np.stack([each.ravel() for each in (values, advantages, returns, returns - values)], axis=1)
+    means, deviations = (each.tolist() for each in share.moments(torch.from_numpy(columns)))
+    metrics = {
+        "value/explained_variance": 1.0 - (deviations[3] / deviations[2]) ** 2 if deviations[2] else float("nan"),
+        "value/mean": means[0],
+        "value/return_scale": scale,
+        "advantage/mean": means[1],
+        "advantage/std": deviations[1],
+    }
+    return metrics, means[1], deviations[1]

@@ -5,7 +5,9 @@ import torch
 from numba import njit
 from numpy.typing import NDArray
 
+from rlbot.hardware import SINGLE
 from rlbot.learner.gae import Flags, Floats
+from rlbot.learner.share import Share, moments_of
 from rlbot.model import RunningMeanStd
 
 
@@ -33,7 +35,7 @@ class ReturnScale:
     def __init__(self, gamma: float) -> None:
         self.gamma = gamma
         self.statistics = RunningMeanStd()
-        self.running = np.zeros(0)  # (A,), the sums in progress
+        self.running = np.zeros(0)  # (A,), the sums in progress, of the agents of all processes
 
     @property
     def scale(self) -> float:
@@ -41,15 +43,21 @@ class ReturnScale:
         std = float(self.statistics.std)
         return std if std > 1e-6 else 1.0
 
-    def update(self, rewards: Floats, done: Flags) -> None:
-        """Take in a rollout: rewards and done (terminated or truncated), (T, A).
+    def update(self, rewards: Floats, done: Flags, share: Share | None = None) -> None:
+        """Take in a rollout: rewards and done (terminated or truncated), (T, A), of the `share` of this process.
 
         Rows that are not finite would spoil the statistics for good: such a rollout leaves them as they are.
         """
-        if len(self.running) != rewards.shape[1]:
-            self.running = np.zeros(rewards.shape[1])
-        if np.isfinite(rewards).all():
-            self.statistics.update(torch.from_numpy(_discounted_sums(rewards, done, self.gamma, self.running)))
+        share = share or Share(SINGLE, rewards.shape[1])
+        if len(self.running) != share.agents:
+            self.running = np.zeros(share.agents)
+        running = self.running[share.start : share.stop].copy()
+        moments = moments_of(torch.from_numpy(_discounted_sums(rewards, done, self.gamma, running)).reshape(-1, 1))
+        parts = share.group.gather((bool(np.isfinite(rewards).all()), running, moments))
+        if all(finite for finite, *_ in parts):
+            self.running = np.concatenate([running for _, running, _ in parts])
+            for *_, (count, mean, m2) in parts:
+                self.statistics.merge((count, mean[0], m2[0]))
 
     def state(self) -> dict[str, torch.Tensor]:
         """Copies of all that `load_state` needs."""

@@ -9,6 +9,7 @@ from rlbot.run.checkpoint import (
 )
 from rlbot.run.console import Console
 from rlbot.run.directory import Resume, RunDirectory, describe_machine, point_latest, resolve_resume
+from rlbot.run.job import Job
 from rlbot.run.lock import locked
 from rlbot.run.notify import Notifier
 from rlbot.run.signals import stop_on_signals
@@ -17,6 +18,7 @@ from rlbot.run.tensorboard import TensorBoard
 __all__ = [
     "CheckpointError",
     "Console",
+    "Job",
     "Notifier",
     "Resume",
     "RunDirectory",

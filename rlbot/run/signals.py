@@ -15,10 +15,11 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[Callable[[], bool]]:
+def stop_on_signals(quiet: bool = False) -> Iterator[Callable[[], bool]]:
     """Yields a function that tells whether the run was asked to stop. The handlers of before return at the end.
 
-    The second SIGINT raises KeyboardInterrupt where the program is. Use it in the main thread only.
+    The second SIGINT raises KeyboardInterrupt where the program is. `quiet`: without a line to stderr. Use it in the
+    main thread only.
     """
     asked = False
 
@@ -26,7 +27,7 @@ def stop_on_signals() -> Iterator[Callable[[], bool]]:
         nonlocal asked
         if asked and number == signal.SIGINT:
             raise KeyboardInterrupt
-        if not asked:
+        if not asked and not quiet:
             with suppress(OSError):  # nobody reads it any more
                 os.write(2, _MESSAGE)  # unlike print, safe wherever the signal interrupts the program
         asked = True

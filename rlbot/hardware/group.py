@@ -1,0 +1,129 @@
+"""The process group: what the processes of a distributed run tell each other. Alone, everything stays as it is."""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
+
+from rlbot.launch import ALONE, LostProcess, Place, attempt
+
+T = TypeVar("T")
+_SILENCE = timedelta(minutes=5)  # a process that died is noticed at once, a machine that lost its power after this
+
+
+@dataclass(frozen=True)
+class Group:
+    """All processes call the same methods in the same order. Each raises LostProcess where another one is gone."""
+
+    place: Place = ALONE
+
+    @classmethod
+    def join(cls, place: Place, device: str) -> "Group":
+        """The group that torchrun prepared; waits for all. `device`: the setting hardware.device.
+
+        What lies on the host goes by gloo, what lies on a GPU by NCCL. Raises ValueError for too few GPUs.
+        """
+        if place.size == 1:
+            return cls(place)
+        cuda = device != "cpu" and torch.cuda.is_available()
+        if cuda and place.local_size > torch.cuda.device_count():
+            raise ValueError(
+                f"hardware.device={device}: {place.local_size} processes on a machine with "
+                f"{torch.cuda.device_count()} GPUs;\n"
+                "start one for each GPU (--nproc-per-node), or add hardware.device=cpu"
+            )
+        if cuda:
+            torch.cuda.set_device(place.local_rank)
+        with _contact():
+            store, rank, size = next(rendezvous("env://", timeout=_SILENCE))
+            # torchrun may keep its store when it starts processes anew: with the addresses of those before.
+            store = dist.PrefixStore(f"attempt {attempt()}", store)  # type: ignore[attr-defined]
+            backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+            dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_SILENCE)
+        return cls(place)
+
+    @property
+    def rank(self) -> int:
+        return self.place.rank
+
+    @property
+    def size(self) -> int:
+        return self.place.size
+
+    def gather(self, value: T) -> list[T]:
+        """`value` (anything that can be pickled) of every process, by rank."""
+        if self.size == 1:
+            return [value]
+        found: list[Any] = [None] * self.size
+        with _contact():
+            dist.all_gather_object(found, value)
+        return found
+
+    def first(self, value: T) -> T:
+        """`value` of rank 0, in every process."""
+        if self.size == 1:
+            return value
+        held = [value if self.rank == 0 else None]
+        with _contact():
+            dist.broadcast_object_list(held)
+        return held[0]  # type: ignore[return-value]
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """`tensor` summed over the processes, in place, to the same bits everywhere."""
+        if self.size > 1:
+            with _contact():
+                dist.all_reduce(tensor)
+        return tensor
+
+    def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
+        """The gradients of `parameters` summed over the processes, as one message."""
+        if self.size > 1:
+            gradients = [each.grad for each in parameters if each.grad is not None]
+            _scatter(self.sum(_flat(gradients)), gradients)
+
+    @torch.no_grad()
+    def copy_first(self, tensors: Iterable[Tensor]) -> None:
+        """Overwrite `tensors`, of one type, with those of rank 0, as one message."""
+        if self.size > 1:
+            tensors = list(tensors)
+            flat = _flat(tensors)
+            with _contact():
+                dist.broadcast(flat, 0)
+            _scatter(flat, tensors)
+
+    def leave(self) -> None:
+        """At the end of the run, when nothing is left to be told."""
+        if self.size > 1:
+            dist.destroy_process_group()
+
+
+SINGLE = Group()
+
+
+def _flat(tensors: Iterable[Tensor]) -> Tensor:
+    return torch.cat([each.detach().flatten() for each in tensors])
+
+
+def _scatter(flat: Tensor, tensors: list[Tensor]) -> None:
+    at = 0
+    for each in tensors:
+        each.copy_(flat[at : at + each.numel()].view_as(each))
+        at += each.numel()
+
+
+@contextmanager
+def _contact() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        reason = re.sub(
+            r"^\[[^]]*\] *|\. .*", "", str(error).strip().splitlines()[0]
+        )  # without source lines and advice
+        raise LostProcess(f"another process of this run ended or cannot be reached ({reason})") from error
