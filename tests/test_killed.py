@@ -77,13 +77,18 @@ def test_a_run_that_is_killed_goes_on_from_its_last_checkpoint(launch: Launch, t
         newest = check(run, tmp_path)
     assert hits >= kills // 4, "too few kills came in the middle of a save"
 
-    total = newest + 2 * BATCH
-    last = launch("resume=run", f"total_timesteps={total}", "rating.enabled=false")
-    last.says(f"Resumed at {newest} timesteps")
-    last.says("Training from")
+    first = launch("resume=run", "rating.enabled=false")
+    first.says(f"Resumed at {newest} timesteps")
+    first.says("Training from")
     second = launch("resume=run")  # what a kill leaves is no lock; what trains is one
     assert second.status() == 1 and len(second.lines) == 2, second.lines
     assert "another process is training in it" in second.lines[0]
+    first.kill()
+
+    newest = check(first, tmp_path)
+    total = newest + 2 * BATCH
+    last = launch("resume=run", f"total_timesteps={total}", "rating.enabled=false")
+    last.says(f"Resumed at {newest} timesteps")
     assert last.status() == 0 and last.having("[OK] Training finished at ")
     steps = [step for step, _ in curves(tmp_path / "run")["reward/step"]]
     assert steps == sorted(set(steps)) and steps[-1] >= total
