@@ -20,7 +20,6 @@ import itertools
 import json
 import logging
 import os
-import re
 import shutil
 import sys
 import time
@@ -34,32 +33,20 @@ from typing import Any, ClassVar, Literal, NoReturn, overload
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, read_write
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
 
-from rlbot.config import ConfigError, config_dir, fill, load, one_line, unknown
+from rlbot.config import ConfigError, config_dir, fill, load, one_line
+from rlbot.explain import INPUT_ERRORS, composed, explain, key
 from rlbot.launch import LostProcess, Place
 from rlbot.schema import ROOTS, BenchConfig, EvaluateConfig, LearncheckConfig, TrainConfig
 from rlbot.sweep import FAILURES, failures
 
 Main = Callable[[Any, Path], float | None]  # of the settings that ROOTS names for the command
 Follow = Callable[[Any], None]
-# What sweeps need beyond the rest: the option of Hydra, and the extra of pyproject.toml that brings it.
-EXTRAS = {
-    "hydra/sweeper=optuna": "sweep",
-    "hydra/launcher=joblib": "sweep",
-    "hydra/launcher=submitit_local": "slurm",
-    "hydra/launcher=submitit_slurm": "slurm",
-    "hydra/launcher=ray": "ray",
-}
 MAX_LENGTH = 500  # of a line about an error
 _TOLD_BY_THE_FIRST = 30.0  # s in which rank 0 tells the same fault, and torchrun then ends the others
-# what odd input makes Hydra raise; anything else is a fault of ours
-INPUT_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, ValueError, TypeError, OSError, UserWarning)
 
 
 class CommandFailed(ConfigError):
@@ -88,7 +75,7 @@ def compose(overrides: Sequence[str], config_name: Literal["learncheck"]) -> Lea
 def compose(overrides: Sequence[str] = (), config_name: str = "train") -> Any:
     """The settings of one command line, checked, without a run directory. Raises ConfigError."""
     try:
-        return load(_compose(overrides, config_name), ROOTS[config_name])
+        return load(composed(overrides, config_name), ROOTS[config_name])
     except INPUT_ERRORS as error:
         raise explain(error, overrides, config_name) from error
 
@@ -128,7 +115,7 @@ def run(main: Main, config_name: str = "train", follow: Follow | None = None) ->
         _print_error("interrupted")
         status = 130
     except Exception as error:
-        _report(_of_rank(place.rank, error) or explain(error, sys.argv[1:], config_name), Guard.verbose)
+        _report(_of_rank(place.rank, error) or explain(error, sys.argv[1:], config_name, Guard.root), Guard.verbose)
         status = 1
     finally:
         logging.disable(logging.NOTSET)
@@ -153,12 +140,12 @@ def overlay(saved: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, An
     (~reward.terms.air) goes.
     """
     overrides = _overrides(HydraConfig.get())
-    if {"experiment", "sweep"} & {_key(override) for override in overrides}:
+    if {"experiment", "sweep"} & {key(override) for override in overrides}:
         return dict(chosen)
     merged: dict[str, Any] = copy.deepcopy(dict(saved))
     fill(merged, chosen)
     for override in ("resume", "debug", *overrides):
-        *path, name = _key(override).split(".")
+        *path, name = key(override).split(".")
         source: Any = chosen
         target: Any = merged
         for step in path:
@@ -178,7 +165,7 @@ def in_multirun() -> bool:
 
 def arguments(*without: str) -> list[str]:
     """The settings that this command line names, as it names them; those of the groups `without` are left out."""
-    return [text for text in HydraConfig.get().overrides.task if _key(text).partition(".")[0] not in without]
+    return [text for text in HydraConfig.get().overrides.task if key(text).partition(".")[0] not in without]
 
 
 def recipe() -> str | None:
@@ -223,7 +210,7 @@ class Guard(Callback):
     @staticmethod
     def _refuse(error: Exception, config: DictConfig) -> NoReturn:
         asked = [*_overrides(config.hydra, "hydra"), *_overrides(config.hydra)]
-        _report(explain(error, asked, Guard.config_name), Guard.verbose)
+        _report(explain(error, asked, Guard.config_name, Guard.root), Guard.verbose)
         sys.exit(1)
 
     @classmethod
@@ -306,14 +293,14 @@ def _job(main: Main, config_name: str, verbose: bool) -> Callable[[DictConfig], 
 def _check_mode(config: DictConfig) -> None:
     """A recipe that searches is for a sweep; a single run of it names what the search would choose."""
     searched = list(config.hydra.sweeper.get("params") or ())
-    if searched and not {_key(text) for text in _overrides(config.hydra)} & set(searched):
+    if searched and not {key(text) for text in _overrides(config.hydra)} & set(searched):
         raise ConfigError(f"+sweep: a search over {', '.join(searched[:2])}, ... needs -m (--multirun)")
 
 
 def _warn_of_objective(config: DictConfig) -> None:
     """A sweep over what is rewarded may not go by the reward."""
     swept = [text for text in _overrides(config.hydra) if "," in text or "(" in text]
-    names = [_key(text) for text in (*swept, *(config.hydra.sweeper.get("params") or ()))]
+    names = [key(text) for text in (*swept, *(config.hydra.sweeper.get("params") or ()))]
     of_reward = [name for name in names if "reward" in name.split(".")]
     if of_reward and config.get("objective") == "reward":
         told = "jobs with other weights cannot be compared by it; take objective=rating, touches or goals"
@@ -346,94 +333,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]  # it would print the usage, many lines of it
     return parser.parse_args(list(arguments))
-
-
-def _compose(overrides: Sequence[str], config_name: str) -> DictConfig:
-    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return hydra.compose(config_name, list(overrides))
-
-
-def explain(error: Exception, overrides: Sequence[str] = (), config_name: str = "train") -> ConfigError:
-    """What Hydra or OmegaConf raised, as lines that name the setting and say what to do."""
-    if isinstance(error, ConfigError):
-        return error
-    told = ConfigError(one_line(_explain(error, overrides, config_name)))
-    return told.with_traceback(error.__traceback__)  # for who wants to see it
-
-
-def _explain(error: Exception, overrides: Sequence[str], config_name: str) -> str:
-    text = str(error).strip()
-    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
-    if isinstance(error, OverrideParseException):
-        return _explain_syntax(error.override)
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file and "primary" not in text:
-        group, _, option = error.missing_cfg_file.rpartition("/")
-        if extra := EXTRAS.get(f"{group}={option}"):
-            return f"{group}={option}: is not installed yet; in a checkout of this project: {_install(extra)}"
-        there_are = f"; there are: {', '.join(error.options)}" if error.options else ""
-        return f"{group}={option}: no such option of {group}{there_are}"
-    if isinstance(cause, OmegaConfBaseException):
-        key = str(cause.full_key or "")
-        if key and isinstance(cause, (ConfigKeyError, ConfigAttributeError)) and not key.startswith("hydra."):
-            return unknown(key, ROOTS[config_name])
-        text = f"{key}: {cause}" if key else str(cause)
-    quoted = text.split("'")[1] if text.count("'") > 1 else ""
-    if text.startswith(("Ambiguous value", "Sweep parameters")):
-        return f"{quoted}: many values need --multirun; a list is written NAME=[A,B]"
-    if text.startswith("Could not append"):
-        return f"{quoted}: is there already; leave out the +"
-    if text.startswith("Could not delete") and text.endswith("does not exist."):
-        return unknown(quoted, ROOTS[config_name])
-    if text.startswith("Could not override 'sweep'"):
-        return "sweep: a recipe for a sweep is added, +sweep=NAME with -m"
-    if isinstance(error, YAMLError):  # the file and the line are the last it says
-        text = " ".join(text.split())
-    if isinstance(error, OSError) and error.filename is None and Guard.root is not None:  # Hydra's own files
-        return f"{Guard.root}: cannot be written: {error.strerror or error}"
-    if isinstance(error, OSError) and error.strerror:
-        text = error.strerror
-    return _blame(error, next(iter(text.splitlines()), ""), overrides, config_name)
-
-
-def _blame(error: Exception, line: str, overrides: Sequence[str], config_name: str) -> str:
-    """The line with what was asked for in front, where it does not say so itself."""
-    if not isinstance(error, INPUT_ERRORS):
-        line = f"{type(error).__name__}: {line}; HYDRA_FULL_ERROR=1 shows where"
-    if any(_key(each) and _key(each) in line for each in overrides if not each.startswith("-")):
-        return line
-    return f"{' '.join(_culprits(error, overrides, config_name))}: {line}" if overrides else line
-
-
-def _install(extra: str) -> str:
-    return f'python -m pip install -c constraints.txt -e ".[{extra}]"'
-
-
-def _explain_syntax(override: str) -> str:
-    if "=" not in override:
-        return f"{override or chr(39) * 2}: must be NAME=VALUE, such as seed=1"
-    if not override.isascii():
-        return f"{override}: letters beyond ASCII need quotes inside quotes: \"{_key(override)}='VALUE'\""
-    if match := re.search(r"(.+)\.(\d\w*[A-Za-z_]\w*)=", override):
-        return f"{override}: a name that begins with a digit goes in braces: {match[1]}={{{match[2]}:VALUE}}"
-    return f"{override}: cannot be read as NAME=VALUE; special signs need quotes: NAME=\"'VALUE'\""
-
-
-def _key(override: str) -> str:
-    return override.lstrip("+~").partition("=")[0]
-
-
-def _culprits(error: Exception, overrides: Sequence[str], config_name: str) -> Sequence[str]:
-    """The override that the error is about, where Hydra's message does not name it; all where none can be told."""
-    for override in overrides:
-        value = override.partition("=")[2].strip("'\"")
-        if isinstance(error, OSError) and value and value in str(error.filename):
-            return [override]
-        try:
-            _compose([override], config_name)
-        except Exception as other:
-            if str(other) == str(error):
-                return [override]
-    return overrides
 
 
 def _of_rank(rank: int, error: Exception) -> ConfigError | None:

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 import rlbot
-from rlbot.command import EXTRAS, compose
+from rlbot.command import compose
 from rlbot.config import ConfigError
+from rlbot.explain import EXTRAS
 from rlbot.report import OBJECTIVES
 from rlbot.schema import TrainConfig
 from rlbot.sweep import FAILURES, RESULT, collect
