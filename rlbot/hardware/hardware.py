@@ -34,11 +34,13 @@ def _choose_device(device: str, index: int) -> torch.device:
     return torch.device("cuda", index) if available else torch.device("cpu")
 
 
-def _cpu_has_bf16() -> bool:
-    """Whether products in bf16 are faster here: AVX512-BF16 or AMX. False where PyTorch is too old to tell, and on Arm,
-    where not every build of PyTorch uses what the processor has."""
+def _cpu_is_fast_in_bf16() -> bool:
+    """Whether products in bf16 are faster here: with AMX, and with AVX512-BF16 on AMD's processors. On Intel's without
+    AMX they take nearly twice as long, since PyTorch's float32 is better there (docs/performance.md). False where
+    PyTorch is too old to tell, and on Arm, where not every build of PyTorch uses what the processor has."""
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    amd = "AMD" in str(capabilities.get("cpu_name", ""))
+    return bool(capabilities.get("amx_bf16") or (capabilities.get("avx512_bf16") and amd))
 
 
 def _choose_precision(precision: str, device: torch.device) -> tuple[str, str]:
@@ -48,12 +50,12 @@ def _choose_precision(precision: str, device: torch.device) -> tuple[str, str]:
     if device.type == "cpu":
         if precision == "fp16":
             raise ValueError("hardware.precision=fp16 needs a CUDA GPU; on the CPU use fp32 or bf16.")
-        native = _cpu_has_bf16()
-        if precision == "bf16" and not native:
-            return "bf16", "asked for, though this CPU has no instructions for it: fp32 is faster"
+        fast = _cpu_is_fast_in_bf16()
+        if precision == "bf16" and not fast:
+            return "bf16", "asked for, though fp32 is faster on this CPU"
         if precision != "auto":
             return precision, "asked for"
-        return ("bf16", "the CPU has instructions for it") if native else ("fp32", "the CPU has no bf16 arithmetic")
+        return ("bf16", "the faster one on this CPU") if fast else ("fp32", "the faster one on this CPU")
     native_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
     if precision == "bf16" and not native_bf16:
         raise ValueError("hardware.precision=bf16: this GPU has no bf16 arithmetic; use fp16 or fp32.")

@@ -12,18 +12,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from rlbot.policy.product import padded, product, whole_tiles
 from rlbot.policy.sampling import draw, draw_each, draw_normal, uniforms
 
 Floats = NDArray[np.float32]
 
 ACTIVATIONS = ("relu", "tanh", "elu", "gelu", "leaky_relu", "silu")
 ACTION_HEADS = ("table", "multi_discrete", "continuous")
-# Every product is of this many rows, the last ones filled up. BLAS takes one path or another by the size of a product,
-# and they differ in the last digit: otherwise a row would depend on the rows beside it, and a rollout on the number of
-# workers. Eight is also fast: small products are multiplied at once, while for larger ones BLAS first copies the
-# weights into an order of its own, which costs as much as 50 rows. Wide layers are never small.
-_ROWS, _ROWS_WIDE = 8, 32
-_WIDE = 1_000_000 // _ROWS  # weights of a layer from which a product of eight rows is not small to OpenBLAS
 _EPSILON = 1e-5  # of layer norm, as in PyTorch
 
 
@@ -142,34 +137,26 @@ class Policy:
         ]
         self._output = arrays["actor_output.weight"], arrays["actor_output.bias"]
         self._log_std = arrays.get("head.log_std", np.zeros(8, np.float32))
-        widest = max(weight.size for weight, *_ in [*self._layers, self._output])
-        self._chunk = _ROWS if widest <= _WIDE else _ROWS_WIDE
-        self._rows = 0
-        self._buffers: list[Floats] = []
+        self._buffers: list[Floats] = [np.zeros((0, 0), np.float32)]
 
     def logits(self, observations: Floats) -> Floats:
         """(M, 180) -> (M, outputs), in memory that the next call uses again."""
         count = len(observations)
-        if count > self._rows:
-            self._rows = -(-count // self._chunk) * self._chunk
+        if count > len(self._buffers[0]):
             sizes = (self.network.observation_size, *self.network.hidden, self.network.outputs())
-            self._buffers = [np.zeros((self._rows, size), np.float32) for size in sizes]
-        rows = -(-count // self._chunk) * self._chunk
+            self._buffers = [padded(count, size) for size in sizes]
+        rows = whole_tiles(count)
         x = self._buffers[0][:rows]
-        x[:count] = observations
+        x[:count, : observations.shape[1]] = observations
         for (weight, bias, gain, shift), buffer in zip(self._layers, self._buffers[1:], strict=False):
-            x = self._product(x, weight, buffer[:rows])
-            _finish_layer(x[:count], bias, gain, shift, self.network.layer_norm, self._activation)
+            product(x, weight, buffer[:rows])
+            x = buffer[:rows]
+            _finish_layer(x[:count, : len(bias)], bias, gain, shift, self.network.layer_norm, self._activation)
         weight, bias = self._output
-        logits = self._product(x, weight, self._buffers[-1][:rows])[:count]
+        product(x, weight, self._buffers[-1][:rows])
+        logits = self._buffers[-1][:count, : len(bias)]
         logits += bias
         return logits
-
-    def _product(self, x: Floats, weight: Floats, out: Floats) -> Floats:
-        """x @ weight, into `out`, some rows at a time."""
-        for i in range(0, len(x), self._chunk):
-            np.matmul(x[i : i + self._chunk], weight, out=out[i : i + self._chunk])
-        return out
 
     def sample(self, observations: Floats, seed: int, step: int, cars: NDArray[np.int64]) -> tuple[Any, Floats, Floats]:
         """(actions (M, *action_shape), log_probs (M,), controls (M, 8)) for M cars numbered `cars`.

@@ -19,12 +19,14 @@ def test_auto_on_a_machine_without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("capabilities", "precision"),
     [
-        ({"avx512_bf16": True, "amx_bf16": False}, "bf16"),
+        ({"avx512_bf16": True, "amx_bf16": False, "cpu_name": "AMD EPYC 9R14"}, "bf16"),
+        ({"avx512_bf16": True, "amx_bf16": False, "cpu_name": "Intel Xeon"}, "fp32"),
+        ({"avx512_bf16": True, "amx_bf16": True, "cpu_name": "Intel Xeon"}, "bf16"),
         ({"avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, "fp32"),
         ({"architecture": "aarch64", "bf16": True}, "fp32"),
     ],
 )
-def test_the_precision_of_a_cpu_is_what_it_has_instructions_for(
+def test_the_precision_of_a_cpu_is_what_it_is_fast_in(
     capabilities: dict[str, object], precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)

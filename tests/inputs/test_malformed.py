@@ -15,7 +15,7 @@ from rlbot import command, evaluate, train, validate
 from rlbot.command import Guard
 from tests.inputs import world
 from tests.inputs.malformed import ALONE, BUILT, CASES, COMPOSED, Case
-from tests.test_policy import write
+from tests.policy.test_bot import write
 
 ROOT = Path(rlbot.__file__).parents[1]
 MODULES = {name: f"rlbot.{name}" for name in ("train", "evaluate", "bench", "validate")}
