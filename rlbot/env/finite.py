@@ -1,6 +1,6 @@
 """Numbers that are not finite, in the state of an arena, in what its cars earned and in what they see: where they are.
 
-Looking for them is one pass over the bits of an array; only where there are some is it asked which ones.
+Looking for them is one pass over an array; only where there are some is it asked which ones.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,18 +19,21 @@ _SHOWN = 3  # names of fields in one message
 _CAUSES = ("ball_pos", "ball_vel", "ball_ang_vel", "car_pos", "car_vel", "car_ang_vel")  # the other fields follow them
 
 
+_LARGEST = np.finfo(np.float32).max
+
+
 @njit(cache=True)
-def _largest(bits):  # type: ignore[no-untyped-def]
-    largest = np.int32(0)
-    for each in bits:
-        largest = max(largest, each & np.int32(0x7FFFFFFF))
-    return largest
+def _count(values):  # type: ignore[no-untyped-def]
+    """How many numbers are not finite. Counted to the end: that way it is vectorized."""
+    count = 0
+    for i in range(len(values)):
+        count += not (abs(values[i]) <= _LARGEST)
+    return count
 
 
 def all_finite(values: NDArray[np.float32]) -> bool:
-    """Whether a contiguous array holds neither NaN nor infinity, about 0.1 ns a number: without its sign bit a float32
-    is in the order of its bits, and those two come last."""
-    return bool(_largest(values.reshape(-1).view(np.int32)) < 0x7F800000)
+    """Whether a contiguous array holds neither NaN nor infinity; about 0.1 ns a number."""
+    return bool(_count(values.reshape(-1)) == 0)
 
 
 def in_state(state: State) -> dict[int, str]:

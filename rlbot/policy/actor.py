@@ -13,11 +13,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rlbot.policy.product import padded, product, whole_tiles
-from rlbot.policy.sampling import draw, draw_each, draw_normal, uniforms
+from rlbot.policy.sampling import draw, draw_each, draw_normal, subtract_largest, uniforms
 
 Floats = NDArray[np.float32]
 
 ACTIVATIONS = ("relu", "tanh", "elu", "gelu", "leaky_relu", "silu")
+_NO_ACTIVATION = -1
 ACTION_HEADS = ("table", "multi_discrete", "continuous")
 _EPSILON = 1e-5  # of layer norm, as in PyTorch
 
@@ -77,6 +78,7 @@ class Network:
 def _finish_layer(x, bias, gain, shift, normalise, activation):  # type: ignore[no-untyped-def]
     """Bias, layer norm and activation of x (M, width), in place."""
     rows, width = x.shape
+    count = np.float32(width)  # a division by an integer would make all that follows float64
     for i in range(rows):
         row = x[i]
         if normalise:
@@ -84,11 +86,11 @@ def _finish_layer(x, bias, gain, shift, normalise, activation):  # type: ignore[
             for j in range(width):
                 row[j] += bias[j]
                 total += row[j]
-            mean = total / width
+            mean = total / count
             total = np.float32(0.0)
             for j in range(width):
                 total += (row[j] - mean) * (row[j] - mean)
-            scale = np.float32(1.0) / np.sqrt(total / width + np.float32(_EPSILON))
+            scale = np.float32(1.0) / np.sqrt(total / count + np.float32(_EPSILON))
             for j in range(width):
                 row[j] = (row[j] - mean) * scale * gain[j] + shift[j]
         else:
@@ -97,7 +99,7 @@ def _finish_layer(x, bias, gain, shift, normalise, activation):  # type: ignore[
         if activation == 0:
             for j in range(width):
                 row[j] = max(row[j], np.float32(0.0))
-        else:
+        elif activation > 0:
             for j in range(width):
                 row[j] = _activate(row[j], activation)
 
@@ -155,7 +157,7 @@ class Policy:
         weight, bias = self._output
         product(x, weight, self._buffers[-1][:rows])
         logits = self._buffers[-1][:count, : len(bias)]
-        logits += bias
+        _finish_layer(logits, bias, bias, bias, False, _NO_ACTIVATION)
         return logits
 
     def sample(self, observations: Floats, seed: int, step: int, cars: NDArray[np.int64]) -> tuple[Any, Floats, Floats]:
@@ -174,7 +176,7 @@ class Policy:
         actions = np.empty((count, *self.network.action_shape), self.network.action_dtype)
         log_probs = np.empty(count, np.float32)
         if self.network.action_head == "table":
-            logits -= logits.max(1, keepdims=True)
+            subtract_largest(logits)
             draw(np.exp(logits, out=logits), uniform, actions, log_probs)
         elif self.network.action_head == "multi_discrete":
             draw_each(logits, uniform, actions, log_probs)

@@ -30,6 +30,17 @@ def uniforms(seed, step, cars, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def subtract_largest(logits):  # type: ignore[no-untyped-def]
+    """Take its largest number off every row, in place: none of its exponentials can overflow then."""
+    for row in logits:
+        largest = row[0]
+        for j in range(1, len(row)):
+            largest = row[j] if row[j] > largest else largest
+        for j in range(len(row)):
+            row[j] -= largest
+
+
+@njit(cache=True)
 def draw(exps, uniform, actions, log_probs):  # type: ignore[no-untyped-def]
     """One choice a row from exp(logit - max), by inverting the cumulative distribution."""
     rows, choices = exps.shape

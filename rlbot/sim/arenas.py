@@ -59,17 +59,23 @@ class Placement:
     ball_ang_vel: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
+# Where things are in what get_gym_state() gives of an arena, one array after the other: of all but the first every
+# number is there twice, in blue's frame and in orange's.
+_PADS_START, _BALL_START, _CARS_START = GYM_ARENA, GYM_ARENA + 2 * PADS, GYM_ARENA + 2 * PADS + 2 * GYM_BALL
+
+
 @njit(cache=True)
-def _take(which, info, pads, balls, rows, more, first_car, slots, arena_rows, car_rows, cars):  # type: ignore[no-untyped-def]
+def _take(which, inbox, starts, more, first_car, slots, arena_rows, car_rows, cars):  # type: ignore[no-untyped-def]
     """Copy the arenas `which` out of what was read of them (see `Arenas._inbox`) into a state, pads' timers aside."""
     for n in which:
-        arena_rows[n, : len(info[n])] = info[n]
-        end = len(info[n]) + balls.shape[2]
-        arena_rows[n, len(info[n]) : end] = balls[n, 0]
-        arena_rows[n, end : end + PADS] = pads[n, 0]
+        gym = inbox[starts[n] : starts[n + 1]]
+        end = GYM_ARENA + GYM_BALL
+        arena_rows[n, :GYM_ARENA] = gym[:GYM_ARENA]
+        arena_rows[n, GYM_ARENA:end] = gym[_BALL_START:_CARS_START:2]
+        arena_rows[n, end : end + PADS] = gym[_PADS_START:_BALL_START:2]
         for i in range(first_car[n], first_car[n + 1]):
-            slot = slots[i]
-            car_rows[n, slot, : rows.shape[2]] = rows[i, 0]
+            slot, start = slots[i], _CARS_START + 2 * GYM_CAR * (i - first_car[n])
+            car_rows[n, slot, :GYM_CAR] = gym[start : start + 2 * GYM_CAR : 2]
             car, jump = cars[n, slot], more[i]
             car.has_jumped, car.has_double_jumped, car.has_flipped = jump[0], jump[1], jump[2]
             car.air_time_since_jump, car.is_supersonic, car.handbrake = jump[3], jump[4], jump[5]
@@ -126,16 +132,13 @@ class Arenas:
         self._events = np.zeros((len(slots) * (PADS + MAX_CARS), 2), np.int64)
         self._first_car = np.concatenate([[0], self.present.sum(1).cumsum()])
         self._everything = np.arange(len(slots))
-        # What get_gym_state() gives, in blue's frame and in orange's, is copied whole into memory that is always the
-        # same, and from there into a state by one compiled pass: slicing takes longer than copying.
-        self._inbox = tuple(
-            np.zeros(shape, np.float32)
-            for shape in (
-                (len(slots), GYM_ARENA), (len(slots), 2, PADS), (len(slots), 2, GYM_BALL),
-                (self.num_cars, 2, GYM_CAR), (self.num_cars, len(_MORE)),
-            )
-        )  # fmt: skip
-        self._write_more = struct.Struct(f"{self.num_cars * len(_MORE)}f").pack_into
+        # What get_gym_state() gives of an arena is joined and copied whole into memory that is always the same, and
+        # from there into a state by one compiled pass: looking at the rows one by one takes longer than copying.
+        sizes = [_CARS_START + 2 * GYM_CAR * len(cars) for cars in self._cars]
+        self._starts = np.concatenate([[0], np.cumsum(sizes)])
+        self._inbox = np.zeros(self._starts[-1], np.float32)
+        self._more = np.zeros((self.num_cars, len(_MORE)), np.float32)
+        self._write_more = struct.Struct(f"{self._more.size}f").pack_into
         self._set_controls: list[Any] = [None] * self.num_cars
         self._calls: list[Any] = [None] * len(slots)
         for n in range(len(slots)):
@@ -145,10 +148,9 @@ class Arenas:
         """Look up the bound methods of arena n once: with the loops around them they are what a step costs beside the
         physics."""
         arena, cars = self._arenas[n], slice(self._first_car[n], self._first_car[n + 1])
-        info, pads, balls, rows, _ = self._inbox
         self._set_controls[cars] = [car.set_controls for car in self._cars[n]]
-        places = (info[n], pads[n], balls[n], *rows[cars])
-        self._calls[n] = arena.step, arena.get_gym_state, places, [car.get_state for car in self._cars[n]]
+        place = self._inbox[self._starts[n] : self._starts[n + 1]].data.cast("B")
+        self._calls[n] = arena.step, arena.get_gym_state, place, [car.get_state for car in self._cars[n]]
 
     def __len__(self) -> int:
         return len(self._arenas)
@@ -173,17 +175,18 @@ class Arenas:
             for arena in self._arenas:
                 arena.step(self.action_delay)
         self._apply(controls)
-        ticks, more = self.tick_skip - self.action_delay, list[float]()
-        for n, (step, get_gym_state, places, get_states) in enumerate(self._calls):
+        ticks, join, more = self.tick_skip - self.action_delay, b"".join, list[float]()
+        for step, *_ in self._calls:
             step(ticks)
+        for n, (_, get_gym_state, place, get_states) in enumerate(self._calls):
             try:
-                for place, row in zip(places, get_gym_state()):  # noqa: B905 - strict takes longer than to copy a row
-                    place[...] = row
+                info, pads, ball, *cars = get_gym_state()
+                place[:] = join((info, pads.T, ball.T, *[car.T for car in cars]))
             except RuntimeError:
                 self._read_broken(n)
             for get_state in get_states:
                 more += _more_of(get_state())
-        self._write_more(self._inbox[-1].data, 0, *more)
+        self._write_more(self._more.data, 0, *more)
         self._take(self._everything, after)
         seconds = self.tick_skip / TICKS_PER_SECOND
         count = _advance_timers(before.arenas, after.arenas, after.cars, seconds, self._events)
@@ -243,13 +246,12 @@ class Arenas:
 
     def _read(self, n: int, state: State) -> None:
         """Copy arena n into `state`, its pads' timers aside."""
-        _, get_gym_state, places, get_states = self._calls[n]
+        _, get_gym_state, place, get_states = self._calls[n]
         try:
-            for place, row in zip(places, get_gym_state(), strict=True):
-                place[...] = row
+            place[:] = b"".join([row.T for row in get_gym_state()])
         except RuntimeError:
             self._read_broken(n)
-        self._inbox[-1][self._first_car[n] : self._first_car[n + 1]] = [_more_of(get()) for get in get_states]
+        self._more[self._first_car[n] : self._first_car[n + 1]] = [_more_of(get()) for get in get_states]
         self._take(self._everything[n : n + 1], state)
         for slot in self.slots[n]:
             if state.car_is_demoed[n, slot]:
@@ -258,17 +260,18 @@ class Arenas:
     def _read_broken(self, n: int) -> None:
         """RocketSim found NaN in the ball or in a car and shows nothing of them: place and motion as they are, and NaN
         for what is derived from them, so that nobody takes it for an older one."""
-        _, _, balls, rows, _ = self._inbox
-        things = [(balls[n], _BALL_AT, self._arenas[n].ball.get_state())]
-        things += [(rows[self._first_car[n] + i], _CAR_AT, car.get_state()) for i, car in enumerate(self._cars[n])]
+        gym = self._inbox[self._starts[n] : self._starts[n + 1]]
+        ball, rows = gym[_BALL_START:_CARS_START].reshape(GYM_BALL, 2), gym[_CARS_START:].reshape(-1, GYM_CAR, 2)
+        things = [(ball, _BALL_AT, self._arenas[n].ball.get_state())]
+        things += [(row, _CAR_AT, car.get_state()) for row, car in zip(rows, self._cars[n], strict=True)]
         for row, (pos, vel, spin), state in things:
-            row[:, pos.start :] = np.nan
-            row[:, pos], row[:, vel], row[:, spin] = state.pos, state.vel, state.ang_vel
+            row[pos.start :] = np.nan
+            for at, vector in ((pos, state.pos), (vel, state.vel), (spin, state.ang_vel)):
+                row[at] = np.reshape(vector.as_tuple(), (3, 1))
 
     def _take(self, which: NDArray[np.int64], state: State) -> None:
-        info, pads, balls, rows, more = self._inbox
-        first, slots = self._first_car, self.car_slot
-        _take(which, info, pads, balls, rows, more, first, slots, state.arena_rows, state.car_rows, state.cars)
+        cars = self._first_car, self.car_slot
+        _take(which, self._inbox, self._starts, self._more, *cars, state.arena_rows, state.car_rows, state.cars)
 
     def snapshot(self) -> dict[str, NDArray[np.float32]]:
         """Everything RocketSim lets one read and set, as arrays: see `rlbot.sim.snapshot`."""

@@ -1,6 +1,7 @@
 """Starts of episodes: inside the field, apart from each other, in the shares asked for."""
 
 import math
+import random
 from collections import Counter
 
 import numpy as np
@@ -12,7 +13,7 @@ from rlbot.env.reset import RESETS, SPAWNS, draw
 
 @pytest.mark.parametrize("kind", sorted(RESETS))
 def test_everything_starts_inside_the_field_and_apart(kind: str) -> None:
-    rng = np.random.default_rng(0)
+    rng = random.Random(0)
     for _ in range(200):
         start = RESETS[kind](rng, [0, 1, 2, 3])
         points = [start.ball_pos, *(car.pos for car in start.cars)]
@@ -27,7 +28,7 @@ def test_everything_starts_inside_the_field_and_apart(kind: str) -> None:
 def test_kickoff_takes_the_official_spawns_and_is_fair() -> None:
     real = RocketSim.RLConst.CAR_SPAWN_LOCATIONS_SOCCAR
     np.testing.assert_allclose(SPAWNS, real, atol=1e-5)
-    rng, used = np.random.default_rng(1), Counter()
+    rng, used = random.Random(1), Counter()
     for _ in range(200):
         cars = RESETS["kickoff"](rng, [0, 1, 2, 3]).cars
         for blue, orange in ((cars[0], cars[2]), (cars[1], cars[3])):

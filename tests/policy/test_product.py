@@ -46,7 +46,7 @@ def test_whole_tiles() -> None:
     assert [whole_tiles(rows) for rows in (0, tile, tile + 1)] == [0, tile, 2 * tile]
 
 
-@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="asks for an x86-64 processor by name")
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="asks for x86-64 by name")
 def test_a_processor_with_smaller_registers_gives_the_same_bits(tmp_path: Path) -> None:
     """Compiled for a processor without AVX-512: other tiles, the same order of additions."""
     code = (
