@@ -67,7 +67,7 @@ BREAKS = """
 import numpy as np
 
 def high(before, after):
-    return np.where(after.ball_pos[:, 2:] > 500, np.nan, 0.1) * after.present
+    return np.where(after.ball_pos[:, 2:] > 300, np.nan, 0.1) * after.present
 """
 
 
