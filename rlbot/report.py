@@ -105,17 +105,18 @@ class RunReporter:
         The rating is that of the newest rated version, the others are means over the last iterations of the stage.
         """
         ratings = self._rater.scores() if self._rater is not None else {}
-        measured: dict[str, float | None] = {"rating": ratings[max(ratings)] if ratings else None}
+        measured: dict[str, float | None] = {}
         for name, curve in OBJECTIVES.items():
             values = [metrics[curve] for metrics in self._recent]
             measured[name] = sum(values) / len(values) if values else None
+        measured["rating"] = ratings[max(ratings)] if ratings else None
         return {
             "status": "stopped" if stopped else "finished",
             "objective": objective,
             "value": measured[objective],
+            **measured,
             "timesteps": progress.timesteps,
             "seconds": progress.seconds,
-            **measured,
         }
 
     def finished(self, progress: Progress, stopped: bool) -> None:

@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch.utils.flop_counter import FlopCounterMode
 
 import rlbot
 from rlbot.bench import profile
 from rlbot.bench.cases import Case, cases
 from rlbot.bench.peers import RLGymPeer
+from rlbot.bench.products import Products
 from rlbot.bench.raw import Env, Raw
+from rlbot.build import make_hardware, make_model
 from rlbot.command import compose
 from rlbot.cores import available_cores
 from rlbot.schema import BenchConfig
@@ -52,7 +55,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[st
 
 def test_every_contestant_has_a_row_for_one_core_and_for_all(result: Any) -> None:
     _, rows, _ = result
-    names = ("raw", "env", "collect", "opponents", "train", "rlgym")
+    names = ("raw", "env", "collect", "opponents", "train", "learn", "products", "rlgym")
     assert sorted((row["name"], row["workers"]) for row in rows) == sorted((n, w) for n in names for w in (0, 2))
     for row in rows:
         assert (row["team_size"], row["num_envs"]) == ("1v1", 2)
@@ -71,10 +74,33 @@ def test_rows_are_what_the_rounds_gave(result: Any) -> None:
         assert row["spread"] == pytest.approx((max(rates) - min(rates)) / statistics.median(rates))
 
 
+def test_a_sweep_compares_what_all_cores_did(result: Any) -> None:
+    folder, rows, _ = result
+    found = json.loads((folder / "result.json").read_text())
+    rates = {row["name"]: row["agent_steps_per_s"] for row in rows if row["workers"] == 2}
+    assert (found["status"], found["objective"], found["command"]) == ("finished", "train", "bench")
+    assert found["value"] == rates["train"] and found["gpu_load"] is None
+    for name in ("raw", "collect", "learn", "products"):
+        assert found[name] == rates[name]
+
+
+def test_the_products_are_those_of_an_update() -> None:
+    """Counted: forward and backward of every layer for each row and epoch, but no gradient of the observations; and the
+    critic once more for the values."""
+    config = tiny("model.hidden=[16,8]", "learner.epochs=3", "learner.minibatch_size=16")
+    model, hardware = make_model(config), make_hardware(config)
+    with FlopCounterMode(display=False) as counter:
+        Products(model, hardware, minibatch_size=16, epochs=3)._update(32)
+    first, others = 180 * 16, {"actor": 16 * 8 + 8 * 90, "critic": 16 * 8 + 8 * 1}
+    of_values = first + others["critic"]
+    of_a_row = sum(2 * first + 3 * rest for rest in others.values())
+    assert counter.get_total_flops() == 2 * 32 * (of_values + 3 * of_a_row)
+
+
 def test_memory_of_every_process_is_told(result: Any) -> None:
     _, rows, _ = result
     for row in rows:
-        learner = row["name"] in ("collect", "opponents", "train")
+        learner = row["name"] in ("collect", "opponents", "train", "learn", "products")
         assert (row["main_mb"] is not None) == learner
         assert len(row["worker_mb"]) == (row["workers"] if learner else max(row["workers"], 1))
         assert all(mb > 10 for mb in (*row["worker_mb"], row["main_mb"] or 11))

@@ -47,7 +47,7 @@ def made(root: Path, number: int, overrides: list[str], **result: Any) -> None:
     hydra = {"job": {"num": number}, "overrides": {"task": overrides}}
     (folder / ".hydra" / "hydra.yaml").write_text(json.dumps({"hydra": hydra}), encoding="utf-8")  # JSON is YAML
     if result:
-        document = {"status": "finished", "objective": "rating", "timesteps": 1000, "touches": 0.5, **result}
+        document = {"status": "finished", "objective": "rating", "touches": 0.5, "timesteps": 1000, **result}
         (folder / RESULT).write_text(json.dumps(document), encoding="utf-8")
 
 

@@ -1,7 +1,8 @@
 """`python -m rlbot.bench`: how fast this machine plays and learns, and against what.
 
 bench.profile=true shows where a step's time goes, bench.peer=rlgym puts RLGym beside it. The setting that others have
-published numbers for: experiment=bench_end_to_end "bench.teams=[1v1]".
+published numbers for: experiment=bench_end_to_end "bench.teams=[1v1]". With -m, over models, precisions and numbers of
+arenas, the table of the sweep has a row for each: see docs/performance.md.
 """
 
 from importlib.util import find_spec
@@ -23,8 +24,9 @@ def main(config: BenchConfig, directory: Path) -> float:
     from rlbot import run
     from rlbot.bench.cases import cases
     from rlbot.bench.measure import Row, describe, measure
-    from rlbot.bench.report import draw, table, write_json
+    from rlbot.bench.report import draw, table, write_json, write_result
     from rlbot.cores import available_cores
+    from rlbot.sweep import RESULT
 
     cores = available_cores()
     rows: list[Row] = []
@@ -44,12 +46,12 @@ def main(config: BenchConfig, directory: Path) -> float:
         main_case = todo[1]
         draw(rows, main_case.team_size, main_case.num_envs, main_case.workers, directory / "bench.png")
         console.ok(f"Written: {directory / 'bench.json'}, {directory / 'bench.png'}")
-    return next(
-        row.agent_steps_per_s
+    mine = [
+        row
         for row in rows
-        if row.name == "train"
-        and (row.team_size, row.num_envs, row.workers) == (main_case.team_size, main_case.num_envs, main_case.workers)
-    )
+        if (row.team_size, row.num_envs, row.workers) == (main_case.team_size, main_case.num_envs, main_case.workers)
+    ]
+    return write_result(mine, directory / RESULT)
 
 
 def _require_psutil() -> None:

@@ -20,8 +20,9 @@ class Row:
 
     Of the rounds: `rates` agent steps a second, `agent_steps_per_s` their median, `spread` (max - min) / median, and
     `ratio_to_raw` the median of the ratios within each round, which a machine that is slower for a while does not
-    change. Peak memory in MB of the learner's process (None where there is none), and of every process that steps
-    arenas beside it; what raw takes includes a BatchEnv, in which its tape was recorded.
+    change. gpu_load: percent of the time that the GPU was busy at the end of the turns of "train" and "learn", their
+    median (None without a GPU). Peak memory in MB of the learner's process (None where there is none), and of every
+    process that steps arenas beside it; what raw takes includes a BatchEnv, in which its tape was recorded.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Row:
     ratio_to_raw: float
     spread: float
     rates: list[float]
+    gpu_load: float | None
     main_mb: float | None
     worker_mb: list[float]
 
@@ -47,14 +49,19 @@ def measure(case: Case, config: BenchConfig, cores: int, tell: Callable[[str], N
         for name, crew in turns.items():
             crew.play(name, min(_WARM_UP, config.bench.seconds))
         rates: dict[str, list[float]] = {name: [] for name in turns}
+        loads: dict[str, list[float]] = {name: [] for name in turns}
         for number in range(1, config.bench.rounds + 1):
             for name, crew in turns.items():
                 rates[name].append(crew.play(name, config.bench.seconds))
+                if name in _LEARNING and (load := crew.gpu_load()) is not None:
+                    loads[name].append(load)
             found = ", ".join(f"{name} {each[-1]:.0f}" for name, each in rates.items())
             tell(f"{describe(case)}: round {number}/{config.bench.rounds}: {found} steps/s")
         memory = {key: crew.peak_memory() for key, crew in crews.items()}
     return [
-        _row(case, cores, name, rates[name], rates["raw"], key, memory[key]) for key in crews for name in _TURNS[key]
+        _row(case, cores, name, rates[name], rates["raw"], loads[name], key, memory[key])
+        for key in crews
+        for name in _TURNS[key]
     ]
 
 
@@ -67,10 +74,11 @@ def describe(case: Case) -> str:
 _TURNS = {
     "raw": ("raw",),
     "env": ("env",),
-    "train": ("collect", "train"),
+    "train": ("collect", "train", "learn", "products"),
     "opponents": ("opponents",),
     "rlgym": ("rlgym",),
 }
+_LEARNING = ("train", "learn")  # the turns in which a GPU has something to do
 
 
 def _crews(case: Case, config: BenchConfig) -> Iterator[tuple[str, Crew]]:
@@ -92,7 +100,14 @@ def _trainer(case: Case, config: BenchConfig, stage: int) -> Player:
 
 
 def _row(
-    case: Case, cores: int, name: str, rates: list[float], raw: list[float], key: str, memory: list[list[float]]
+    case: Case,
+    cores: int,
+    name: str,
+    rates: list[float],
+    raw: list[float],
+    loads: list[float],
+    key: str,
+    memory: list[list[float]],
 ) -> Row:
     learner = key in ("train", "opponents")
     median = statistics.median(rates)
@@ -106,6 +121,7 @@ def _row(
         ratio_to_raw=statistics.median(rate / bare for rate, bare in zip(rates, raw, strict=True)),
         spread=(max(rates) - min(rates)) / median,
         rates=rates,
+        gpu_load=statistics.median(loads) if loads else None,
         main_mb=memory[0][0] if learner else None,
         worker_mb=memory[0][1:] if learner else [each[0] for each in memory],
     )

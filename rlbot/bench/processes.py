@@ -3,6 +3,7 @@
 import multiprocessing
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import BrokenBarrierError
@@ -60,6 +61,10 @@ class Crew:
         """For each process: MB at its peak, then of each process that it started."""
         return self._ask(("memory", 0.0))
 
+    def gpu_load(self) -> float | None:
+        """Percent of the last moments in which the GPU was busy; None where there is none that tells."""
+        return max((each for each in self._ask(("gpu", 0.0)) if each is not None), default=None)
+
     def _ask(self, command: tuple[str, float]) -> list[Any]:
         for connection in self._connections:
             connection.send(command)
@@ -87,18 +92,23 @@ def _serve(connection: Connection, make: Callable[[], Player], barrier: Any, thr
             connection.send(None)
             while True:
                 what, seconds = connection.recv()
-                if what == "memory":
-                    connection.send(_peak_memory())
+                if what in _QUESTIONS:
+                    connection.send(_QUESTIONS[what]())
                     continue
                 barrier.wait(_PATIENCE)
                 connection.send(player.play(what, seconds))
     except (EOFError, BrokenPipeError, ConnectionResetError, BrokenBarrierError):  # the parent or another is gone
         pass
     except ValueError as error:  # about the user's settings
-        connection.send(error)
+        _send(connection, error)
     except Exception as error:
-        connection.send(RuntimeError(f"{type(error).__name__}: {error}"))
+        _send(connection, RuntimeError(f"{type(error).__name__}: {error}"))
         raise
+
+
+def _send(connection: Connection, error: Exception) -> None:
+    with suppress(OSError):  # another process has told the parent the same, and it listens no more
+        connection.send(error)
 
 
 def _peak_memory() -> list[float]:
@@ -116,3 +126,13 @@ def _peak(process: psutil.Process) -> float:
         return float(line.split()[1]) * 1024
     memory = process.memory_info()
     return float(getattr(memory, "peak_wset", memory.rss))  # peak_wset: Windows
+
+
+def _gpu_load() -> float | None:
+    from rlbot.hardware import gpu_stats  # imports PyTorch, which the processes that only step arenas do without
+
+    stats = gpu_stats()
+    return None if stats is None else stats["utilization"]
+
+
+_QUESTIONS: dict[str, Callable[[], Any]] = {"memory": _peak_memory, "gpu": _gpu_load}  # answered at once, not in turn

@@ -13,6 +13,8 @@ _COLORS = {
     "collect": "#009e73",
     "opponents": "#f0e442",
     "train": "#d55e00",
+    "learn": "#e69f00",
+    "products": "#999999",
     "rlgym": "#cc79a7",
 }
 
@@ -20,21 +22,37 @@ _COLORS = {
 def table(rows: Sequence[Row]) -> Iterator[str]:
     """Lines of ASCII."""
     yield (
-        f"{'':8} {'teams':5} {'arenas':>6} {'cores':>5} {'workers':>7} {'steps/s':>10} {'of raw':>7} {'spread':>7} "
-        f"{'main MB':>8} {'worker MB':>9}"
+        f"{'':9} {'teams':5} {'arenas':>6} {'cores':>5} {'workers':>7} {'steps/s':>10} {'of raw':>7} {'spread':>7} "
+        f"{'GPU':>4} {'main MB':>8} {'worker MB':>9}"
     )
     for row in rows:
         main = "-" if row.main_mb is None else f"{row.main_mb:.0f}"
+        load = "-" if row.gpu_load is None else f"{row.gpu_load:.0f}%"
         worker = f"{max(row.worker_mb):.0f}" if row.worker_mb else "-"
         yield (
-            f"{row.name:8} {row.team_size:5} {row.num_envs:6d} {row.cores:5d} {row.workers:7d} "
-            f"{row.agent_steps_per_s:10.0f} {row.ratio_to_raw:7.3f} {row.spread:7.1%} {main:>8} {worker:>9}"
+            f"{row.name:9} {row.team_size:5} {row.num_envs:6d} {row.cores:5d} {row.workers:7d} "
+            f"{row.agent_steps_per_s:10.0f} {row.ratio_to_raw:7.3f} {row.spread:7.1%} {load:>4} {main:>8} {worker:>9}"
         )
 
 
 def write_json(rows: Sequence[Row], path: Path) -> None:
     """A flat list, an object for each row."""
     path.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
+
+
+def write_result(rows: Sequence[Row], path: Path) -> float:
+    """What a sweep of benches compares, of the rows of one case: returns the timesteps a second of training."""
+    rates = {row.name: row.agent_steps_per_s for row in rows}
+    result = {
+        "status": "finished",
+        "objective": "train",
+        "value": rates["train"],
+        "command": "bench",
+        **{name: rates[name] for name in ("raw", "collect", "learn", "products")},
+        "gpu_load": next(row.gpu_load for row in rows if row.name == "train"),
+    }
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return rates["train"]
 
 
 def _thousands(number: float, _: object) -> str:

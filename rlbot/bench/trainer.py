@@ -3,6 +3,7 @@
 from time import perf_counter
 
 from rlbot import loop
+from rlbot.bench.products import Products
 from rlbot.build import build
 from rlbot.report import Silent
 from rlbot.schema import TrainConfig
@@ -14,7 +15,8 @@ OPPONENTS = 4  # frozen versions in the batch
 
 class Trainer:
     """Plays rollouts with the policy as it is ("collect" against itself, in stage 0; "opponents", in stage 1, where
-    every arena has one of four frozen opponents) and iterations of the training loop ("train").
+    every arena has one of four frozen opponents), iterations of the training loop ("train"), updates from one rollout
+    ("learn"), and the matrix products of these alone ("products").
 
     Agent steps are those of all cars: in "opponents" half of them are not learned from, but played all the same.
     """
@@ -31,7 +33,8 @@ class Trainer:
 
     def play(self, what: str, seconds: float) -> tuple[int, float]:
         """Whole rollouts or iterations until `seconds` have passed; returns agent steps, and the seconds they took."""
-        return self._train(seconds) if what == "train" else self._collect(seconds)
+        turns = {"train": self._train, "learn": self._learn, "products": self._multiply}
+        return turns.get(what, self._collect)(seconds)
 
     def _collect(self, seconds: float) -> tuple[int, float]:
         steps, began = 0, perf_counter()
@@ -39,6 +42,20 @@ class Trainer:
             rollout, _ = self._collector.collect()
             steps += rollout.num_steps * self._collector.num_cars
         return steps, perf_counter() - began
+
+    def _learn(self, seconds: float) -> tuple[int, float]:
+        rollout, _ = self._collector.collect()
+        steps, began = 0, perf_counter()
+        while not steps or perf_counter() - began < seconds:
+            self._parts.ppo.update(rollout)
+            self._parts.hardware.synchronize()
+            steps += rollout.num_steps * rollout.num_agents
+        return steps, perf_counter() - began
+
+    def _multiply(self, seconds: float) -> tuple[int, float]:
+        learner, parts = self._config.learner, self._parts
+        products = Products(parts.model, parts.hardware, learner.minibatch_size, learner.epochs)
+        return products.play(learner.batch_size, seconds)
 
     def _train(self, seconds: float) -> tuple[int, float]:
         learner, overlap = self._config.learner, self._config.learner.overlap

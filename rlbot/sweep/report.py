@@ -16,7 +16,7 @@ from rlbot.sweep.plot import draw
 from rlbot.sweep.values import number, shown
 
 TABLE, PLOT = "sweep.csv", "sweep.png"
-_METRICS = ("reward", "rating", "touches", "goals", "timesteps", "seconds")
+_KNOWN = ("status", "objective", "value", "command")  # what a job leaves in its result.json beside measurements
 _ROWS = 20  # of the table on the console
 _FEW = 5  # jobs: below, nothing is said about what mattered
 
@@ -46,7 +46,8 @@ def report(root: Path) -> list[str]:
         lines.append(
             f"[OK] Best: job {finished[0].number}, {objective} {shown(finished[0].value)}, in {finished[0].directory}"
         )
-        lines.append(f"[OK] To repeat it: python -m rlbot.train {_command_line(finished[0].overrides)}")
+        command = finished[0].result.get("command", "train")
+        lines.append(f"[OK] To repeat it: python -m rlbot.{command} {_command_line(finished[0].overrides)}")
     return [*lines, f"[OK] Written: {', '.join(map(str, written))}"]
 
 
@@ -58,9 +59,15 @@ def swept_settings(jobs: Sequence[Job]) -> dict[str, str]:
     return {name: short if last[short := name.rpartition(".")[2]] == 1 else name for name in differing}
 
 
+def measured(jobs: Sequence[Job]) -> list[str]:
+    """The names of what the jobs measured, where any of them did."""
+    names = dict.fromkeys(name for job in jobs for name, value in job.result.items() if value is not None)
+    return [name for name in names if name not in _KNOWN]
+
+
 def table(jobs: Sequence[Job], swept: dict[str, str], objective: str) -> list[str]:
     """Lines of plain text; the best rows where there are many jobs."""
-    others = [name for name in _METRICS if name != objective and any(job.result.get(name) is not None for job in jobs)]
+    others = [name for name in measured(jobs) if name != objective]
     rows = [["job", "status", objective, *swept.values(), *others]]
     for job in jobs[:_ROWS]:
         settings = [shown(job.settings.get(name)) for name in swept]
@@ -111,11 +118,12 @@ def spearman(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def _write(jobs: Sequence[Job], swept: dict[str, str], path: Path) -> None:
+    metrics = measured(jobs)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["job", "status", "objective", "value", *_METRICS, *swept, "directory", "error"])
+        writer.writerow(["job", "status", "objective", "value", *metrics, *swept, "directory", "error"])
         for job in jobs:
-            results = [job.result.get(name) for name in ("objective", "value", *_METRICS)]
+            results = [job.result.get(name) for name in ("objective", "value", *metrics)]
             settings = [job.settings.get(name) for name in swept]
             writer.writerow([job.number, job.status, *results, *settings, job.directory, job.error])
 
