@@ -21,11 +21,12 @@ _CONTROL_KEY = f"V{CONTROLS * 4}"
 _MAX_CACHED_CONTROLS = 4096
 _GROUND_Z = 18.0  # a car placed at most this high with level wheels stands on the ground (it rests at 17)
 _FLIP_TIME = 1.25  # s after a jump in which a second jump or a flip is possible: RocketSim's DOUBLEJUMP_MAX_DELAY
-# What decides a car's next jump and its grip, and get_gym_state() does not tell: as `_take` reads it.
+# What decides a car's next jump and its grip, and get_gym_state() does not tell: in the order of `_take_more`.
 _MORE = (
     "has_jumped", "has_double_jumped", "has_flipped", "air_time_since_jump", "is_supersonic", "handbrake_val",
 )  # fmt: skip
 _more_of = attrgetter(*_MORE)
+_BALL_END = GYM_ARENA + GYM_BALL  # in an arena's row of a state
 # Where position, velocity and spin are in the rows of get_gym_state().
 _BALL_AT, _CAR_AT = (
     tuple(slice(at, at + 3) for at in (int(record.fields[name][1]) // 4 - first for name in names))  # type: ignore[index]
@@ -59,29 +60,29 @@ class Placement:
     ball_ang_vel: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
-# Where things are in what get_gym_state() gives of an arena, one array after the other: of all but the first every
-# number is there twice, in blue's frame and in orange's.
-_PADS_START, _BALL_START, _CARS_START = GYM_ARENA, GYM_ARENA + 2 * PADS, GYM_ARENA + 2 * PADS + 2 * GYM_BALL
+@njit(cache=True)
+def _take(gym, n, slots, arena_rows, car_rows):  # type: ignore[no-untyped-def]
+    """Copy what get_gym_state() gave of arena n, whose cars have these slots, into a state, pads' timers aside. Row 0 of
+    every array but the first is in blue's frame."""
+    tables = gym[1:]
+    pads, ball = tables[0], tables[1]
+    arena_rows[n, :GYM_ARENA] = gym[0]
+    arena_rows[n, GYM_ARENA:_BALL_END] = ball[0]
+    arena_rows[n, _BALL_END : _BALL_END + PADS] = pads[0]
+    for i in range(len(slots)):
+        car_rows[n, slots[i], :GYM_CAR] = tables[2 + i][0]
 
 
 @njit(cache=True)
-def _take(which, inbox, starts, more, first_car, slots, arena_rows, car_rows, cars):  # type: ignore[no-untyped-def]
-    """Copy the arenas `which` out of what was read of them (see `Arenas._inbox`) into a state, pads' timers aside."""
-    for n in which:
-        gym = inbox[starts[n] : starts[n + 1]]
-        end = GYM_ARENA + GYM_BALL
-        arena_rows[n, :GYM_ARENA] = gym[:GYM_ARENA]
-        arena_rows[n, GYM_ARENA:end] = gym[_BALL_START:_CARS_START:2]
-        arena_rows[n, end : end + PADS] = gym[_PADS_START:_BALL_START:2]
-        for i in range(first_car[n], first_car[n + 1]):
-            slot, start = slots[i], _CARS_START + 2 * GYM_CAR * (i - first_car[n])
-            car_rows[n, slot, :GYM_CAR] = gym[start : start + 2 * GYM_CAR : 2]
-            car, jump = cars[n, slot], more[i]
-            car.has_jumped, car.has_double_jumped, car.has_flipped = jump[0], jump[1], jump[2]
-            car.air_time_since_jump, car.is_supersonic, car.handbrake = jump[3], jump[4], jump[5]
-            spent = car.has_double_jumped > 0 or car.has_flipped > 0 or car.air_time_since_jump >= _FLIP_TIME
-            car.has_flip = 1.0 if car.on_ground > 0 or not spent else 0.0
-            car.demo_timer = 0.0  # of those that are demolished it is read by itself
+def _take_more(more, car_arena, car_slot, cars):  # type: ignore[no-untyped-def]
+    """Copy what else was read of some cars, a row of _MORE for each, into a state."""
+    for i in range(len(car_arena)):
+        car, jump = cars[car_arena[i], car_slot[i]], more[i]
+        car.has_jumped, car.has_double_jumped, car.has_flipped = jump[0], jump[1], jump[2]
+        car.air_time_since_jump, car.is_supersonic, car.handbrake = jump[3], jump[4], jump[5]
+        spent = car.has_double_jumped > 0 or car.has_flipped > 0 or car.air_time_since_jump >= _FLIP_TIME
+        car.has_flip = 1.0 if car.on_ground > 0 or not spent else 0.0
+        car.demo_timer = 0.0  # of those that are demolished it is read by itself
 
 
 @njit(cache=True)
@@ -103,6 +104,21 @@ def _advance_timers(before, after, cars, seconds, events):  # type: ignore[no-un
                 events[count, 0], events[count, 1] = n, PADS + slot
                 count += 1
     return count
+
+
+class _Controls(dict[bytes, Any]):
+    """RocketSim's controls for eight numbers, given as their bytes; made when they are first asked for."""
+
+    def __missing__(self, key: bytes) -> Any:
+        throttle, steer, pitch, yaw, roll, jump, boost, handbrake = struct.unpack("=8f", key)
+        made = RocketSim.CarControls(
+            throttle, steer, pitch, yaw, roll, jump=jump > 0, boost=boost > 0, handbrake=handbrake > 0
+        )
+        made.clamp_fix()
+        if len(self) >= _MAX_CACHED_CONTROLS:  # continuous actions never repeat
+            self.clear()
+        self[key] = made
+        return made
 
 
 class Arenas:
@@ -128,15 +144,9 @@ class Arenas:
         self._arenas: list[Any] = [arena for arena, _ in made]
         self._cars: list[list[Any]] = [cars for _, cars in made]
         self._pads = [arena.get_boost_pads() for arena in self._arenas]
-        self._controls: dict[bytes, Any] = {}
+        self._controls = _Controls()
         self._events = np.zeros((len(slots) * (PADS + MAX_CARS), 2), np.int64)
         self._first_car = np.concatenate([[0], self.present.sum(1).cumsum()])
-        self._everything = np.arange(len(slots))
-        # What get_gym_state() gives of an arena is joined and copied whole into memory that is always the same, and
-        # from there into a state by one compiled pass: looking at the rows one by one takes longer than copying.
-        sizes = [_CARS_START + 2 * GYM_CAR * len(cars) for cars in self._cars]
-        self._starts = np.concatenate([[0], np.cumsum(sizes)])
-        self._inbox = np.zeros(self._starts[-1], np.float32)
         self._more = np.zeros((self.num_cars, len(_MORE)), np.float32)
         self._write_more = struct.Struct(f"{self._more.size}f").pack_into
         self._set_controls: list[Any] = [None] * self.num_cars
@@ -149,8 +159,8 @@ class Arenas:
         physics."""
         arena, cars = self._arenas[n], slice(self._first_car[n], self._first_car[n + 1])
         self._set_controls[cars] = [car.set_controls for car in self._cars[n]]
-        place = self._inbox[self._starts[n] : self._starts[n + 1]].data.cast("B")
-        self._calls[n] = arena.step, arena.get_gym_state, place, [car.get_state for car in self._cars[n]]
+        slots, get_states = np.array(self.slots[n], np.int64), [car.get_state for car in self._cars[n]]
+        self._calls[n] = arena.step, arena.get_gym_state, slots, get_states
 
     def __len__(self) -> int:
         return len(self._arenas)
@@ -175,19 +185,19 @@ class Arenas:
             for arena in self._arenas:
                 arena.step(self.action_delay)
         self._apply(controls)
-        ticks, join, more = self.tick_skip - self.action_delay, b"".join, list[float]()
+        ticks, more = self.tick_skip - self.action_delay, list[float]()
         for step, *_ in self._calls:
             step(ticks)
-        for n, (_, get_gym_state, place, get_states) in enumerate(self._calls):
+        arena_rows, car_rows = after.arena_rows, after.car_rows
+        for n, (_, get_gym_state, slots, get_states) in enumerate(self._calls):
             try:
-                info, pads, ball, *cars = get_gym_state()
-                place[:] = join((info, pads.T, ball.T, *[car.T for car in cars]))
+                _take(get_gym_state(), n, slots, arena_rows, car_rows)
             except RuntimeError:
-                self._read_broken(n)
+                self._read_broken(n, after)
             for get_state in get_states:
                 more += _more_of(get_state())
         self._write_more(self._more.data, 0, *more)
-        self._take(self._everything, after)
+        _take_more(self._more, self.car_arena, self.car_slot, after.cars)
         seconds = self.tick_skip / TICKS_PER_SECOND
         count = _advance_timers(before.arenas, after.arenas, after.cars, seconds, self._events)
         for n, which in self._events[:count].tolist():
@@ -199,10 +209,9 @@ class Arenas:
                     self._respawn(n, which - PADS, after)
 
     def _apply(self, controls: NDArray[np.float32]) -> None:
-        made = self._controls
         keys = np.frombuffer(controls.tobytes(), _CONTROL_KEY).tolist()
-        for set_controls, key in zip(self._set_controls, keys, strict=True):
-            set_controls(made.get(key) or self._make_controls(key))
+        for set_controls, made in zip(self._set_controls, map(self._controls.__getitem__, keys), strict=True):
+            set_controls(made)
 
     def _respawn(self, n: int, slot: int, state: State) -> None:
         """Respawn a car at most one step early, with a seed drawn from the state.
@@ -246,32 +255,28 @@ class Arenas:
 
     def _read(self, n: int, state: State) -> None:
         """Copy arena n into `state`, its pads' timers aside."""
-        _, get_gym_state, place, get_states = self._calls[n]
+        _, get_gym_state, slots, get_states = self._calls[n]
         try:
-            place[:] = b"".join([row.T for row in get_gym_state()])
+            _take(get_gym_state(), n, slots, state.arena_rows, state.car_rows)
         except RuntimeError:
-            self._read_broken(n)
-        self._more[self._first_car[n] : self._first_car[n + 1]] = [_more_of(get()) for get in get_states]
-        self._take(self._everything[n : n + 1], state)
+            self._read_broken(n, state)
+        cars = slice(self._first_car[n], self._first_car[n + 1])
+        self._more[cars] = [_more_of(get()) for get in get_states]
+        _take_more(self._more[cars], self.car_arena[cars], self.car_slot[cars], state.cars)
         for slot in self.slots[n]:
             if state.car_is_demoed[n, slot]:
                 self._read_demolished(n, slot, state)
 
-    def _read_broken(self, n: int) -> None:
+    def _read_broken(self, n: int, state: State) -> None:
         """RocketSim found NaN in the ball or in a car and shows nothing of them: place and motion as they are, and NaN
         for what is derived from them, so that nobody takes it for an older one."""
-        gym = self._inbox[self._starts[n] : self._starts[n + 1]]
-        ball, rows = gym[_BALL_START:_CARS_START].reshape(GYM_BALL, 2), gym[_CARS_START:].reshape(-1, GYM_CAR, 2)
+        ball = state.arena_rows[n, GYM_ARENA:_BALL_END]
         things = [(ball, _BALL_AT, self._arenas[n].ball.get_state())]
+        rows = (state.car_rows[n, slot, :GYM_CAR] for slot in self.slots[n])
         things += [(row, _CAR_AT, car.get_state()) for row, car in zip(rows, self._cars[n], strict=True)]
-        for row, (pos, vel, spin), state in things:
+        for row, (pos, vel, spin), real in things:
             row[pos.start :] = np.nan
-            for at, vector in ((pos, state.pos), (vel, state.vel), (spin, state.ang_vel)):
-                row[at] = np.reshape(vector.as_tuple(), (3, 1))
-
-    def _take(self, which: NDArray[np.int64], state: State) -> None:
-        cars = self._first_car, self.car_slot
-        _take(which, self._inbox, self._starts, self._more, *cars, state.arena_rows, state.car_rows, state.cars)
+            row[pos], row[vel], row[spin] = real.pos, real.vel, real.ang_vel
 
     def snapshot(self) -> dict[str, NDArray[np.float32]]:
         """Everything RocketSim lets one read and set, as arrays: see `rlbot.sim.snapshot`."""
@@ -282,17 +287,6 @@ class Arenas:
         of the snapshot and the controls alone (see `rlbot.sim.exact`). Raises ValueError where the snapshot is of
         another number of arenas."""
         codec.decode(snapshot, self._arenas, self._cars, self.slots)
-
-    def _make_controls(self, key: bytes) -> Any:
-        throttle, steer, pitch, yaw, roll, jump, boost, handbrake = struct.unpack("=8f", key)
-        made = RocketSim.CarControls(
-            throttle, steer, pitch, yaw, roll, jump=jump > 0, boost=boost > 0, handbrake=handbrake > 0
-        )
-        made.clamp_fix()
-        if len(self._controls) >= _MAX_CACHED_CONTROLS:  # continuous actions never repeat
-            self._controls.clear()
-        self._controls[key] = made
-        return made
 
 
 def _ball_state(placement: Placement) -> Any:
