@@ -62,8 +62,8 @@ class Placement:
 
 @njit(cache=True)
 def _take(gym, n, slots, arena_rows, car_rows):  # type: ignore[no-untyped-def]
-    """Copy what get_gym_state() gave of arena n, whose cars have these slots, into a state, pads' timers aside. In every
-    array but the first, row 0 is blue's frame."""
+    """Copy what get_gym_state() gave of arena n, whose cars have these slots, into a state; not the pads' timers. In
+    every array but the first, row 0 is blue's frame."""
     tables = gym[1:]
     pads, ball = tables[0], tables[1]
     arena_rows[n, :GYM_ARENA] = gym[0]
