@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra.core.plugins import Plugins
 
 from rlbot import command
 
@@ -187,6 +188,7 @@ def test_a_failing_job_leaves_the_others_alone(program: Program) -> None:
 
 
 def test_what_main_returns_reaches_the_sweeper(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    Plugins.instance()  # loads the module of the sweeper anew
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
     returned = []

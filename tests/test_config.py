@@ -96,9 +96,9 @@ def test_defaults_are_the_reference(default: TrainConfig, key: str) -> None:
 def test_default_curriculum_is_three_stages(default: TrainConfig) -> None:
     stages = [(s.until, s.teams, s.opponent.shares) for s in default.curriculum.stages]
     assert stages == [
-        (2_000_000, {"1v1": 1.0}, {"self": 1.0}),
-        (3_500_000, {"1v2": 1.0}, {"past": 1.0}),
-        (None, {"2v2": 1.0}, {"self": 1.0}),
+        (1_000_000, {"1v1": 1.0}, {"self": 1.0}),
+        (2_500_000, {"1v1": 0.7, "1v2": 0.3}, {"self": 1.0}),
+        (None, {"1v1": 0.7, "1v2": 0.1, "2v2": 0.2}, {"self": 1.0}),
     ]
 
 

@@ -15,7 +15,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from rlbot import command
+from rlbot import command, explain
 from rlbot.config import document, settings
 from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE, columns
 from rlbot.schema import ROOTS, TrainConfig
@@ -75,7 +75,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for folder in re.findall(r"multirun/learncheck/[a-z]+", README):
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         (tmp_path / folder / "learncheck.csv").touch()
-    monkeypatch.setattr(command, "config_dir", lambda: tmp_path / "conf")
+    monkeypatch.setattr(explain, "config_dir", lambda: tmp_path / "conf")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
