@@ -21,10 +21,12 @@ _CONTROL_KEY = f"V{CONTROLS * 4}"
 _MAX_CACHED_CONTROLS = 4096
 _GROUND_Z = 18.0  # a car placed at most this high with level wheels stands on the ground (it rests at 17)
 _FLIP_TIME = 1.25  # s after a jump in which a second jump or a flip is possible: RocketSim's DOUBLEJUMP_MAX_DELAY
-# What decides a car's next jump and its grip, and get_gym_state() does not tell: in the order of `_take_more`.
-_MORE = (
-    "has_jumped", "has_double_jumped", "has_flipped", "air_time_since_jump", "is_supersonic", "handbrake_val",
-)  # fmt: skip
+# What decides a car's next jump and its grip, and get_gym_state() does not tell: as struct packs it, and as a record.
+_MORE = {
+    "has_jumped": "?", "has_double_jumped": "?", "has_flipped": "?", "is_supersonic": "?",
+    "air_time_since_jump": "f", "handbrake_val": "f",
+}  # fmt: skip
+_MORE_RECORD = np.dtype(list(_MORE.items()))
 _more_of = attrgetter(*_MORE)
 _BALL_END = GYM_ARENA + GYM_BALL  # in an arena's row of a state
 # Where position, velocity and spin are in the rows of get_gym_state().
@@ -75,11 +77,16 @@ def _take(gym, n, slots, arena_rows, car_rows):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _take_more(more, car_arena, car_slot, cars):  # type: ignore[no-untyped-def]
-    """Copy what else was read of some cars, a row of _MORE for each, into a state."""
+    """Copy what else was read of some cars into a state."""
     for i in range(len(car_arena)):
-        car, jump = cars[car_arena[i], car_slot[i]], more[i]
-        car.has_jumped, car.has_double_jumped, car.has_flipped = jump[0], jump[1], jump[2]
-        car.air_time_since_jump, car.is_supersonic, car.handbrake = jump[3], jump[4], jump[5]
+        car, real = cars[car_arena[i], car_slot[i]], more[i]
+        car.has_jumped, car.has_double_jumped, car.has_flipped = (
+            real.has_jumped,
+            real.has_double_jumped,
+            real.has_flipped,
+        )
+        car.air_time_since_jump, car.is_supersonic = real.air_time_since_jump, real.is_supersonic
+        car.handbrake = real.handbrake_val
         spent = car.has_double_jumped > 0 or car.has_flipped > 0 or car.air_time_since_jump >= _FLIP_TIME
         car.has_flip = 1.0 if car.on_ground > 0 or not spent else 0.0
         car.demo_timer = 0.0  # of those that are demolished it is read by itself
@@ -147,10 +154,12 @@ class Arenas:
         self._controls = _Controls()
         self._events = np.zeros((len(slots) * (PADS + MAX_CARS), 2), np.int64)
         self._first_car = np.concatenate([[0], self.present.sum(1).cumsum()])
-        self._more = np.zeros((self.num_cars, len(_MORE)), np.float32)
-        self._write_more = struct.Struct(f"{self._more.size}f").pack_into
+        self._more = np.zeros(self.num_cars, _MORE_RECORD)
+        self._more_bytes = self._more.view(np.uint8).data
+        self._write_more = struct.Struct("=" + "".join(_MORE.values()) * self.num_cars).pack_into
         self._set_controls: list[Any] = [None] * self.num_cars
-        self._calls: list[Any] = [None] * len(slots)
+        self._steps: list[Any] = [None] * len(slots)
+        self._reads: list[Any] = [None] * len(slots)
         for n in range(len(slots)):
             self._bind(n)
 
@@ -160,7 +169,7 @@ class Arenas:
         arena, cars = self._arenas[n], slice(self._first_car[n], self._first_car[n + 1])
         self._set_controls[cars] = [car.set_controls for car in self._cars[n]]
         slots, get_states = np.array(self.slots[n], np.int64), [car.get_state for car in self._cars[n]]
-        self._calls[n] = arena.step, arena.get_gym_state, slots, get_states
+        self._steps[n], self._reads[n] = arena.step, (arena.get_gym_state, slots, get_states)
 
     def __len__(self) -> int:
         return len(self._arenas)
@@ -185,18 +194,18 @@ class Arenas:
             for arena in self._arenas:
                 arena.step(self.action_delay)
         self._apply(controls)
-        ticks, more = self.tick_skip - self.action_delay, list[float]()
-        for step, *_ in self._calls:
+        ticks, more = self.tick_skip - self.action_delay, list[Any]()
+        for step in self._steps:
             step(ticks)
         arena_rows, car_rows = after.arena_rows, after.car_rows
-        for n, (_, get_gym_state, slots, get_states) in enumerate(self._calls):
+        for n, (get_gym_state, slots, get_states) in enumerate(self._reads):
             try:
                 _take(get_gym_state(), n, slots, arena_rows, car_rows)
             except RuntimeError:
                 self._read_broken(n, after)
             for get_state in get_states:
                 more += _more_of(get_state())
-        self._write_more(self._more.data, 0, *more)
+        self._write_more(self._more_bytes, 0, *more)
         _take_more(self._more, self.car_arena, self.car_slot, after.cars)
         seconds = self.tick_skip / TICKS_PER_SECOND
         count = _advance_timers(before.arenas, after.arenas, after.cars, seconds, self._events)
@@ -255,7 +264,7 @@ class Arenas:
 
     def _read(self, n: int, state: State) -> None:
         """Copy arena n into `state`, its pads' timers aside."""
-        _, get_gym_state, slots, get_states = self._calls[n]
+        get_gym_state, slots, get_states = self._reads[n]
         try:
             _take(get_gym_state(), n, slots, state.arena_rows, state.car_rows)
         except RuntimeError:
