@@ -19,11 +19,18 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
+
+def _has_avx512() -> bool:
+    try:
+        return bool(llvmlite.binding.get_host_cpu_features().get("avx512f"))
+    except RuntimeError:  # an unusual platform, where LLVM cannot tell
+        return False
+
+
 # A tile is what is summed up in registers at once: _ROWS rows of _VECTORS vectors. With AVX-512 there are 32 registers
-# of 16 numbers, else mostly 16 of 8 (or as many, in pairs). More tiles give each number of the result another place,
+# of 16 numbers, else mostly 16 of 8 (or twice as many of 4). Other tiles give each number of the result another place,
 # never another value.
-_WIDE = bool(llvmlite.binding.get_host_cpu_features().get("avx512f"))
-_ROWS, _VECTORS, _LANES = (8, 2, 16) if _WIDE else (6, 2, 8)
+_ROWS, _VECTORS, _LANES = (8, 2, 16) if _has_avx512() else (6, 2, 8)
 _COLUMNS = _VECTORS * _LANES
 
 
@@ -103,6 +110,7 @@ def _generate_tile(context: Any, builder: Any, signature: Any, arguments: Any) -
 def _tile(context, x, i, weight, j, out, row, column, depth):  # type: ignore[no-untyped-def]
     """One tile of out at (row, column): rows from i of x times columns from j of weight. Sums stay in registers, which
     LLVM cannot be made to do by writing loops."""
+    assert x.layout == weight.layout == out.layout == "C", "rows lie one after the other"
     arguments = (x, types.intp, weight, types.intp, out, types.intp, types.intp, types.intp)
     return types.void(*arguments), _generate_tile
 
