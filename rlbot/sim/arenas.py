@@ -80,12 +80,9 @@ def _take_more(more, car_arena, car_slot, cars):  # type: ignore[no-untyped-def]
     """Copy what else was read of some cars into a state."""
     for i in range(len(car_arena)):
         car, real = cars[car_arena[i], car_slot[i]], more[i]
-        car.has_jumped, car.has_double_jumped, car.has_flipped = (
-            real.has_jumped,
-            real.has_double_jumped,
-            real.has_flipped,
-        )
-        car.air_time_since_jump, car.is_supersonic = real.air_time_since_jump, real.is_supersonic
+        car.has_jumped, car.has_double_jumped = real.has_jumped, real.has_double_jumped
+        car.has_flipped, car.is_supersonic = real.has_flipped, real.is_supersonic
+        car.air_time_since_jump = real.air_time_since_jump
         car.handbrake = real.handbrake_val
         spent = car.has_double_jumped > 0 or car.has_flipped > 0 or car.air_time_since_jump >= _FLIP_TIME
         car.has_flip = 1.0 if car.on_ground > 0 or not spent else 0.0
