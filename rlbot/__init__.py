@@ -2,9 +2,12 @@
 
 import os
 
-# Read by OpenMP when PyTorch loads. Threads that spin while they wait take the cores from the processes that play: with
-# a busy core the update was measured 5 to 10 times as slow. Whoever sets it otherwise is heard.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Read by OpenMP when PyTorch loads. Threads that spin while they wait take the cores from the processes that play, and
+# from each other where a core is busy; threads that sleep at once come too late for an update's small operations.
+# GNU's OpenMP spins for about 0.2 ms: see docs/performance.md. Whoever sets the policy otherwise is heard.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 # Heard by processes that are started from now on, where memory comes from glibc: it asks for huge pages, with which a
 # step of an arena and an update take 2 to 4% less.
 os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
