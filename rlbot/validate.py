@@ -34,6 +34,7 @@ PACKAGES = {  # distribution: the module that is imported
     "rlgym-rocket-league": "rlgym",
     "numpy": "numpy",
     "numba": "numba",
+    "llvmlite": "llvmlite",
     "threadpoolctl": "threadpoolctl",
     "matplotlib": "matplotlib",
     "tensorboard": "tensorboard",

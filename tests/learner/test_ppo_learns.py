@@ -31,7 +31,7 @@ def test_a_bandit_with_two_contexts(head: str, precision: str) -> None:
     rollout = Rollout(4, 64, 2, model.head.action_shape, model.head.action_dtype)
     always, never = np.ones(64, dtype=bool), np.zeros(64, dtype=bool)
     means = []
-    for _ in range(25):
+    for _ in range(40):
         rollout.clear()
         for _ in range(4):
             side = rng.choice([-1.0, 1.0], size=64)
