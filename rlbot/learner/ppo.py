@@ -144,9 +144,8 @@ class PPO:
         share = Share(self.hardware.group, rollout.num_agents)
         count = rollout.num_steps * rollout.num_agents
         move, reduced = self.hardware.tensor, self.hardware.dtype
-        # Rounded once here, not by every layer that reads them; and copied also where there is nothing to round, since
-        # MKL's last digits depend on where in memory a matrix begins, and shared memory begins anywhere.
-        observations = move(rollout.observations).flatten(0, 1).to(reduced, copy=True)
+        # Rounded once here, not by every layer that reads them.
+        observations = move(rollout.observations).flatten(0, 1).to(reduced)
         actions = move(rollout.actions).flatten(0, 1)
         log_probs = move(rollout.log_probs).flatten()
         # What came after the last step, then what truncated rows led to.

@@ -1,0 +1,33 @@
+"""What the package says to the libraries below, and that the user's word counts more."""
+
+import os
+
+import pytest
+
+from rlbot import libraries
+
+
+@pytest.mark.parametrize("intel", [True, False])
+@pytest.mark.parametrize(
+    ("chosen", "changed"),
+    [
+        ({}, {}),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, {"OMP_WAIT_POLICY": "ACTIVE", "GOMP_SPINCOUNT": None}),
+        ({"GOMP_SPINCOUNT": "0"}, {"GOMP_SPINCOUNT": "0"}),
+        ({"GLIBC_TUNABLES": "", "MKL_CBWR": "AVX2"}, {"GLIBC_TUNABLES": "", "MKL_CBWR": "AVX2"}),
+    ],
+)
+def test_only_what_is_not_set_is_set(
+    chosen: dict[str, str], changed: dict[str, str | None], intel: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = dict(chosen)
+    monkeypatch.setattr(os, "environ", environment)
+    monkeypatch.setattr(libraries, "_is_intel", lambda: intel)
+    libraries.prepare()
+    default = {
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "GOMP_SPINCOUNT": "3000",
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+        "MKL_CBWR": "AUTO,STRICT" if intel else None,
+    }
+    assert {name: environment.get(name) for name in default} == {**default, **changed}
