@@ -1,6 +1,6 @@
 """Bare RocketSim, the yardstick, and the environment on the same tape.
 
-Timed for raw: for each arena of the process, `car.set_controls` of a CarControls made beforehand for each of its
+Arenas of raw are as RocketSim makes them when it is told nothing. Timed: for each arena of the process, `car.set_controls` of a CarControls made beforehand for each of its
 cars, and `arena.step(tick_skip)`, in plain loops. Not timed: recording the tape, drawing controls, and starting arenas
 anew. Both start from the same placements, take the same controls and start the same arenas anew after the same steps,
 and begin again at the end of the tape, so that the physics has the same to do; env's own restarts within the tape are
@@ -30,8 +30,7 @@ class Raw:
         self._seeds = [[part.config.seed, n] for n in range(part.start, part.stop)]
         self._mix, self._slots, self._ticks = env.reset_mix, env.arenas.slots, env.rules.tick_skip
         self._num_cars = env.num_envs
-        mode = RocketSim.MemoryWeightMode.LIGHT  # as in rlbot.sim
-        self._arenas = [RocketSim.Arena(RocketSim.GameMode.SOCCAR, mode) for _ in self._slots]
+        self._arenas = [RocketSim.Arena(RocketSim.GameMode.SOCCAR) for _ in self._slots]
         self._cars = [
             [arena.add_car(int(TEAM_OF_SLOT[slot]), RocketSim.CarConfig.OCTANE) for slot in slots]
             for arena, slots in zip(self._arenas, self._slots, strict=True)

@@ -3,7 +3,6 @@
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from rlbot.sim import snapshot as codec
 from rlbot.sim.exact import make_arena, settle
+from rlbot.sim.reading import MORE, check, read
 from rlbot.sim.state import ARENA, CAR, GYM_ARENA, GYM_BALL, GYM_CAR, MAX_CARS, PADS, State
 
 TICKS_PER_SECOND = 120
@@ -20,14 +20,6 @@ CONTROLS = 8  # throttle, steer, pitch, yaw, roll, jump, boost, handbrake
 _CONTROL_KEY = f"V{CONTROLS * 4}"
 _MAX_CACHED_CONTROLS = 4096
 _GROUND_Z = 18.0  # a car placed at most this high with level wheels stands on the ground (it rests at 17)
-_FLIP_TIME = 1.25  # s after a jump in which a second jump or a flip is possible: RocketSim's DOUBLEJUMP_MAX_DELAY
-# What decides a car's next jump and its grip, and get_gym_state() does not tell: as struct packs it, and as a record.
-_MORE = {
-    "has_jumped": "?", "has_double_jumped": "?", "has_flipped": "?", "is_supersonic": "?",
-    "air_time_since_jump": "f", "handbrake_val": "f",
-}  # fmt: skip
-_MORE_RECORD = np.dtype(list(_MORE.items()))
-_more_of = attrgetter(*_MORE)
 _BALL_END = GYM_ARENA + GYM_BALL  # in an arena's row of a state
 # Where position, velocity and spin are in the rows of get_gym_state().
 _BALL_AT, _CAR_AT = (
@@ -60,33 +52,6 @@ class Placement:
     ball_pos: tuple[float, float, float] = (0.0, 0.0, 93.15)
     ball_vel: tuple[float, float, float] = (0.0, 0.0, 0.0)
     ball_ang_vel: tuple[float, float, float] = (0.0, 0.0, 0.0)
-
-
-@njit(cache=True)
-def _take(gym, n, slots, arena_rows, car_rows):  # type: ignore[no-untyped-def]
-    """Copy what get_gym_state() gave of arena n, whose cars have these slots, into a state; not the pads' timers. In
-    every array but the first, row 0 is blue's frame."""
-    tables = gym[1:]
-    pads, ball = tables[0], tables[1]
-    arena_rows[n, :GYM_ARENA] = gym[0]
-    arena_rows[n, GYM_ARENA:_BALL_END] = ball[0]
-    arena_rows[n, _BALL_END : _BALL_END + PADS] = pads[0]
-    for i in range(len(slots)):
-        car_rows[n, slots[i], :GYM_CAR] = tables[2 + i][0]
-
-
-@njit(cache=True)
-def _take_more(more, car_arena, car_slot, cars):  # type: ignore[no-untyped-def]
-    """Copy what else was read of some cars into a state."""
-    for i in range(len(car_arena)):
-        car, real = cars[car_arena[i], car_slot[i]], more[i]
-        car.has_jumped, car.has_double_jumped = real.has_jumped, real.has_double_jumped
-        car.has_flipped, car.is_supersonic = real.has_flipped, real.is_supersonic
-        car.air_time_since_jump = real.air_time_since_jump
-        car.handbrake = real.handbrake_val
-        spent = car.has_double_jumped > 0 or car.has_flipped > 0 or car.air_time_since_jump >= _FLIP_TIME
-        car.has_flip = 1.0 if car.on_ground > 0 or not spent else 0.0
-        car.demo_timer = 0.0  # of those that are demolished it is read by itself
 
 
 @njit(cache=True)
@@ -151,22 +116,24 @@ class Arenas:
         self._controls = _Controls()
         self._events = np.zeros((len(slots) * (PADS + MAX_CARS), 2), np.int64)
         self._first_car = np.concatenate([[0], self.present.sum(1).cumsum()])
-        self._more = np.zeros(self.num_cars, _MORE_RECORD)
-        self._more_bytes = self._more.view(np.uint8).data
-        self._write_more = struct.Struct("=" + "".join(_MORE.values()) * self.num_cars).pack_into
+        self._broken = np.zeros(len(slots), np.int64)
         self._set_controls: list[Any] = [None] * self.num_cars
+        self._get_states: list[Any] = [None] * self.num_cars
         self._steps: list[Any] = [None] * len(slots)
-        self._reads: list[Any] = [None] * len(slots)
+        self._get_gym_states: list[Any] = [None] * len(slots)
+        self._gyms, self._reals = np.zeros(len(slots), np.intp), np.zeros(self.num_cars, np.intp)  # their addresses
         for n in range(len(slots)):
             self._bind(n)
 
     def _bind(self, n: int) -> None:
-        """Look up the bound methods of arena n once: with the loops around them they are what a step costs beside the
-        physics."""
+        """Look up the bound methods of arena n once."""
         arena, cars = self._arenas[n], slice(self._first_car[n], self._first_car[n + 1])
+        check(arena.get_gym_state())
+        self._steps[n], self._get_gym_states[n] = arena.step, arena.get_gym_state
         self._set_controls[cars] = [car.set_controls for car in self._cars[n]]
-        slots, get_states = np.array(self.slots[n], np.int64), [car.get_state for car in self._cars[n]]
-        self._steps[n], self._reads[n] = arena.step, (arena.get_gym_state, slots, get_states)
+        self._get_states[cars] = [car.get_state for car in self._cars[n]]
+        self._gyms[n] = id(self._get_gym_states[n])
+        self._reals[cars] = [id(get_state) for get_state in self._get_states[cars]]
 
     def __len__(self) -> int:
         return len(self._arenas)
@@ -191,19 +158,10 @@ class Arenas:
             for arena in self._arenas:
                 arena.step(self.action_delay)
         self._apply(controls)
-        ticks, more = self.tick_skip - self.action_delay, list[Any]()
+        ticks = self.tick_skip - self.action_delay
         for step in self._steps:
             step(ticks)
-        arena_rows, car_rows = after.arena_rows, after.car_rows
-        for n, (get_gym_state, slots, get_states) in enumerate(self._reads):
-            try:
-                _take(get_gym_state(), n, slots, arena_rows, car_rows)
-            except RuntimeError:
-                self._read_broken(n, after)
-            for get_state in get_states:
-                more += _more_of(get_state())
-        self._write_more(self._more_bytes, 0, *more)
-        _take_more(self._more, self.car_arena, self.car_slot, after.cars)
+        self._read(0, len(self), after)
         seconds = self.tick_skip / TICKS_PER_SECOND
         count = _advance_timers(before.arenas, after.arenas, after.cars, seconds, self._events)
         for n, which in self._events[:count].tolist():
@@ -226,7 +184,7 @@ class Arenas:
         """
         seed = int(state.arenas[n : n + 1].view(np.uint32)[4:8].sum()) & 0x7FFFFFFF
         self._cars[n][self.slots[n].index(slot)].respawn(seed)
-        self._read(n, state)
+        self._read_one(n, state)
 
     def _read_demolished(self, n: int, slot: int, state: State) -> None:
         """get_gym_state() tells where the last demolition was, which a restored car does not know."""
@@ -244,7 +202,7 @@ class Arenas:
             car.set_state(car_state(start))
         for pad in self._pads[n]:
             pad.set_state(codec.FULL_PAD)
-        self._read(n, state)
+        self._read_one(n, state)
         state.pad_timer[n] = 0.0
 
     def rebuild(self, n: int) -> None:
@@ -256,19 +214,21 @@ class Arenas:
 
     def read(self, n: int, state: State) -> None:
         """Copy the whole state of arena n, pad timers included, into `state`."""
-        self._read(n, state)
+        self._read_one(n, state)
         state.pad_timer[n] = [pad.get_state().cooldown for pad in self._pads[n]]
 
-    def _read(self, n: int, state: State) -> None:
-        """Copy arena n into `state`, its pads' timers aside."""
-        get_gym_state, slots, get_states = self._reads[n]
-        try:
-            _take(get_gym_state(), n, slots, state.arena_rows, state.car_rows)
-        except RuntimeError:
+    def _read(self, start: int, stop: int, state: State) -> None:
+        """Copy arenas [start, stop) into `state`, their pads' timers and what is only known of the demolished aside."""
+        count = read(
+            start, stop, self._gyms, self._reals, self._first_car, self.car_slot, MORE, state.arena_rows,
+            state.car_rows, state.cars, self._broken,
+        )  # fmt: skip
+        for n in self._broken[:count].tolist():
             self._read_broken(n, state)
-        cars = slice(self._first_car[n], self._first_car[n + 1])
-        self._more[cars] = [_more_of(get()) for get in get_states]
-        _take_more(self._more[cars], self.car_arena[cars], self.car_slot[cars], state.cars)
+
+    def _read_one(self, n: int, state: State) -> None:
+        """Copy arena n into `state`, its pads' timers aside."""
+        self._read(n, n + 1, state)
         for slot in self.slots[n]:
             if state.car_is_demoed[n, slot]:
                 self._read_demolished(n, slot, state)

@@ -41,23 +41,38 @@ _NOTHING = RocketSim.CarControls()
 _COAST = RocketSim.CarControls(handbrake=True)  # without the handbrake RocketSim brakes a car that is given no throttle
 
 
+# The broadphase divides the field into cells and tests an object against what its cell lists. RocketSim's light mode has
+# cells of 740 uu and tests more, its heavy mode has 370 uu and takes five times the memory. These are as fast as the
+# latter: 20 x 29 x 5 cells, around all of the meshes. A cell must be longer than anything that moves (318 uu).
+_CELL, _CELLS = 416, (20, 29, 5)
+_MAX_OBJECTS = 64  # of which the field is 20
+
+
 @cache
 def _config() -> Any:
-    """Of an arena whose boost pads are the game's own, but given by us.
+    """Of an arena with other cells than RocketSim's, whose boost pads are the game's own, but given by us.
 
-    Its play is the same to the last bit, and `get_gym_state` takes a third of the time: pads that were not given it
-    looks up in hash tables, all of them at every call, which costs more than all else that it does.
+    Its play is the same, and `get_gym_state` takes a third of the time: pads that were not given it looks up in hash
+    tables, all of them at every call, which costs more than all else that it does.
     """
-    memory = RocketSim.MemoryWeightMode.LIGHT
-    arena = RocketSim.Arena(RocketSim.GameMode.SOCCAR, memory)  # its pads live as long as it does
+    light = RocketSim.MemoryWeightMode.LIGHT
+    arena = RocketSim.Arena(RocketSim.GameMode.SOCCAR, light)  # its pads live as long as it does
     pads = [RocketSim.BoostPadConfig(pos=pad.get_pos(), is_big=pad.is_big) for pad in arena.get_boost_pads()]
-    return RocketSim.ArenaConfig(memory_weight_mode=memory, custom_boost_pads=pads)
+    x, y, z = (count * _CELL for count in _CELLS)
+    return RocketSim.ArenaConfig(
+        memory_weight_mode=light,
+        max_aabb_len=_CELL / 2,  # light doubles it
+        min_pos=RocketSim.Vec(-x / 2, -y / 2, 0),
+        max_pos=RocketSim.Vec(x / 2, y / 2, z),
+        max_objects=_MAX_OBJECTS,
+        custom_boost_pads=pads,
+    )
 
 
 def make_arena(slots: Sequence[int]) -> tuple[Any, list[Any]]:
     """An arena and its cars, one for each of the slots, which RocketSim goes through in the one accepted order.
 
-    10 to 20 ms, most of it the first tick of an arena, which is slow. Where no order is accepted (a C++ library that
+    About 30 ms, most of it for listing the field in the cells and for the first tick, which is slow. Where no order is accepted (a C++ library that
     behaves otherwise) the last arena is returned: all works, but arenas may differ in the last digits once cars touch.
     """
     rejected = []  # kept meanwhile: the next arena would lie at the same place

@@ -1,0 +1,118 @@
+"""Reading arenas into a state. The calls into RocketSim's binding are made by compiled code.
+
+Called from Python, the loop around the calls and the conversion of what they give took as long as the calls. NumPy
+arrays in particular: Numba takes 0.1 us to make one known to compiled code, and an arena gives five to seven. So this
+is written like an extension in C, against Python's stable interface: objects are addresses, 0 is an exception, and what
+a call gives is to be released.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numba.extending import intrinsic
+
+from rlbot.sim.state import GYM_ARENA, GYM_BALL, GYM_CAR, PADS
+
+_Object = types.intp
+_call = types.ExternalFunction("PyObject_CallNoArgs", _Object(_Object))
+_attribute = types.ExternalFunction("PyObject_GetAttr", _Object(_Object, _Object))
+_item = types.ExternalFunction("PyTuple_GetItem", _Object(_Object, types.intp))  # nothing to release
+_as_float = types.ExternalFunction("PyFloat_AsDouble", types.float64(_Object))
+_release = types.ExternalFunction("Py_DecRef", types.void(_Object))
+_forget_exception = types.ExternalFunction("PyErr_Clear", types.void())
+_NUMBERS = object.__basicsize__  # where an array holds the address of its numbers: right behind the head of any object
+
+_INFO, _PADS, _BALL, _CARS = 0, 1, 2, 3  # where they are in what get_gym_state() gives
+_SHAPES = ((GYM_ARENA,), (2, PADS), (2, GYM_BALL), (2, GYM_CAR))
+_BALL_AT, _PADS_AT = GYM_ARENA, GYM_ARENA + GYM_BALL  # in an arena's row
+_FLIP_TIME = 1.25  # s after a jump in which a second jump or a flip is possible: RocketSim's DOUBLEJUMP_MAX_DELAY
+
+# What decides a car's next jump and its grip, and get_gym_state() does not tell.
+_MORE = ("has_jumped", "has_double_jumped", "has_flipped", "is_supersonic", "air_time_since_jump", "handbrake_val")
+MORE = np.array([id(name) for name in _MORE])
+
+
+def check(gym: tuple[Any, ...]) -> None:
+    """Raise RuntimeError where get_gym_state() gives something else than `read` expects: another RocketSim."""
+    shapes = (*_SHAPES[:_CARS], *_SHAPES[_CARS:] * (len(gym) - _CARS))
+    for array, shape in zip(gym, shapes, strict=True):
+        if array.shape != shape or array.dtype != np.float32 or not array.flags.f_contiguous:
+            raise RuntimeError(f"RocketSim's get_gym_state() gives {array.dtype} {array.shape}, not float32 {shape}")
+
+
+@intrinsic
+def _at(context, address, kind):  # type: ignore[no-untyped-def]
+    """A pointer to numbers of this kind."""
+    pointer = types.CPointer(kind.instance_type)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(pointer))
+
+    return pointer(types.intp, kind), generate
+
+
+@njit(cache=True)
+def _numbers(gym, item):  # type: ignore[no-untyped-def]
+    return _at(_at(_item(gym, item) + _NUMBERS, np.intp)[0], np.float32)
+
+
+@njit(cache=True)
+def _number(thing, name):  # type: ignore[no-untyped-def]
+    value = _attribute(thing, name)
+    number = _as_float(value)
+    _release(value)
+    return np.float32(number)
+
+
+@njit(cache=True)
+def _take(gym, arena, cars, slots):  # type: ignore[no-untyped-def]
+    """Copy what get_gym_state() gave into rows of a state. Of two rows, which lie in turns, row 0 is blue's frame."""
+    info, pads, ball = _numbers(gym, _INFO), _numbers(gym, _PADS), _numbers(gym, _BALL)
+    for i in range(GYM_ARENA):
+        arena[i] = info[i]
+    for i in range(GYM_BALL):
+        arena[_BALL_AT + i] = ball[2 * i]
+    for i in range(PADS):
+        arena[_PADS_AT + i] = pads[2 * i]
+    for c in range(len(slots)):
+        car = _numbers(gym, _CARS + c)
+        for i in range(GYM_CAR):
+            cars[slots[c], i] = car[2 * i]
+
+
+@njit(cache=True)
+def _take_more(real, car, more):  # type: ignore[no-untyped-def]
+    """Copy what car.get_state() gave into a car of a state."""
+    car.has_jumped, car.has_double_jumped = _number(real, more[0]), _number(real, more[1])
+    car.has_flipped, car.is_supersonic = _number(real, more[2]), _number(real, more[3])
+    car.air_time_since_jump, car.handbrake = _number(real, more[4]), _number(real, more[5])
+    spent = car.has_double_jumped > 0 or car.has_flipped > 0 or car.air_time_since_jump >= _FLIP_TIME
+    car.has_flip = 1.0 if car.on_ground > 0 or not spent else 0.0
+    car.demo_timer = 0.0  # of those that are demolished it is read by itself
+
+
+@njit(cache=True)
+def read(start, stop, gyms, reals, first_car, slots, more, arena_rows, car_rows, cars, broken):  # type: ignore[no-untyped-def]
+    """Copy arenas [start, stop) into a state, the pads' timers aside; returns how many RocketSim refused to show, which
+    are listed in `broken`: there is NaN in them.
+
+    `gyms` (N,) and `reals` (C,): the methods get_gym_state of the arenas and get_state of the cars, which are alive
+    and passed `check`; the cars of arena n are [first_car[n], first_car[n + 1]), in these `slots` (C,); `more`: MORE.
+    """
+    count = 0
+    for n in range(start, stop):
+        here = slice(first_car[n], first_car[n + 1])
+        gym = _call(gyms[n])
+        if gym == 0:
+            _forget_exception()
+            broken[count] = n
+            count += 1
+        else:
+            _take(gym, arena_rows[n], car_rows[n], slots[here])
+            _release(gym)
+        for c in range(first_car[n], first_car[n + 1]):
+            real = _call(reals[c])
+            _take_more(real, cars[n, slots[c]], more)
+            _release(real)
+    return count
