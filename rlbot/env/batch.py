@@ -145,9 +145,6 @@ class BatchEnv(VectorEnv):
         self._broken = np.zeros(num_arenas, np.bool_)
         self.faults: Faults = {}
         self._controls = np.zeros((num_cars, 8), np.float32)
-        self._obs = np.zeros((num_cars, OBSERVATION_SIZE), np.float32)
-        self._final_obs = np.zeros((num_cars, OBSERVATION_SIZE), np.float32)
-        self._rewards = np.zeros(num_cars, np.float32)
         self._all_cars = np.arange(num_cars)
         self._cars_of = [np.flatnonzero(self.car_arena == n) for n in range(num_arenas)]
         self._rngs = self._generators(0)
@@ -161,8 +158,7 @@ class BatchEnv(VectorEnv):
             self._rngs = self._generators(seed)
         for n in range(len(self.arenas)):
             self._start(n)
-        observe(self.state, self._controls, self.car_arena, self.car_slot, self._all_cars, self._obs)
-        return self._obs.copy(), {}
+        return self._observe(), {}
 
     def step(
         self, actions: NDArray[np.float32]
@@ -186,18 +182,18 @@ class BatchEnv(VectorEnv):
         earned = self.reward.earn(before, after)
         if not all_finite(earned):
             self._take_back(finite.in_rewards(earned, self.reward.labels), earned)
-        observe(after, self._controls, self.car_arena, self.car_slot, self._all_cars, self._obs)
-        if not all_finite(self._obs):
-            self._take_back(finite.in_observations(self._obs, self.car_arena), earned)
-            observe(after, self._controls, self.car_arena, self.car_slot, self._all_cars, self._obs)
-        self.reward.pay(earned, after, self.car_arena, self.car_slot, self.books, self._rewards)
+        obs, rewards = self._observe(), np.empty(self.num_envs, np.float32)
+        if not all_finite(obs):
+            self._take_back(finite.in_observations(obs, self.car_arena), earned)
+            obs = self._observe()
+        self.reward.pay(earned, after, self.car_arena, self.car_slot, self.books, rewards)
         _count(before.arenas, after.arenas, before.cars, after.cars, self.car_arena, self.car_slot, self.counts)
         longest, untouched = self._limits
         clocks = (self.steps, self._untouched)
         count = _end(before.arenas, after.arenas, after.cars, *clocks, longest, untouched, self._broken, self._ended)
-        info = self._finish() if count else {}
+        info = self._finish(obs) if count else {}
         ended = self._ended[self.car_arena]
-        return self._obs.copy(), self._rewards.copy(), (ended == 1) | (ended == 2), ended >= 3, info
+        return obs, rewards, (ended == 1) | (ended == 2), ended >= 3, info
 
     def _take_back(self, spoilt: Mapping[int, str], earned: NDArray[np.float32] | None = None) -> None:
         """Note what was not finite, by arena, and let these arenas stand where they stood before the step."""
@@ -229,15 +225,21 @@ class BatchEnv(VectorEnv):
             arrays["earned"] = earned[:, n].copy()
         self.faults[name] = Found(1, Fault(name, place, arrays))
 
-    def _finish(self) -> dict[str, Any]:
-        """Keep the last observations of the arenas that ended, start them anew and observe their first state."""
-        over = np.flatnonzero(self._ended)
-        cars = np.concatenate([self._cars_of[n] for n in over])
-        self._final_obs[cars] = self._obs[cars]
-        for n in over.tolist():
+    def _observe(self) -> NDArray[np.float32]:
+        obs = np.empty((self.num_envs, OBSERVATION_SIZE), np.float32)
+        observe(self.state, self._controls, self.car_arena, self.car_slot, self._all_cars, obs)
+        return obs
+
+    def _finish(self, obs: NDArray[np.float32]) -> dict[str, Any]:
+        """Start the arenas that ended anew and observe their first state in their rows of `obs`, whose last
+        observations are kept."""
+        over = np.flatnonzero(self._ended).tolist()
+        final_obs = obs.copy()
+        for n in over:
             self._start(n)
-        observe(self.state, self._controls, self.car_arena, self.car_slot, cars, self._obs)
-        return {"final_obs": self._final_obs.copy(), "ended": self._ended.copy()}
+        cars = np.concatenate([self._cars_of[n] for n in over])
+        observe(self.state, self._controls, self.car_arena, self.car_slot, cars, obs)
+        return {"final_obs": final_obs, "ended": self._ended.copy()}
 
     def _start(self, n: int) -> None:
         self.arenas.place(n, reset.draw(self._rngs[n], self.reset_mix, self.arenas.slots[n]), self.state)
@@ -278,5 +280,4 @@ class BatchEnv(VectorEnv):
             rng.bit_generator.state = state
         for n in range(len(self.arenas)):
             self.arenas.read(n, self.state)
-        observe(self.state, self._controls, self.car_arena, self.car_slot, self._all_cars, self._obs)
-        return self._obs.copy()
+        return self._observe()

@@ -11,16 +11,20 @@ from numpy.typing import NDArray
 
 from rlbot.sim import PAD_COOLDOWN, State
 
-POSITION_SCALE = 1 / 2300
-CAR_SPIN_SCALE = 1 / 5.5  # a car turns at most 5.5 rad/s
-BALL_SPIN_SCALE = 1 / 6.0  # the ball at most 6 rad/s
-DEMO_SCALE = 1 / 3.0  # a demolished car is gone for 3 s
-FLIP_SCALE = 1 / 1.25  # a flip is lost 1.25 s after the jump
-GRAVITY_Z = -650.0
-BALL_RADIUS = 91.25
-GOAL_Y = 5120.0
-GOAL_Z = 321.0  # half the height of the goal
-LIMIT = 10.0  # no number leaves [-LIMIT, LIMIT]
+# All in float32, like the state: with one number of Python's everything would be computed in float64.
+_F = np.float32
+ONE, HALF = _F(1.0), _F(0.5)
+POSITION_SCALE = _F(1 / 2300)
+CAR_SPIN_SCALE = _F(1 / 5.5)  # a car turns at most 5.5 rad/s
+BALL_SPIN_SCALE = _F(1 / 6.0)  # the ball at most 6 rad/s
+DEMO_SCALE = _F(1 / 3.0)  # a demolished car is gone for 3 s
+FLIP_SCALE = _F(1 / 1.25)  # a flip is lost 1.25 s after the jump
+TANK = _F(100.0)
+GRAVITY_Z = _F(-650.0)
+BALL_RADIUS = _F(91.25)
+GOAL_Y = _F(5120.0)
+GOAL_Z = _F(321.0)  # half the height of the goal
+LIMIT = _F(10.0)  # no number leaves [-LIMIT, LIMIT]
 
 _OTHER_CAR = (
     ("present", 1),
@@ -112,8 +116,8 @@ def _ball(out, at, arena, car, sign):  # type: ignore[no-untyped-def]
     at = _local(out, at, car, vel[0] - car.vel[0], vel[1] - car.vel[1], vel[2] - car.vel[2], POSITION_SCALE)
     out[at] = np.sqrt(x * x + y * y + z * z) * POSITION_SCALE
     at += 1
-    for t in (0.5, 1.0):
-        height = max(pos[2] + vel[2] * t + 0.5 * GRAVITY_Z * t * t, BALL_RADIUS)
+    for t in (HALF, ONE):
+        height = max(pos[2] + vel[2] * t + HALF * GRAVITY_Z * t * t, BALL_RADIUS)
         at = _local(out, at, car, x + vel[0] * t, y + vel[1] * t, height - car.pos[2], POSITION_SCALE)
     return at
 
@@ -123,17 +127,17 @@ def _own_car(out, at, car, controls, sign):  # type: ignore[no-untyped-def]
     at = _world(out, at, car.pos, sign, POSITION_SCALE)
     at = _world(out, at, car.vel, sign, POSITION_SCALE)
     at = _world(out, at, car.ang_vel, sign, CAR_SPIN_SCALE)
-    at = _world(out, at, car.forward, sign, 1.0)
-    at = _world(out, at, car.up, sign, 1.0)
+    at = _world(out, at, car.forward, sign, ONE)
+    at = _world(out, at, car.up, sign, ONE)
     at = _local(out, at, car, car.vel[0], car.vel[1], car.vel[2], POSITION_SCALE)
     at = _local(out, at, car, car.ang_vel[0], car.ang_vel[1], car.ang_vel[2], CAR_SPIN_SCALE)
-    out[at] = car.boost / 100
+    out[at] = car.boost / TANK
     out[at + 1] = car.on_ground
     out[at + 2] = car.has_flip
     out[at + 3] = car.has_jumped
     out[at + 4] = car.has_double_jumped
     out[at + 5] = car.has_flipped
-    out[at + 6] = min(car.air_time_since_jump * FLIP_SCALE, 1.0)
+    out[at + 6] = min(car.air_time_since_jump * FLIP_SCALE, ONE)
     out[at + 7] = car.is_supersonic
     out[at + 8] = car.is_demoed
     out[at + 9] = car.demo_timer * DEMO_SCALE
@@ -142,7 +146,7 @@ def _own_car(out, at, car, controls, sign):  # type: ignore[no-untyped-def]
     for i in range(8):
         out[at + i] = controls[i]
     at += 8
-    for end in (1.0, -1.0):
+    for end in (ONE, -ONE):
         y = end * GOAL_Y * sign - car.pos[1]
         at = _local(out, at, car, -car.pos[0], y, GOAL_Z - car.pos[2], POSITION_SCALE)
     return at
@@ -157,13 +161,13 @@ def _other_car(out, at, other, car, sign):  # type: ignore[no-untyped-def]
     at = _world(out, at + 1, other.pos, sign, POSITION_SCALE)
     at = _world(out, at, other.vel, sign, POSITION_SCALE)
     at = _world(out, at, other.ang_vel, sign, CAR_SPIN_SCALE)
-    at = _world(out, at, other.forward, sign, 1.0)
-    at = _world(out, at, other.up, sign, 1.0)
+    at = _world(out, at, other.forward, sign, ONE)
+    at = _world(out, at, other.up, sign, ONE)
     pos, vel = other.pos, other.vel
     x, y, z = pos[0] - car.pos[0], pos[1] - car.pos[1], pos[2] - car.pos[2]
     at = _local(out, at, car, x, y, z, POSITION_SCALE)
     at = _local(out, at, car, vel[0] - car.vel[0], vel[1] - car.vel[1], vel[2] - car.vel[2], POSITION_SCALE)
-    out[at] = other.boost / 100
+    out[at] = other.boost / TANK
     out[at + 1] = other.is_demoed
     out[at + 2] = other.on_ground
     out[at + 3] = other.has_flip
@@ -176,7 +180,7 @@ def _observe(arenas, cars, controls, car_arena, car_slot, pad_cooldown, which, o
         n, slot = car_arena[c], car_slot[c]
         arena, car, row = arenas[n], cars[n, slot], out[c]
         blue = slot < 2
-        sign = 1.0 if blue else -1.0
+        sign = ONE if blue else -ONE
         at = _ball(row, 0, arena, car, sign)
         at = _own_car(row, at, car, controls[c], sign)
         for i in range(34):

@@ -10,9 +10,10 @@ import RocketSim
 from numba import njit
 from numpy.typing import NDArray
 
+from rlbot.sim import calls
 from rlbot.sim import snapshot as codec
+from rlbot.sim.calls import Methods
 from rlbot.sim.exact import make_arena, settle
-from rlbot.sim.reading import MORE, check, read
 from rlbot.sim.state import ARENA, CAR, GYM_ARENA, GYM_BALL, GYM_CAR, MAX_CARS, PADS, State
 
 TICKS_PER_SECOND = 120
@@ -117,23 +118,18 @@ class Arenas:
         self._events = np.zeros((len(slots) * (PADS + MAX_CARS), 2), np.int64)
         self._first_car = np.concatenate([[0], self.present.sum(1).cumsum()])
         self._broken = np.zeros(len(slots), np.int64)
-        self._set_controls: list[Any] = [None] * self.num_cars
-        self._get_states: list[Any] = [None] * self.num_cars
-        self._steps: list[Any] = [None] * len(slots)
-        self._get_gym_states: list[Any] = [None] * len(slots)
-        self._gyms, self._reals = np.zeros(len(slots), np.intp), np.zeros(self.num_cars, np.intp)  # their addresses
+        self._set_controls, self._get_states = Methods(self.num_cars), Methods(self.num_cars)
+        self._steps, self._get_gym_states = Methods(len(slots)), Methods(len(slots))
         for n in range(len(slots)):
             self._bind(n)
 
     def _bind(self, n: int) -> None:
-        """Look up the bound methods of arena n once."""
-        arena, cars = self._arenas[n], slice(self._first_car[n], self._first_car[n + 1])
-        check(arena.get_gym_state())
-        self._steps[n], self._get_gym_states[n] = arena.step, arena.get_gym_state
-        self._set_controls[cars] = [car.set_controls for car in self._cars[n]]
-        self._get_states[cars] = [car.get_state for car in self._cars[n]]
-        self._gyms[n] = id(self._get_gym_states[n])
-        self._reals[cars] = [id(get_state) for get_state in self._get_states[cars]]
+        """Look up the methods of arena n that a step calls."""
+        arena, here, its_cars = self._arenas[n], slice(n, n + 1), slice(self._first_car[n], self._first_car[n + 1])
+        calls.check(arena.get_gym_state())
+        self._steps[here], self._get_gym_states[here] = [arena.step], [arena.get_gym_state]
+        self._set_controls[its_cars] = [car.set_controls for car in self._cars[n]]
+        self._get_states[its_cars] = [car.get_state for car in self._cars[n]]
 
     def __len__(self) -> int:
         return len(self._arenas)
@@ -155,12 +151,10 @@ class Arenas:
         """
         assert controls.shape == (self.num_cars, CONTROLS) and controls.dtype == np.float32
         if self.action_delay:
-            for arena in self._arenas:
-                arena.step(self.action_delay)
+            calls.step(self._steps.addresses, id(self.action_delay))
         self._apply(controls)
         ticks = self.tick_skip - self.action_delay
-        for step in self._steps:
-            step(ticks)
+        calls.step(self._steps.addresses, id(ticks))
         self._read(0, len(self), after)
         seconds = self.tick_skip / TICKS_PER_SECOND
         count = _advance_timers(before.arenas, after.arenas, after.cars, seconds, self._events)
@@ -173,9 +167,11 @@ class Arenas:
                     self._respawn(n, which - PADS, after)
 
     def _apply(self, controls: NDArray[np.float32]) -> None:
-        keys = np.frombuffer(controls.tobytes(), _CONTROL_KEY).tolist()
-        for set_controls, made in zip(self._set_controls, map(self._controls.__getitem__, keys), strict=True):
-            set_controls(made)
+        done = calls.apply(controls, self._set_controls.addresses, id(self._controls))
+        if done < len(controls):  # these controls are new, those after them may be
+            keys = np.frombuffer(controls[done:].tobytes(), _CONTROL_KEY).tolist()
+            for set_controls, key in zip(self._set_controls[done:], keys, strict=True):
+                set_controls(self._controls[key])
 
     def _respawn(self, n: int, slot: int, state: State) -> None:
         """Respawn a car at most one step early, with a seed drawn from the state.
@@ -219,9 +215,9 @@ class Arenas:
 
     def _read(self, start: int, stop: int, state: State) -> None:
         """Copy arenas [start, stop) into `state`, their pads' timers and what is only known of the demolished aside."""
-        count = read(
-            start, stop, self._gyms, self._reals, self._first_car, self.car_slot, MORE, state.arena_rows,
-            state.car_rows, state.cars, self._broken,
+        count = calls.read(
+            start, stop, self._get_gym_states.addresses, self._get_states.addresses, self._first_car, self.car_slot,
+            calls.MORE, state.arena_rows, state.car_rows, state.cars, self._broken,
         )  # fmt: skip
         for n in self._broken[:count].tolist():
             self._read_broken(n, state)

@@ -44,7 +44,7 @@ _COAST = RocketSim.CarControls(handbrake=True)  # without the handbrake RocketSi
 # The broadphase divides the field into cells and tests an object against what its cell lists. RocketSim's light mode has
 # cells of 740 uu and tests more, its heavy mode has 370 uu and takes five times the memory. These are as fast as the
 # latter: 20 x 29 x 5 cells, around all of the meshes. A cell must be longer than anything that moves (318 uu).
-_CELL, _CELLS = 416, (20, 29, 5)
+_CELL, _CELLS = 370, (23, 33, 6)
 _MAX_OBJECTS = 64  # of which the field is 20
 
 

@@ -1,11 +1,12 @@
-"""Reading arenas into a state. The calls into RocketSim's binding are made by compiled code.
+"""The calls into RocketSim's binding that a step is made of, made by compiled code.
 
-Called from Python, the loop around the calls and the conversion of what they give took as long as the calls. NumPy
-arrays in particular: Numba takes 0.1 us to make one known to compiled code, and an arena gives five to seven. So this
-is written like an extension in C, against Python's stable interface: objects are addresses, 0 is an exception, and what
-a call gives is to be released.
+Called from Python, the loops around them and the conversion of what they give took as long as the calls. NumPy arrays
+in particular: Numba takes 0.1 us to make one known to compiled code, and an arena gives five to seven. So this is
+written like an extension in C, against Python's stable interface: objects are addresses, 0 is an exception, and what a
+call gives is to be released. Where a call fails that never does, compiled code returns at once, and Python raises.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from rlbot.sim.state import GYM_ARENA, GYM_BALL, GYM_CAR, PADS
 
 _Object = types.intp
 _call = types.ExternalFunction("PyObject_CallNoArgs", _Object(_Object))
+_call_with = types.ExternalFunction("PyObject_CallOneArg", _Object(_Object, _Object))
+_bytes = types.ExternalFunction("PyBytes_FromStringAndSize", _Object(types.intp, types.intp))
+_known = types.ExternalFunction("PyDict_GetItem", _Object(_Object, _Object))  # nothing to release, 0 for none
 _attribute = types.ExternalFunction("PyObject_GetAttr", _Object(_Object, _Object))
 _item = types.ExternalFunction("PyTuple_GetItem", _Object(_Object, types.intp))  # nothing to release
 _as_float = types.ExternalFunction("PyFloat_AsDouble", types.float64(_Object))
@@ -33,12 +37,55 @@ _MORE = ("has_jumped", "has_double_jumped", "has_flipped", "is_supersonic", "air
 MORE = np.array([id(name) for name in _MORE])
 
 
+class Methods:
+    """Bound methods, which are kept alive, and their addresses."""
+
+    def __init__(self, count: int) -> None:
+        self._kept: list[Any] = [None] * count
+        self.addresses = np.zeros(count, np.intp)
+
+    def __setitem__(self, where: slice, methods: Sequence[Any]) -> None:
+        self._kept[where] = methods
+        self.addresses[where] = [id(method) for method in methods]
+
+    def __getitem__(self, where: slice) -> list[Any]:
+        return self._kept[where]
+
+
 def check(gym: tuple[Any, ...]) -> None:
     """Raise RuntimeError where get_gym_state() gives something else than `read` expects: another RocketSim."""
     shapes = (*_SHAPES[:_CARS], *_SHAPES[_CARS:] * (len(gym) - _CARS))
     for array, shape in zip(gym, shapes, strict=True):
         if array.shape != shape or array.dtype != np.float32 or not array.flags.f_contiguous:
             raise RuntimeError(f"RocketSim's get_gym_state() gives {array.dtype} {array.shape}, not float32 {shape}")
+
+
+@njit(cache=True)
+def apply(controls, set_controls, known):  # type: ignore[no-untyped-def]
+    """Call these methods (C,) with what the dict at `known` has for the bytes of their rows of `controls` (C, 8);
+    returns how many were called before the first for which it has nothing."""
+    row_bytes = controls.shape[1] * controls.itemsize
+    for c in range(len(controls)):
+        key = _bytes(controls.ctypes.data + c * row_bytes, row_bytes)
+        made = _known(known, key)
+        _release(key)
+        if made == 0:
+            return c
+        done = _call_with(set_controls[c], made)
+        if done == 0:
+            return c
+        _release(done)
+    return len(controls)
+
+
+@njit(cache=True)
+def step(steps, ticks):  # type: ignore[no-untyped-def]
+    """Call these methods with the object at `ticks`."""
+    for n in range(len(steps)):
+        done = _call_with(steps[n], ticks)
+        if done == 0:
+            return
+        _release(done)
 
 
 @intrinsic
@@ -113,6 +160,8 @@ def read(start, stop, gyms, reals, first_car, slots, more, arena_rows, car_rows,
             _release(gym)
         for c in range(first_car[n], first_car[n + 1]):
             real = _call(reals[c])
+            if real == 0:
+                return count
             _take_more(real, cars[n, slots[c]], more)
             _release(real)
     return count
