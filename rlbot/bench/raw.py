@@ -1,10 +1,10 @@
 """Bare RocketSim, the yardstick, and the environment on the same tape.
 
-Arenas of raw are as RocketSim makes them when it is told nothing. Timed: for each arena of the process, `car.set_controls` of a CarControls made beforehand for each of its
-cars, and `arena.step(tick_skip)`, in plain loops. Not timed: recording the tape, drawing controls, and starting arenas
-anew. Both start from the same placements, take the same controls and start the same arenas anew after the same steps,
-and begin again at the end of the tape, so that the physics has the same to do; env's own restarts within the tape are
-part of its time.
+Arenas of raw are as RocketSim makes them by itself. Timed: for each arena of the process, `car.set_controls` of a
+CarControls made beforehand for each of its cars, and `arena.step(tick_skip)`, in plain loops. Not timed: recording the
+tape, drawing controls, and starting arenas anew. Both start from the same placements, take the same controls and start
+the same arenas anew after the same steps, and begin again at the end of the tape, so that the physics has the same to
+do; env's own restarts within the tape are part of its time.
 """
 
 from time import perf_counter

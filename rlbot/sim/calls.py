@@ -15,16 +15,22 @@ from numba.extending import intrinsic
 
 from rlbot.sim.state import GYM_ARENA, GYM_BALL, GYM_CAR, PADS
 
-_Object = types.intp
-_call = types.ExternalFunction("PyObject_CallNoArgs", _Object(_Object))
-_call_with = types.ExternalFunction("PyObject_CallOneArg", _Object(_Object, _Object))
-_bytes = types.ExternalFunction("PyBytes_FromStringAndSize", _Object(types.intp, types.intp))
-_known = types.ExternalFunction("PyDict_GetItem", _Object(_Object, _Object))  # nothing to release, 0 for none
-_attribute = types.ExternalFunction("PyObject_GetAttr", _Object(_Object, _Object))
-_item = types.ExternalFunction("PyTuple_GetItem", _Object(_Object, types.intp))  # nothing to release
-_as_float = types.ExternalFunction("PyFloat_AsDouble", types.float64(_Object))
-_release = types.ExternalFunction("Py_DecRef", types.void(_Object))
-_forget_exception = types.ExternalFunction("PyErr_Clear", types.void())
+
+def _python(name: str, result: Any, *arguments: Any) -> Any:
+    """A function of Python's C interface, for compiled code."""
+    return types.ExternalFunction(name, result(*arguments))
+
+
+_Object, _Count = types.intp, types.intp
+_call = _python("PyObject_CallNoArgs", _Object, _Object)
+_call_with = _python("PyObject_CallOneArg", _Object, _Object, _Object)
+_attribute = _python("PyObject_GetAttr", _Object, _Object, _Object)
+_item = _python("PyTuple_GetItem", _Object, _Object, _Count)  # nothing to release
+_known = _python("PyDict_GetItem", _Object, _Object, _Object)  # nothing to release, 0 for none
+_bytes = _python("PyBytes_FromStringAndSize", _Object, types.intp, _Count)
+_as_float = _python("PyFloat_AsDouble", types.float64, _Object)
+_release = _python("Py_DecRef", types.void, _Object)
+_forget_exception = _python("PyErr_Clear", types.void)
 _NUMBERS = object.__basicsize__  # where an array holds the address of its numbers: right behind the head of any object
 
 _INFO, _PADS, _BALL, _CARS = 0, 1, 2, 3  # where they are in what get_gym_state() gives
@@ -89,9 +95,9 @@ def step(steps, ticks):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def _at(context, address, kind):  # type: ignore[no-untyped-def]
-    """A pointer to numbers of this kind."""
-    pointer = types.CPointer(kind.instance_type)
+def _pointer(context, address, kind):  # type: ignore[no-untyped-def]
+    """To the numbers of this kind at `address`."""
+    pointer = types.CPointer(kind.instance_type)  # type: ignore[no-untyped-call]
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], context.get_value_type(pointer))
@@ -101,7 +107,8 @@ def _at(context, address, kind):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _numbers(gym, item):  # type: ignore[no-untyped-def]
-    return _at(_at(_item(gym, item) + _NUMBERS, np.intp)[0], np.float32)
+    where: Any = _pointer(_item(gym, item) + _NUMBERS, np.intp)  # type: ignore[call-arg]
+    return _pointer(where[0], np.float32)
 
 
 @njit(cache=True)

@@ -41,10 +41,10 @@ _NOTHING = RocketSim.CarControls()
 _COAST = RocketSim.CarControls(handbrake=True)  # without the handbrake RocketSim brakes a car that is given no throttle
 
 
-# The broadphase divides the field into cells and tests an object against what its cell lists. RocketSim's light mode has
-# cells of 740 uu and tests more, its heavy mode has 370 uu and takes five times the memory. These are as fast as the
-# latter: 20 x 29 x 5 cells, around all of the meshes. A cell must be longer than anything that moves (318 uu).
-_CELL, _CELLS = 370, (23, 33, 6)
+# The broadphase divides the field into cells and tests an object against what is listed in its cell. RocketSim's light
+# mode has cells of 740 uu, which list more; its heavy mode has 370 uu and takes three times the memory of these, which
+# are as small, but only around the meshes: they reach to 4108, 6000 and 2076 uu. The ball needs a cell of 316 uu.
+_CELL, _CELLS = 375, (22, 32, 6)
 _MAX_OBJECTS = 64  # of which the field is 20
 
 
@@ -72,8 +72,9 @@ def _config() -> Any:
 def make_arena(slots: Sequence[int]) -> tuple[Any, list[Any]]:
     """An arena and its cars, one for each of the slots, which RocketSim goes through in the one accepted order.
 
-    About 30 ms, most of it for listing the field in the cells and for the first tick, which is slow. Where no order is accepted (a C++ library that
-    behaves otherwise) the last arena is returned: all works, but arenas may differ in the last digits once cars touch.
+    About 30 ms, most of it for listing the field in the cells and for the first tick. Where no order is accepted (a C++
+    library that behaves otherwise) the last arena is returned: all works, but arenas may differ in the last digits once
+    cars touch.
     """
     rejected = []  # kept meanwhile: the next arena would lie at the same place
     for _ in range(_MAX_TRIES):

@@ -45,7 +45,7 @@ def play(arenas: Arenas, state: State, steps: int, seed: int) -> tuple[State, ND
 @pytest.mark.parametrize("delay", [0, 3])
 def test_the_same_controls_give_the_same_states_as_a_bare_arena(delay: int) -> None:
     arenas, state = started([(2, 2)], tick_skip=8, delay=delay)
-    bare = RocketSim.Arena(RocketSim.GameMode.SOCCAR, RocketSim.MemoryWeightMode.LIGHT)
+    bare = RocketSim.Arena(RocketSim.GameMode.SOCCAR)
     start = placement(4)
     cars = [bare.add_car(team) for team in (0, 0, 1, 1)]
     settle(bare, cars)
