@@ -20,6 +20,7 @@ TICKS_PER_SECOND = 120
 CONTROLS = 8  # throttle, steer, pitch, yaw, roll, jump, boost, handbrake
 _CONTROL_KEY = f"V{CONTROLS * 4}"
 _MAX_CACHED_CONTROLS = 4096
+_SOON = 1e-3  # s, more than a pad's counted timer is ever off
 _GROUND_Z = 18.0  # a car placed at most this high with level wheels stands on the ground (it rests at 17)
 _BALL_END = GYM_ARENA + GYM_BALL  # in an arena's row of a state
 # Where position, velocity and spin are in the rows of get_gym_state().
@@ -58,17 +59,17 @@ class Placement:
 @njit(cache=True)
 def _advance_timers(before, after, cars, seconds, events):  # type: ignore[no-untyped-def]
     """Count the timers of taken pads down. Lists in `events` (arena, pad or 34 + slot): pads taken during the step,
-    whose exact timer is to be read, and demolished cars."""
+    whose exact timer is to be read, also those that came back and were taken again at once, and demolished cars."""
     count = 0
     for n in range(len(after)):
         for i in range(PADS):
             if after[n].pad_active[i] > 0:
                 after[n].pad_timer[i] = 0.0
-            elif before[n].pad_active[i] > 0:
-                events[count, 0], events[count, 1] = n, i
-                count += 1
             else:
-                after[n].pad_timer[i] = max(before[n].pad_timer[i] - seconds, 0.0)
+                after[n].pad_timer[i] = before[n].pad_timer[i] - seconds
+                if before[n].pad_active[i] > 0 or after[n].pad_timer[i] < _SOON:
+                    events[count, 0], events[count, 1] = n, i
+                    count += 1
         for slot in range(MAX_CARS):
             if cars[n, slot].is_demoed > 0:
                 events[count, 0], events[count, 1] = n, PADS + slot
@@ -183,9 +184,12 @@ class Arenas:
         self._read_one(n, state)
 
     def _read_demolished(self, n: int, slot: int, state: State) -> None:
-        """get_gym_state() tells where the last demolition was, which a restored car does not know."""
+        """get_gym_state() tells where the last demolition was, which a restored car does not know, and how the car was
+        turned a tick ago."""
         car, real = state.cars[n, slot], self._cars[n][self.slots[n].index(slot)].get_state()
         car["pos"], car["vel"], car["ang_vel"] = real.pos, real.vel, real.ang_vel
+        car["forward"], car["right"], car["up"] = real.rot_mat.forward, real.rot_mat.right, real.rot_mat.up
+        car["quat"] = car["euler"] = 0  # not told, and of no use
         car["demo_timer"] = real.demo_respawn_timer
 
     def place(self, n: int, placement: Placement, state: State) -> None:

@@ -41,29 +41,29 @@ _NOTHING = RocketSim.CarControls()
 _COAST = RocketSim.CarControls(handbrake=True)  # without the handbrake RocketSim brakes a car that is given no throttle
 
 
-# The broadphase divides the field into cells and tests an object against what is listed in its cell. RocketSim's light
-# mode has cells of 740 uu, which list more; its heavy mode has 370 uu and takes three times the memory of these, which
-# are as small, but only around the meshes: they reach to 4108, 6000 and 2076 uu. The ball needs a cell of 316 uu.
-_CELL, _CELLS = 375, (22, 32, 6)
+# The broadphase divides space into cells, and tests an object against what is listed in its cell. RocketSim's light mode
+# has cells of 740 uu, which list more; its heavy mode has cells of 370 uu and takes three times the memory of these:
+# the same, less those beyond the side walls (the meshes end at 4108 uu). Light mode doubles what it is told.
+_CELL = 370
+_MIN, _MAX = (-5600 + 4 * _CELL, -6000, 0), (4300, 6000, 2200)
 _MAX_OBJECTS = 64  # of which the field is 20
 
 
 @cache
 def _config() -> Any:
-    """Of an arena with other cells than RocketSim's, whose boost pads are the game's own, but given by us.
+    """Of an arena with fewer cells than RocketSim's own, whose boost pads are the game's, but given by us.
 
-    Its play is the same, and `get_gym_state` takes a third of the time: pads that were not given it looks up in hash
-    tables, all of them at every call, which costs more than all else that it does.
+    Its play is the same to the last bit, and `get_gym_state` takes a third of the time: pads that were not given it
+    looks up in hash tables, all of them at every call, which costs more than all else that it does.
     """
     light = RocketSim.MemoryWeightMode.LIGHT
     arena = RocketSim.Arena(RocketSim.GameMode.SOCCAR, light)  # its pads live as long as it does
     pads = [RocketSim.BoostPadConfig(pos=pad.get_pos(), is_big=pad.is_big) for pad in arena.get_boost_pads()]
-    x, y, z = (count * _CELL for count in _CELLS)
     return RocketSim.ArenaConfig(
         memory_weight_mode=light,
-        max_aabb_len=_CELL / 2,  # light doubles it
-        min_pos=RocketSim.Vec(-x / 2, -y / 2, 0),
-        max_pos=RocketSim.Vec(x / 2, y / 2, z),
+        max_aabb_len=_CELL / 2,
+        min_pos=RocketSim.Vec(*_MIN),
+        max_pos=RocketSim.Vec(*_MAX),
         max_objects=_MAX_OBJECTS,
         custom_boost_pads=pads,
     )

@@ -8,6 +8,7 @@ import RocketSim
 from numpy.typing import NDArray
 
 from rlbot.sim import PAD_COOLDOWN, PAD_POSITION, Arenas, CarPlacement, Placement, State
+from rlbot.sim.arenas import car_state
 from rlbot.sim.exact import settle
 from tests.conftest import random_controls
 
@@ -175,3 +176,22 @@ def test_a_demolished_car_comes_back_in_the_same_place_every_time() -> None:
         assert state.car_is_demoed[0, 2] == 0 and math.isclose(abs(state.car_pos[0, 2, 1]), 4608, abs_tol=1)
         places.append(state.car_pos[0, 2].tolist())
     assert places[0] == places[1] == places[2]
+
+
+def test_a_pad_that_is_taken_as_soon_as_it_is_back_counts_anew() -> None:
+    arenas, state = Arenas([(1, 1)], 8), None
+    state, after = arenas.state(), arenas.state()
+    x, y = PAD_POSITION[7]  # a small one: it is back after 4 s, and the car stands on it
+    arenas.place(0, Placement([CarPlacement((x, y, 17.0), 0.0, boost=0), CarPlacement((0, 4000, 17), 0.0)]), state)
+    brake = np.zeros((2, 8), np.float32)
+    taken = []
+    for step in range(130):
+        arenas._cars[0][0].set_state(car_state(CarPlacement((x, y, 17.0), 0.0, boost=0)))
+        arenas.step(brake, state, after)
+        state, after = after, state
+        real = arenas._pads[0][7].get_state()
+        assert state.pad_active[0, 7] == real.is_active
+        assert state.pad_timer[0, 7] == pytest.approx(real.cooldown, abs=1e-4)
+        if state.car_boost[0, 0] > 0:
+            taken.append(step)
+    assert len(taken) == 3 and not state.pad_active[0, 7]
