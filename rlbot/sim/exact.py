@@ -41,7 +41,7 @@ _NOTHING = RocketSim.CarControls()
 _COAST = RocketSim.CarControls(handbrake=True)  # without the handbrake RocketSim brakes a car that is given no throttle
 
 
-# The broadphase divides space into cells, and tests an object against what is listed in its cell. RocketSim's light mode
+# The broadphase divides space into cells and tests an object against what is listed in its cell. RocketSim's light mode
 # has cells of 740 uu, which list more; its heavy mode has cells of 370 uu and takes three times the memory of these:
 # the same, less those beyond the side walls (the meshes end at 4108 uu). Light mode doubles what it is told.
 _CELL = 370
