@@ -17,7 +17,7 @@ import numpy as np
 
 import rlbot.env.batch
 import rlbot.policy.actor
-import rlbot.sim.arenas
+import rlbot.sim.calls
 from rlbot.bench.cases import Case, Part
 from rlbot.build import build
 from rlbot.build_env import make_reward
@@ -30,11 +30,11 @@ from rlbot.reward.compose import Books
 from rlbot.rollout import Rollout
 from rlbot.schema import BenchConfig
 from rlbot.sim import Arenas, State
-from rlbot.sim.exact import make_arena
 
 WHOLE = "whole step, unobserved"
-# (where the function is, its name, the piece it is charged to). Physics is watched in the arenas.
+# (where the function is, its name, the piece it is charged to).
 _WATCHED: tuple[tuple[Any, str, str], ...] = (
+    (rlbot.sim.calls, "step", "physics"),
     (Arenas, "_apply", "set controls"),
     (Arenas, "step", "read state"),  # what is left of it: physics and setting controls are functions of their own
     (Reward, "earn", "reward"),
@@ -56,7 +56,7 @@ _WATCHED: tuple[tuple[Any, str, str], ...] = (
     (Collector, "collect", "the rest"),
 )
 _WHOLES = ("reset", "settling before a rollout")  # also charged for what they call: physics, observing
-PIECES = ("physics", *dict.fromkeys(piece for _, _, piece in _WATCHED))
+PIECES = tuple(dict.fromkeys(piece for _, _, piece in _WATCHED))
 
 
 class Watch:
@@ -97,17 +97,6 @@ class Watch:
         return best / calls
 
 
-class _WatchedArena:
-    """A RocketSim arena whose physics is watched."""
-
-    def __init__(self, arena: Any, watch: Watch) -> None:
-        self._arena = arena
-        self.step = watch.around("physics", arena.step)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._arena, name)
-
-
 def profile(case: Case, config: BenchConfig) -> dict[str, float]:
     """us per arena step of every piece, by name, and of the whole step unobserved; terms of the reward begin with
     "reward: " and are part of "reward". `case` is one on one core; each way takes bench.rounds turns of
@@ -116,19 +105,15 @@ def profile(case: Case, config: BenchConfig) -> dict[str, float]:
     parts = build(case.config(config), print)
     parts.publish()
     watch = Watch()
-    plain = parts.make_collector(0)
-    with _watching(watch):
-        watched = parts.make_collector(0)
-        watched.collect()
-    plain.collect()  # all has been compiled by now, and the caches are full
-    watch.seconds.clear()
+    collector = parts.make_collector(0)
+    collector.collect()  # all has been compiled by now, and the caches are full
     took, unwatched_steps, steps = 0.0, 0, 0
     for _ in range(config.bench.rounds):
         began = perf_counter()
-        unwatched_steps += _collect(plain, config.bench.seconds)
+        unwatched_steps += _collect(collector, config.bench.seconds)
         took += perf_counter() - began
         with _watching(watch):
-            steps += _collect(watched, config.bench.seconds)
+            steps += _collect(collector, config.bench.seconds)
     found = {piece: watch.seconds[piece] / steps for piece in PIECES}
     found |= {f"reward: {name}": alone for name, alone in _terms(part)} | {WHOLE: took / unwatched_steps}
     return {name: value / part.stop * 1e6 for name, value in found.items()}
@@ -136,15 +121,10 @@ def profile(case: Case, config: BenchConfig) -> dict[str, float]:
 
 @contextmanager
 def _watching(watch: Watch) -> Iterator[None]:
-    """Within, all that is watched goes through `watch`; arenas that are made here are watched for good."""
-
-    def watched_arena(*args: Any) -> tuple[Any, Any]:
-        arena, cars = make_arena(*args)
-        return _WatchedArena(arena, watch), cars
-
+    """Within, all that is watched goes through `watch`."""
     new = [(owner, name, watch.around(piece, getattr(owner, name))) for owner, name, piece in _WATCHED]
     with ExitStack() as stack:
-        for owner, name, function in (*new, (rlbot.sim.arenas, "make_arena", watched_arena)):
+        for owner, name, function in new:
             stack.callback(setattr, owner, name, getattr(owner, name))
             setattr(owner, name, function)
         yield

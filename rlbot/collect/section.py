@@ -119,7 +119,7 @@ class Section:
         returns: list[float] = []
         lengths: list[int] = []
         against: list[tuple[int, float]] = []
-        mine = self.learner_cars
+        mine: slice | NDArray[np.int64] = self.learner_cars if len(self._other_cars) else slice(None)  # without a copy
         for _ in range(rollout.num_steps):
             obs = self._obs[mine]
             actions, log_probs, self._controls[mine] = self._policy.sample(
