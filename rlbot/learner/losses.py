@@ -3,6 +3,15 @@
 import torch
 from torch import Tensor
 
+_MOST = 2.0  # as much as a row may weigh: one that was very improbable must not outweigh all others
+
+
+def importance(log_probs: Tensor, behaviour: Tensor) -> Tensor:
+    """How much each row weighs where another policy acted: new probability / that of the policy that acted, at most 2
+    (truncated as in Espeholt et al. (2018), IMPALA). The surrogate of a row with this weight is that of its advantage
+    times the weight."""
+    return (log_probs - behaviour).exp().clamp(max=_MOST)
+
 
 def policy_loss(ratio: Tensor, advantages: Tensor, clip_range: float) -> Tensor:
     """Clipped surrogate, to be minimised; ratio = new probability / old. Schulman et al. (2017), eq. 7."""

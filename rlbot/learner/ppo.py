@@ -12,7 +12,7 @@ from rlbot.fault import Fault
 from rlbot.hardware import Hardware
 from rlbot.learner import diagnosis
 from rlbot.learner.gae import gae, next_values
-from rlbot.learner.losses import approximate_kl, policy_loss, value_loss
+from rlbot.learner.losses import approximate_kl, importance, policy_loss, value_loss
 from rlbot.learner.return_scale import ReturnScale
 from rlbot.learner.share import Share
 from rlbot.model import ActorCritic
@@ -53,6 +53,11 @@ class PPO:
     Numerically CleanRL's PPO, with these differences: a truncated row bootstraps from the value of its own
     final observation; values are recomputed after the rollout; advantages are standardised over the batch;
     minibatches are nearly equal parts of the batch, so that no row is left out of an epoch.
+
+    overlap: rollouts are of an earlier policy than the one that learns. The ratio that is clipped is to the policy
+    before the update, and a row weighs by how much more probable that policy makes it than the one that acted: clipped
+    around the latter, half of what an update may change would be used up before it begins. Hilton et al. (2022),
+    "Batch size-invariance for policy optimization", the decoupled objective.
 
     epochs passes over round(rows / minibatch_size) minibatches (at least one); target_kl (None = never) ends
     the update after the first epoch whose mean KL exceeds it; clip_range_value None = no clipping of values.
@@ -99,7 +104,7 @@ class PPO:
         self.target_kl = target_kl
         self.normalize_advantage = normalize_advantage
         self.normalize_return = normalize_return
-        self.overlap = overlap  # rollouts are of an earlier policy: only their own log-probabilities are right
+        self.overlap = overlap  # rollouts are of an earlier policy
         self.return_scale = ReturnScale(gamma)
         self._named = dict(model.named_parameters())
         self._parameters = list(self._named.values())
@@ -151,7 +156,8 @@ class PPO:
         # What came after the last step, then what truncated rows led to.
         beyond = torch.cat([observations[count:], move(rollout.final_observations).to(reduced)])
         observations = observations[:count]
-        log_probs, values = self._look_back(observations, actions, log_probs)
+        behaviour = log_probs
+        log_probs, values = self._look_back(observations, actions, behaviour)
         host_values = torch.cat([values, self._values(beyond)]).cpu().numpy()
 
         terminated, truncated = rollout.terminated, rollout.truncated
@@ -171,6 +177,8 @@ class PPO:
             with np.errstate(invalid="ignore"):  # a reward that is not finite is counted in the steps
                 advantages = (advantages - np.float32(mean)) / np.float32(deviation + 1e-8)
         targets = move(np.stack([advantages.ravel(), returns.ravel()]))
+        if self.overlap:
+            targets[0] *= importance(log_probs, behaviour)
         return Batch(share, observations, actions, log_probs, targets[0], targets[1], values), metrics
 
     @torch.inference_mode()
@@ -181,10 +189,10 @@ class PPO:
     @torch.inference_mode()
     def _look_back(self, observations: Tensor, actions: Tensor, log_probs: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probabilities of the stored actions and values of the observations, before the update."""
-        if self.hardware.precision == "fp32" or self.overlap:
+        if self.hardware.precision == "fp32" and not self.overlap:
             return log_probs, self._values(observations)
-        # In reduced precision the stored log-probabilities are not used: the ratio shall measure what the
-        # update changed, not what rounding changed between acting and learning.
+        # The stored log-probabilities are of an earlier policy where rollouts overlap, and in reduced precision rounded
+        # otherwise: the ratio shall measure what the update changed.
         parts = zip(
             torch.split(observations, self.hardware.rows), torch.split(actions, self.hardware.rows), strict=True
         )

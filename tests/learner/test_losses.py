@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from rlbot.learner.losses import approximate_kl, policy_loss, value_loss
+from rlbot.learner.losses import approximate_kl, importance, policy_loss, value_loss
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,11 @@ def test_policy_loss_clips_one_side_only(ratio: float, advantage: float, expecte
 def test_policy_loss_is_the_mean_over_rows() -> None:
     loss = policy_loss(torch.tensor([1.1, 1.5]), torch.tensor([2.0, 2.0]), 0.2)
     assert loss.item() == pytest.approx(-(2.2 + 2.4) / 2)
+
+
+def test_a_row_weighs_by_how_much_more_probable_it_became_and_at_most_twice() -> None:
+    new, behaviour = torch.log(torch.tensor([0.3, 0.1, 0.5])), torch.log(torch.tensor([0.2, 0.4, 0.1]))
+    assert importance(new, behaviour).tolist() == pytest.approx([1.5, 0.25, 2.0])
 
 
 def test_value_loss() -> None:

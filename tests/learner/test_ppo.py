@@ -84,6 +84,24 @@ def test_before_the_first_step_the_ratio_is_one(
     assert metrics["loss/policy"] == pytest.approx(0.0, abs=1e-5)
 
 
+def test_rows_of_an_earlier_policy_are_weighed_and_clipped_around_the_present_one(
+    make_ppo: MakePPO, make_rollout: MakeRollout
+) -> None:
+    ppo, same = (make_ppo(epochs=1, minibatch_size=1000, overlap=overlap) for overlap in (True, False))
+    rollout = make_rollout(ppo)
+    change = np.random.default_rng(0).uniform(-0.5, 0.5, rollout.log_probs.shape).astype(np.float32)
+    present = rollout.log_probs.copy()
+    rollout.log_probs -= change  # as if acting had been by a policy that found some actions less probable, some more
+    metrics = ppo.update(rollout)
+    assert metrics["policy/ratio_max"] == pytest.approx(1.0, abs=2e-5) and metrics["policy/clip_fraction"] == 0.0
+
+    rollout.log_probs[:] = present
+    batch, _ = same._prepare(rollout)
+    weighed = batch.advantages.numpy() * np.exp(change.ravel())
+    assert metrics["loss/policy"] == pytest.approx(-weighed.mean(), abs=1e-5)
+    assert abs(weighed.mean()) > 0.01
+
+
 @pytest.mark.parametrize("head", HEADS)
 def test_a_minibatch_taken_in_parts_makes_the_same_step(
     head: str, make_ppo: MakePPO, make_rollout: MakeRollout, monkeypatch: pytest.MonkeyPatch
