@@ -214,7 +214,7 @@ class BenchSettings:
     teams: tuple[Literal["1v1", "1v2", "2v2"], ...]
     num_envs: tuple[Arenas, ...]
     workers: tuple[Processes, ...]
-    peer: Literal["rlgym"] | None
+    peer: Literal["rlgym", "rlgym_learn"] | None
     profile: bool
 
 

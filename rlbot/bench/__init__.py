@@ -7,5 +7,6 @@ collect  the policy acting and its experience being stored.
 train    collecting and the PPO updates: what `python -m rlbot.train` does.
 learn    the updates alone.
 products the matrix products of the updates alone: what no update can beat.
-rlgym    an RLGym v2 environment, where bench.peer=rlgym asks for it.
+rlgym    an RLGym v2 environment, where bench.peer asks for it.
+rlgym_learn  rlgym-learn training in it, where bench.peer=rlgym_learn asks for it; on all cores only.
 """

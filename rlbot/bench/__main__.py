@@ -1,6 +1,7 @@
 """`python -m rlbot.bench`: how fast this machine plays and learns, and against what.
 
-bench.profile=true shows where a step's time goes, bench.peer=rlgym puts RLGym beside it. The setting that others have
+bench.profile=true shows where a step's time goes, bench.peer=rlgym puts RLGym beside it, bench.peer=rlgym_learn its
+trainer as well. The setting that others have
 published numbers for: experiment=bench_end_to_end "bench.teams=[1v1]". With -m, over models, precisions and numbers of
 arenas, the table of the sweep has a row for each: see docs/performance.md.
 """
@@ -21,6 +22,7 @@ def main(config: BenchConfig, directory: Path) -> float:
     """Returns the agent steps a second of training, first team size, all cores; writes bench.json and bench.png."""
     with command.building():
         _require_psutil()
+        _require_peer(config.bench.peer)
     from rlbot import run
     from rlbot.bench.cases import cases
     from rlbot.bench.measure import Row, describe, measure
@@ -59,6 +61,14 @@ def _require_psutil() -> None:
         raise ValueError(
             "bench: the package psutil is missing, which tells how much memory a process takes;\n"
             "install what the bench needs with `pip install rlbot-trainer[bench]`"
+        )
+
+
+def _require_peer(peer: str | None) -> None:
+    if peer == "rlgym_learn" and None in (find_spec("rlgym_learn"), find_spec("rlgym_learn_algos")):
+        raise ValueError(
+            "bench.peer=rlgym_learn: the packages rlgym-learn and rlgym-learn-algos are missing;\n"
+            'install them with `pip install "rlbot-trainer[peer]"`'
         )
 
 

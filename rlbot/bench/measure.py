@@ -77,6 +77,7 @@ _TURNS = {
     "train": ("collect", "train", "learn", "products"),
     "opponents": ("opponents",),
     "rlgym": ("rlgym",),
+    "rlgym_learn": ("rlgym_learn",),
 }
 _LEARNING = ("train", "learn")  # the turns in which a GPU has something to do
 
@@ -87,16 +88,24 @@ def _crews(case: Case, config: BenchConfig) -> Iterator[tuple[str, Crew]]:
     yield "env", Crew([partial(Env, part) for part in parts], threads=1)
     for stage, name in enumerate(("train", "opponents")):
         yield name, Crew([partial(_trainer, case, config, stage)], threads=None if case.workers else 1)
-    if config.bench.peer == "rlgym":
+    if config.bench.peer is not None:
         from rlbot.bench.peers import RLGymPeer
 
         yield "rlgym", Crew([partial(RLGymPeer, part) for part in parts], threads=1)
+    if config.bench.peer == "rlgym_learn" and case.workers:  # it has no way to do without processes
+        yield "rlgym_learn", Crew([partial(_rlgym_learn, case, config)], threads=None)
 
 
 def _trainer(case: Case, config: BenchConfig, stage: int) -> Player:
     from rlbot.bench.trainer import Trainer  # imports PyTorch, which the other processes do without
 
     return Trainer(case.config(config), stage)
+
+
+def _rlgym_learn(case: Case, config: BenchConfig) -> Player:
+    from rlbot.bench.rlgym_learn import RLGymLearn
+
+    return RLGymLearn(case.config(config), case.team_size, case.workers)
 
 
 def _row(
@@ -109,7 +118,7 @@ def _row(
     key: str,
     memory: list[list[float]],
 ) -> Row:
-    learner = key in ("train", "opponents")
+    learner = key in ("train", "opponents", "rlgym_learn")
     median = statistics.median(rates)
     return Row(
         name=name,

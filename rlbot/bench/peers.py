@@ -6,6 +6,8 @@ limit, and beginnings drawn from the same mix. One environment an arena, stepped
 time.
 """
 
+import os
+import random
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
@@ -42,7 +44,7 @@ class RLGymPeer:
         load_meshes(part.config.env.collision_meshes)
         sizes = TEAM_SIZES[part.team_size]
         arenas = range(part.start, part.stop)
-        self._envs = [_make(part.config.env, sizes, part.config.seed, n) for n in arenas]
+        self._envs = [make_rlgym(part.config.env, sizes, part.config.seed, n) for n in arenas]
         rows = random_rows(part.config.seed, part.start, sum(sizes) * len(arenas))
         self._rows = rows.reshape(STEPS, len(arenas), sum(sizes), 1)
         self._num_cars, self._at = sum(sizes) * len(arenas), 0
@@ -66,7 +68,8 @@ class RLGymPeer:
         return steps, timed
 
 
-def _make(config: EnvConfig, sizes: tuple[int, int], seed: int, n: int) -> Any:
+def make_rlgym(config: EnvConfig, sizes: tuple[int, int], seed: int, n: int) -> Any:
+    """The environment of arena n."""
     limits = []
     if config.no_touch_limit is not None:
         limits.append(NoTouchTimeoutCondition(config.no_touch_limit))
@@ -84,6 +87,17 @@ def _make(config: EnvConfig, sizes: tuple[int, int], seed: int, n: int) -> Any:
         termination_cond=GoalCondition(),
         truncation_cond=AnyCondition(*limits) if limits else None,
     )  # fmt: skip
+
+
+def only_rlgym(config: EnvConfig, sizes: tuple[int, int], seed: int) -> Any:
+    """The environment of a process of rlgym-learn, which has seeded `random`. Apart from the rest of its setup, which
+    imports PyTorch."""
+    if hasattr(os, "SCHED_BATCH"):
+        # rlgym-learn 2.0.0 wakes a process and then throws away what it has answered until then: where a woken process
+        # takes the core of the one that wakes it, the answer is lost, and repeated 5 s later. A batch process does not.
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    load_meshes(config.collision_meshes)
+    return make_rlgym(config, sizes, seed, random.randrange(2**31))
 
 
 class _Mix(StateMutator):  # type: ignore[misc]

@@ -16,6 +16,8 @@ _PATIENCE = 300.0  # s that one process waits for the others; the first time, Nu
 
 
 class Player(Protocol):
+    """Its method `close`, where it has one, is called at the end."""
+
     def play(self, what: str, seconds: float) -> tuple[int, float]:
         """Play for about `seconds`; returns agent steps, and the seconds they took."""
 
@@ -46,7 +48,8 @@ class Crew:
             connection.close()  # a process whose pipe ends ends by itself, after its turn
         for process in self._processes:
             process.join(timeout=30.0)
-            process.kill()
+            if process.is_alive():
+                _kill(psutil.Process(process.pid))
             process.join()
 
     def ready(self) -> None:
@@ -86,6 +89,7 @@ class Crew:
 
 def _serve(connection: Connection, make: Callable[[], Player], barrier: Any, threads: int | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    player: Player | None = None
     try:
         with threadpool_limits(threads):
             player = make()
@@ -104,6 +108,17 @@ def _serve(connection: Connection, make: Callable[[], Player], barrier: Any, thr
     except Exception as error:
         _send(connection, RuntimeError(f"{type(error).__name__}: {error}"))
         raise
+    finally:
+        if close := getattr(player, "close", None):
+            close()
+
+
+def _kill(process: psutil.Process) -> None:
+    """With the processes that it started, which would play on."""
+    with suppress(psutil.NoSuchProcess):
+        for each in (process, *process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
 
 
 def _send(connection: Connection, error: Exception) -> None:

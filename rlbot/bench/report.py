@@ -16,13 +16,14 @@ _COLORS = {
     "learn": "#e69f00",
     "products": "#999999",
     "rlgym": "#cc79a7",
+    "rlgym_learn": "#56b4e9",
 }
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
     """Lines of ASCII."""
     yield (
-        f"{'':9} {'teams':5} {'arenas':>6} {'cores':>5} {'workers':>7} {'steps/s':>10} {'of raw':>7} {'spread':>7} "
+        f"{'':11} {'teams':5} {'arenas':>6} {'cores':>5} {'workers':>7} {'steps/s':>10} {'of raw':>7} {'spread':>7} "
         f"{'GPU':>4} {'main MB':>8} {'worker MB':>9}"
     )
     for row in rows:
@@ -30,7 +31,7 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
         load = "-" if row.gpu_load is None else f"{row.gpu_load:.0f}%"
         worker = f"{max(row.worker_mb):.0f}" if row.worker_mb else "-"
         yield (
-            f"{row.name:9} {row.team_size:5} {row.num_envs:6d} {row.cores:5d} {row.workers:7d} "
+            f"{row.name:11} {row.team_size:5} {row.num_envs:6d} {row.cores:5d} {row.workers:7d} "
             f"{row.agent_steps_per_s:10.0f} {row.ratio_to_raw:7.3f} {row.spread:7.1%} {load:>4} {main:>8} {worker:>9}"
         )
 
