@@ -5,6 +5,7 @@ Whoever sets one of these variables is heard.
 
 import os
 import platform
+import sys
 from pathlib import Path
 
 
@@ -22,6 +23,18 @@ def prepare() -> None:
     # the bit. It costs 3% of an update. Seen and measured on Intel's processors, hence left alone on others.
     if _is_intel():
         os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+
+
+def load_numba() -> None:
+    """Load Numba's arrays before anything is compiled, without SciPy's linear algebra where that is installed: Numba
+    loads it, 9 MB for each process, to see whether it is there. What needs it, as np.dot does, still finds it later."""
+    if "scipy.linalg" in sys.modules:
+        return
+    sys.modules["scipy.linalg"] = None  # type: ignore[assignment] # so that its import fails
+    try:
+        import numba.np.arraymath  # noqa: F401
+    finally:
+        del sys.modules["scipy.linalg"]
 
 
 def _is_intel() -> bool:

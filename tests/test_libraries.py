@@ -1,6 +1,8 @@
 """What the package says to the libraries below, and that the user's word counts more."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -31,3 +33,21 @@ def test_only_what_is_not_set_is_set(
         "MKL_CBWR": "AUTO,STRICT" if intel else None,
     }
     assert {name: environment.get(name) for name in default} == {**default, **changed}
+
+
+def test_numba_loads_without_scipy_and_finds_it_when_it_needs_it() -> None:
+    pytest.importorskip("scipy", reason="needs SciPy: what is not installed is not loaded")
+    program = """
+import sys
+import numpy as np
+from rlbot.libraries import load_numba
+load_numba()
+from numba import njit
+assert njit(lambda x: x.sum() + np.sqrt(x[0]))(np.ones(3)) == 4.0
+assert "scipy.linalg" not in sys.modules
+assert njit(lambda x: np.dot(x, x))(np.arange(3.0)) == 5.0
+assert njit(lambda x: np.convolve(x, x))(np.arange(3.0)).tolist() == [0.0, 0.0, 1.0, 4.0, 4.0]
+assert "scipy.linalg" in sys.modules
+load_numba()
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

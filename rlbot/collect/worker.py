@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from rlbot.collect.section import Cast, Section
 from rlbot.curriculum import Pool
 from rlbot.env.batch import BatchEnv
+from rlbot.libraries import load_numba
 from rlbot.rollout import Rollout, Shape
 from rlbot.run.signals import end, leave_signals, start_apart
 from rlbot.sim import load_meshes
@@ -100,6 +101,7 @@ def _main(connection: Connection, task: Task, memory: Memory) -> None:
             raise EOFError
 
     try:
+        load_numba()
         with threadpool_limits(1):  # the other cores have workers of their own
             player = Player(task, memory)
             connection.send(player.receive())
