@@ -77,10 +77,11 @@ def _advance_timers(before, after, cars, seconds, events):  # type: ignore[no-un
     return count
 
 
-class _Controls(dict[bytes, Any]):
-    """RocketSim's controls for eight numbers, given as their bytes; made when they are first asked for."""
+class _Controls(dict[bytes, tuple[Any]]):
+    """RocketSim's controls for eight numbers, given as their bytes, each as a tuple of one argument; made when they are
+    first asked for."""
 
-    def __missing__(self, key: bytes) -> Any:
+    def __missing__(self, key: bytes) -> tuple[Any]:
         throttle, steer, pitch, yaw, roll, jump, boost, handbrake = struct.unpack("=8f", key)
         made = RocketSim.CarControls(
             throttle, steer, pitch, yaw, roll, jump=jump > 0, boost=boost > 0, handbrake=handbrake > 0
@@ -88,8 +89,8 @@ class _Controls(dict[bytes, Any]):
         made.clamp_fix()
         if len(self) >= _MAX_CACHED_CONTROLS:  # continuous actions never repeat
             self.clear()
-        self[key] = made
-        return made
+        self[key] = (made,)
+        return self[key]
 
 
 class Arenas:
@@ -152,10 +153,9 @@ class Arenas:
         """
         assert controls.shape == (self.num_cars, CONTROLS) and controls.dtype == np.float32
         if self.action_delay:
-            calls.step(self._steps.addresses, id(self.action_delay))
+            self._advance((self.action_delay,))
         self._apply(controls)
-        ticks = self.tick_skip - self.action_delay
-        calls.step(self._steps.addresses, id(ticks))
+        self._advance((self.tick_skip - self.action_delay,))
         self._read(0, len(self), after)
         seconds = self.tick_skip / TICKS_PER_SECOND
         count = _advance_timers(before.arenas, after.arenas, after.cars, seconds, self._events)
@@ -167,12 +167,15 @@ class Arenas:
                 if after.car_demo_timer[n, which - PADS] <= seconds:
                     self._respawn(n, which - PADS, after)
 
+    def _advance(self, ticks: tuple[int]) -> None:
+        calls.step(self._steps.addresses, id(ticks))
+
     def _apply(self, controls: NDArray[np.float32]) -> None:
         done = calls.apply(controls, self._set_controls.addresses, id(self._controls))
         if done < len(controls):  # these controls are new, those after them may be
             keys = np.frombuffer(controls[done:].tobytes(), _CONTROL_KEY).tolist()
             for set_controls, key in zip(self._set_controls[done:], keys, strict=True):
-                set_controls(self._controls[key])
+                set_controls(*self._controls[key])
 
     def _respawn(self, n: int, slot: int, state: State) -> None:
         """Respawn a car at most one step early, with a seed drawn from the state.

@@ -23,7 +23,7 @@ def _python(name: str, result: Any, *arguments: Any) -> Any:
 
 _Object, _Count = types.intp, types.intp
 _call = _python("PyObject_CallNoArgs", _Object, _Object)
-_call_with = _python("PyObject_CallOneArg", _Object, _Object, _Object)
+_call_with = _python("PyObject_CallObject", _Object, _Object, _Object)  # with a tuple of arguments
 _attribute = _python("PyObject_GetAttr", _Object, _Object, _Object)
 _item = _python("PyTuple_GetItem", _Object, _Object, _Count)  # nothing to release
 _known = _python("PyDict_GetItem", _Object, _Object, _Object)  # nothing to release, 0 for none
@@ -68,8 +68,8 @@ def check(gym: tuple[Any, ...]) -> None:
 
 @njit(cache=True)
 def apply(controls, set_controls, known):  # type: ignore[no-untyped-def]
-    """Call these methods (C,) with what the dict at `known` has for the bytes of their rows of `controls` (C, 8);
-    returns how many were called before the first for which it has nothing."""
+    """Call these methods (C,) with the tuple that the dict at `known` has for the bytes of their rows of `controls` (C,
+    8); returns how many were called before the first for which it has nothing."""
     row_bytes = controls.shape[1] * controls.itemsize
     for c in range(len(controls)):
         key = _bytes(controls.ctypes.data + c * row_bytes, row_bytes)
@@ -86,7 +86,7 @@ def apply(controls, set_controls, known):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def step(steps, ticks):  # type: ignore[no-untyped-def]
-    """Call these methods with the object at `ticks`."""
+    """Call these methods with the tuple at `ticks`."""
     for n in range(len(steps)):
         done = _call_with(steps[n], ticks)
         if done == 0:

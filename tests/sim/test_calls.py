@@ -47,10 +47,10 @@ def test_methods_are_called_with_what_is_known_up_to_the_first_that_is_not() -> 
     seen: list[object] = []
     controls = np.arange(24, dtype=np.float32).reshape(3, 8)
     three = methods(seen.append, seen.append, seen.append)
-    known = {controls[0].tobytes(): "first", controls[1].tobytes(): "second"}
+    known = {controls[0].tobytes(): ("first",), controls[1].tobytes(): ("second",)}
     assert calls.apply(controls, three.addresses, id(known)) == 2
     assert seen == ["first", "second"]
-    known[controls[2].tobytes()] = "third"
+    known[controls[2].tobytes()] = ("third",)
     assert calls.apply(controls, three.addresses, id(known)) == 3
     assert seen == ["first", "second", "first", "second", "third"]
 
@@ -60,7 +60,7 @@ def test_what_a_method_raises_is_raised() -> None:
         raise OSError(f"no {ticks} ticks")
 
     seen: list[int] = []
-    three, ticks = methods(seen.append, fails, seen.append), 8
+    three, ticks = methods(seen.append, fails, seen.append), (8,)
     with pytest.raises(SystemError) as raised:
         calls.step(three.addresses, id(ticks))
     assert isinstance(raised.value.__cause__, OSError) and str(raised.value.__cause__) == "no 8 ticks"
