@@ -1,9 +1,9 @@
 """`python -m rlbot.bench`: how fast this machine plays and learns, and against what.
 
 bench.profile=true shows where a step's time goes, bench.peer=rlgym puts RLGym beside it, bench.peer=rlgym_learn its
-trainer as well. The setting that others have
-published numbers for: experiment=bench_end_to_end "bench.teams=[1v1]". With -m, over models, precisions and numbers of
-arenas, the table of the sweep has a row for each: see docs/performance.md.
+trainer as well. The setting that others have published numbers for: experiment=bench_end_to_end "bench.teams=[1v1]".
+With -m, over models, precisions and numbers of arenas, the table of the sweep has a row for each: see
+docs/performance.md.
 """
 
 from importlib.util import find_spec

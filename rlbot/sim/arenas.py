@@ -128,7 +128,7 @@ class Arenas:
     def _bind(self, n: int) -> None:
         """Look up the methods of arena n that a step calls."""
         arena, here, its_cars = self._arenas[n], slice(n, n + 1), slice(self._first_car[n], self._first_car[n + 1])
-        calls.check(arena.get_gym_state())
+        calls.check(arena.get_gym_state(), [car.get_state() for car in self._cars[n]])
         self._steps[here], self._get_gym_states[here] = [arena.step], [arena.get_gym_state]
         self._set_controls[its_cars] = [car.set_controls for car in self._cars[n]]
         self._get_states[its_cars] = [car.get_state for car in self._cars[n]]

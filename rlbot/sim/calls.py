@@ -58,12 +58,16 @@ class Methods:
         return self._kept[where]
 
 
-def check(gym: tuple[Any, ...]) -> None:
-    """Raise RuntimeError where get_gym_state() gives something else than `read` expects: another RocketSim."""
+def check(gym: tuple[Any, ...], reals: Sequence[Any]) -> None:
+    """Raise RuntimeError where get_gym_state() or a car's get_state() gives something else than `read` expects: another
+    RocketSim. Compiled code would read what is not there."""
     shapes = (*_SHAPES[:_CARS], *_SHAPES[_CARS:] * (len(gym) - _CARS))
     for array, shape in zip(gym, shapes, strict=True):
         if array.shape != shape or array.dtype != np.float32 or not array.flags.f_contiguous:
             raise RuntimeError(f"RocketSim's get_gym_state() gives {array.dtype} {array.shape}, not float32 {shape}")
+    missing = [name for name in _MORE if not all(hasattr(real, name) for real in reals)]
+    if missing:
+        raise RuntimeError(f"RocketSim's get_state() gives no {', '.join(missing)}")
 
 
 @njit(cache=True)

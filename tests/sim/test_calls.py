@@ -27,8 +27,9 @@ def test_every_object_that_a_step_makes_is_released() -> None:
         return sys.getallocatedblocks()
 
     play(50)
-    before = play(1)
+    before, nothings = play(1), sys.getrefcount(None)
     assert abs(play(500) - before) < 50  # one object a step would be 500
+    assert abs(sys.getrefcount(None) - nothings) < 50  # what stepping and setting controls give
 
 
 def test_controls_reach_their_cars_whether_they_were_met_before_or_not() -> None:
@@ -70,11 +71,14 @@ def test_what_a_method_raises_is_raised() -> None:
 def test_another_layout_of_the_state_is_refused() -> None:
     arenas = Arenas([(1, 2)], 8)
     gym = arenas._arenas[0].get_gym_state()
-    calls.check(gym)
+    reals = [car.get_state() for car in arenas._cars[0]]
+    calls.check(gym, reals)
+    with pytest.raises(RuntimeError, match=r"get_state\(\) gives no has_jumped, .*, handbrake_val$"):
+        calls.check(gym, [object()])
     for changed in (
         (*gym[:4], gym[4][:, :-1], gym[5]),  # a number less
         (*gym[:2], np.ascontiguousarray(gym[2]), *gym[3:]),  # rows one after the other
         (gym[0].astype(np.float64), *gym[1:]),
     ):
         with pytest.raises(RuntimeError, match=r"get_gym_state\(\) gives .* not float32 \("):
-            calls.check(changed)
+            calls.check(changed, reals)
