@@ -195,3 +195,25 @@ def test_a_pad_that_is_taken_as_soon_as_it_is_back_counts_anew() -> None:
         if state.car_boost[0, 0] > 0:
             taken.append(step)
     assert len(taken) == 3 and not state.pad_active[0, 7]
+
+
+def test_a_car_that_is_demolished_in_play_lies_as_rocketsim_says() -> None:
+    """Rammed at full speed while it turns: get_gym_state() shows how it was turned a tick before."""
+    rng, arenas = np.random.default_rng(0), Arenas([(1, 1)] * 60, 8)
+    state, after, controls = arenas.state(), arenas.state(), np.zeros((120, 8), np.float32)
+    controls[::2, [0, 6]] = 1.0  # full throttle, boost
+    for n in range(60):
+        x, y, z, yaw = rng.uniform((-30, -100, 17, -3), (30, 300, 47, 3))
+        runs = CarPlacement((0, -1200, 17), math.pi / 2, vel=(0, 2300, 0), boost=100)
+        turns = CarPlacement((x, y, z), yaw, vel=(500, 0, 0), ang_vel=(0, 0, 5))
+        arenas.place(n, Placement([runs, turns], (3000, 3000, 93)), state)
+    seen = set()
+    for _ in range(20):
+        arenas.step(controls, state, after)
+        state, after = after, state
+        for n in np.flatnonzero(state.car_is_demoed[:, 2]).tolist():
+            real = arenas._cars[n][1].get_state().rot_mat
+            for name in ("forward", "right", "up"):
+                assert tuple(state.cars[n, 2][name]) == tuple(np.float32(x) for x in getattr(real, name))
+            seen.add(n)
+    assert len(seen) >= 3
