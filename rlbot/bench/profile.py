@@ -17,7 +17,6 @@ import numpy as np
 
 import rlbot.env.batch
 import rlbot.policy.actor
-import rlbot.sim.calls
 from rlbot.bench.cases import Case, Part
 from rlbot.build import build
 from rlbot.build_env import make_reward
@@ -34,7 +33,7 @@ from rlbot.sim import Arenas, State
 WHOLE = "whole step, unobserved"
 # (where the function is, its name, the piece it is charged to).
 _WATCHED: tuple[tuple[Any, str, str], ...] = (
-    (rlbot.sim.calls, "step", "physics"),
+    (Arenas, "_advance", "physics"),
     (Arenas, "_apply", "set controls"),
     (Arenas, "step", "read state"),  # what is left of it: physics and setting controls are functions of their own
     (Reward, "earn", "reward"),

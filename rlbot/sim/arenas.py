@@ -3,6 +3,8 @@
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter, methodcaller
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,7 @@ import RocketSim
 from numba import njit
 from numpy.typing import NDArray
 
-from rlbot.sim import calls
 from rlbot.sim import snapshot as codec
-from rlbot.sim.calls import Methods
 from rlbot.sim.exact import make_arena, settle
 from rlbot.sim.state import ARENA, CAR, GYM_ARENA, GYM_BALL, GYM_CAR, MAX_CARS, PADS, State
 
@@ -21,6 +21,7 @@ CONTROLS = 8  # throttle, steer, pitch, yaw, roll, jump, boost, handbrake
 _CONTROL_KEY = f"V{CONTROLS * 4}"
 _MAX_CACHED_CONTROLS = 4096
 _SOON = 1e-3  # s, more than a pad's counted timer is ever off
+_FLIP_TIME = 1.25  # s after a jump in which a second jump or a flip is possible: RocketSim's DOUBLEJUMP_MAX_DELAY
 _GROUND_Z = 18.0  # a car placed at most this high with level wheels stands on the ground (it rests at 17)
 _BALL_END = GYM_ARENA + GYM_BALL  # in an arena's row of a state
 # Where position, velocity and spin are in the rows of get_gym_state().
@@ -56,6 +57,59 @@ class Placement:
     ball_ang_vel: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
+# What decides a car's next jump and its grip, and get_gym_state() does not tell: fields of a car's get_state().
+_MORE = {
+    "has_jumped": "?", "has_double_jumped": "?", "has_flipped": "?", "is_supersonic": "?", "air_time_since_jump": "f",
+    "handbrake_val": "f",
+}  # fmt: skip
+_MORE_RECORD = np.dtype(list(_MORE.items()))
+_MORE_PACKED = "".join(_MORE.values())
+
+# Called by `map`, without a line of Python in between, and on one arena after the other: arrays that are kept until all
+# have been read would be out of the cache by then.
+_get_state, _more_of, _transposed = methodcaller("get_state"), attrgetter(*_MORE), attrgetter("T")
+
+
+def _gym_bytes(arena: Any) -> bytes:
+    """The numbers of get_gym_state(), one array after the other; none where RocketSim refuses to show them: there is
+    NaN among them."""
+    try:
+        return b"".join(map(_transposed, arena.get_gym_state()))
+    except RuntimeError:
+        return b""
+
+
+@njit(cache=True)
+def _take(gym, arenas, more, first, first_car, slots, arena_rows, car_rows, cars):  # type: ignore[no-untyped-def]
+    """Copy what was read of these `arenas` into a state, the pads' timers aside.
+
+    `gym`: the numbers of their get_gym_state(), of which those of pads, ball and cars are blue's view and orange's in
+    turns. `more`: the fields _MORE of the cars from `first` on; the cars of arena n are those from `first_car`[n] on,
+    and have these `slots`.
+    """
+    at = 0
+    for n in arenas:
+        arena = arena_rows[n]
+        arena[:GYM_ARENA] = gym[at : at + GYM_ARENA]
+        at += GYM_ARENA
+        arena[_BALL_END : _BALL_END + PADS] = gym[at : at + 2 * PADS : 2]
+        at += 2 * PADS
+        arena[GYM_ARENA:_BALL_END] = gym[at : at + 2 * GYM_BALL : 2]
+        at += 2 * GYM_BALL
+        for c in range(first_car[n], first_car[n + 1]):
+            car_rows[n, slots[c], :GYM_CAR] = gym[at : at + 2 * GYM_CAR : 2]
+            at += 2 * GYM_CAR
+            car, real = cars[n, slots[c]], more[c - first]
+            car.has_jumped, car.has_double_jumped, car.has_flipped = (
+                real.has_jumped, real.has_double_jumped, real.has_flipped,
+            )  # fmt: skip
+            car.is_supersonic = real.is_supersonic
+            car.air_time_since_jump, car.handbrake = real.air_time_since_jump, real.handbrake_val
+            spent = car.has_double_jumped > 0 or car.has_flipped > 0 or car.air_time_since_jump >= _FLIP_TIME
+            car.has_flip = 1.0 if car.on_ground > 0 or not spent else 0.0
+            car.demo_timer = 0.0  # of those that are demolished it is read by itself
+
+
 @njit(cache=True)
 def _advance_timers(before, after, cars, seconds, events):  # type: ignore[no-untyped-def]
     """Count the timers of taken pads down. Lists in `events` (arena, pad or 34 + slot): pads taken during the step,
@@ -77,11 +131,10 @@ def _advance_timers(before, after, cars, seconds, events):  # type: ignore[no-un
     return count
 
 
-class _Controls(dict[bytes, tuple[Any]]):
-    """RocketSim's controls for eight numbers, given as their bytes, each as a tuple of one argument; made when they are
-    first asked for."""
+class _Controls(dict[bytes, Any]):
+    """RocketSim's controls for eight numbers, given as their bytes; made when they are first asked for."""
 
-    def __missing__(self, key: bytes) -> tuple[Any]:
+    def __missing__(self, key: bytes) -> Any:
         throttle, steer, pitch, yaw, roll, jump, boost, handbrake = struct.unpack("=8f", key)
         made = RocketSim.CarControls(
             throttle, steer, pitch, yaw, roll, jump=jump > 0, boost=boost > 0, handbrake=handbrake > 0
@@ -89,8 +142,8 @@ class _Controls(dict[bytes, tuple[Any]]):
         made.clamp_fix()
         if len(self) >= _MAX_CACHED_CONTROLS:  # continuous actions never repeat
             self.clear()
-        self[key] = (made,)
-        return self[key]
+        self[key] = made
+        return made
 
 
 class Arenas:
@@ -119,19 +172,6 @@ class Arenas:
         self._controls = _Controls()
         self._events = np.zeros((len(slots) * (PADS + MAX_CARS), 2), np.int64)
         self._first_car = np.concatenate([[0], self.present.sum(1).cumsum()])
-        self._broken = np.zeros(len(slots), np.int64)
-        self._set_controls, self._get_states = Methods(self.num_cars), Methods(self.num_cars)
-        self._steps, self._get_gym_states = Methods(len(slots)), Methods(len(slots))
-        for n in range(len(slots)):
-            self._bind(n)
-
-    def _bind(self, n: int) -> None:
-        """Look up the methods of arena n that a step calls."""
-        arena, here, its_cars = self._arenas[n], slice(n, n + 1), slice(self._first_car[n], self._first_car[n + 1])
-        calls.check(arena.get_gym_state(), [car.get_state() for car in self._cars[n]])
-        self._steps[here], self._get_gym_states[here] = [arena.step], [arena.get_gym_state]
-        self._set_controls[its_cars] = [car.set_controls for car in self._cars[n]]
-        self._get_states[its_cars] = [car.get_state for car in self._cars[n]]
 
     def __len__(self) -> int:
         return len(self._arenas)
@@ -153,9 +193,9 @@ class Arenas:
         """
         assert controls.shape == (self.num_cars, CONTROLS) and controls.dtype == np.float32
         if self.action_delay:
-            self._advance((self.action_delay,))
+            self._advance(self.action_delay)
         self._apply(controls)
-        self._advance((self.tick_skip - self.action_delay,))
+        self._advance(self.tick_skip - self.action_delay)
         self._read(0, len(self), after)
         seconds = self.tick_skip / TICKS_PER_SECOND
         count = _advance_timers(before.arenas, after.arenas, after.cars, seconds, self._events)
@@ -167,15 +207,15 @@ class Arenas:
                 if after.car_demo_timer[n, which - PADS] <= seconds:
                     self._respawn(n, which - PADS, after)
 
-    def _advance(self, ticks: tuple[int]) -> None:
-        calls.step(self._steps.addresses, id(ticks))
+    def _advance(self, ticks: int) -> None:
+        for arena in self._arenas:
+            arena.step(ticks)
 
     def _apply(self, controls: NDArray[np.float32]) -> None:
-        done = calls.apply(controls, self._set_controls.addresses, id(self._controls))
-        if done < len(controls):  # these controls are new, those after them may be
-            keys = np.frombuffer(controls[done:].tobytes(), _CONTROL_KEY).tolist()
-            for set_controls, key in zip(self._set_controls[done:], keys, strict=True):
-                set_controls(*self._controls[key])
+        keys = np.frombuffer(controls.tobytes(), _CONTROL_KEY).tolist()
+        made = map(self._controls.__getitem__, keys)
+        for car, controls_of_car in zip(chain.from_iterable(self._cars), made, strict=True):
+            car.set_controls(controls_of_car)
 
     def _respawn(self, n: int, slot: int, state: State) -> None:
         """Respawn a car at most one step early, with a seed drawn from the state.
@@ -213,7 +253,6 @@ class Arenas:
         again."""
         self._arenas[n], self._cars[n] = make_arena(self.slots[n])
         self._pads[n] = self._arenas[n].get_boost_pads()
-        self._bind(n)
 
     def read(self, n: int, state: State) -> None:
         """Copy the whole state of arena n, pad timers included, into `state`."""
@@ -222,12 +261,18 @@ class Arenas:
 
     def _read(self, start: int, stop: int, state: State) -> None:
         """Copy arenas [start, stop) into `state`, their pads' timers and what is only known of the demolished aside."""
-        count = calls.read(
-            start, stop, self._get_gym_states.addresses, self._get_states.addresses, self._first_car, self.car_slot,
-            calls.MORE, state.arena_rows, state.car_rows, state.cars, self._broken,
+        first, last = self._first_car[start], self._first_car[stop]
+        gym = [*map(_gym_bytes, self._arenas[start:stop])]
+        shown = np.array([n for n, numbers in enumerate(gym, start) if numbers], np.int64)
+        more = chain.from_iterable(map(_more_of, map(_get_state, chain.from_iterable(self._cars[start:stop]))))
+        packed = struct.pack("=" + _MORE_PACKED * (last - first), *more)
+        _take(
+            np.frombuffer(b"".join(gym), np.float32), shown, np.frombuffer(packed, _MORE_RECORD), first,
+            self._first_car, self.car_slot, state.arena_rows, state.car_rows, state.cars,
         )  # fmt: skip
-        for n in self._broken[:count].tolist():
-            self._read_broken(n, state)
+        if len(shown) < len(gym):
+            for n in sorted({*range(start, stop)} - {*shown.tolist()}):
+                self._read_broken(n, state)
 
     def _read_one(self, n: int, state: State) -> None:
         """Copy arena n into `state`, its pads' timers aside."""
