@@ -13,13 +13,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from rlbot.config import settings
 from rlbot.env import ACTION_TABLE, CONTROL_NAMES
 from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
 from rlbot.reward import TERMS, terms
-from rlbot.schema import ROOTS, OpponentConfig, TrainConfig
+from rlbot.settings.convert import Range, names_of
+from rlbot.settings.names import settings
+from rlbot.settings.schema import ROOTS, OpponentConfig, TrainConfig
 from rlbot.sim.state import ARENA, CAR
-from rlbot.typed import Range, names_of
 
 DOCS = Path(__file__).resolve().parent
 CONF = DOCS.parent / "conf"

@@ -1,5 +1,1 @@
 """Trains Rocket League bots: simulation, environment, rewards, learner, curriculum, configured with Hydra."""
-
-from rlbot.libraries import prepare
-
-prepare()

@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlbot import command
-from rlbot.config import document
-from rlbot.schema import EvaluateConfig
+from rlbot.settings import command
+from rlbot.settings.document import document
+from rlbot.settings.errors import building
+from rlbot.settings.schema import EvaluateConfig
 
 if TYPE_CHECKING:
-    from rlbot.matches import Conditions, Player
+    from rlbot.rating.matches import Conditions, Player
     from rlbot.run import Console
 
 
@@ -25,8 +26,8 @@ def main(config: EvaluateConfig, directory: Path) -> float:
 
 
 def _matches(config: EvaluateConfig, directory: Path, open_console: "Callable[[], Console]") -> float:
-    from rlbot.matches import Pairing, play
-    from rlbot.summary import summarise, table
+    from rlbot.rating.matches import Pairing, play
+    from rlbot.rating.statistics import summarise, table
 
     with _asking():
         names = ("checkpoint", "opponent")
@@ -64,9 +65,9 @@ def _matches(config: EvaluateConfig, directory: Path, open_console: "Callable[[]
 
 
 def _tournament(config: EvaluateConfig, directory: Path, open_console: "Callable[[], Console]") -> float:
-    from rlbot import tournament
-    from rlbot.matches import play
     from rlbot.policy import load
+    from rlbot.rating import tournament
+    from rlbot.rating.matches import play
     from rlbot.run import resolve_resume, valid_checkpoints
 
     with _asking():
@@ -107,7 +108,7 @@ def _tournament(config: EvaluateConfig, directory: Path, open_console: "Callable
 @contextmanager
 def _asking() -> Iterator[None]:
     """Where a ValueError is about what was asked for: it is told in one line."""
-    with command.building():
+    with building():
         try:
             yield
         except ValueError as error:
@@ -133,7 +134,7 @@ def _describe(player: "Player") -> Any:
 
 
 def _conditions(config: EvaluateConfig, players: "list[tuple[str, Player]]") -> "Conditions":
-    from rlbot.matches import Conditions, common_timing
+    from rlbot.rating.matches import Conditions, common_timing
 
     return Conditions(
         config.team_size,
@@ -146,7 +147,7 @@ def _conditions(config: EvaluateConfig, players: "list[tuple[str, Player]]") -> 
 
 
 def _workers(config: EvaluateConfig) -> int:
-    from rlbot.cores import available_cores
+    from rlbot.processes.cores import available_cores
 
     return available_cores() if config.workers is None else config.workers
 

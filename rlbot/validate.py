@@ -17,9 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rlbot.processes.environment_variables import set_defaults
+
 if TYPE_CHECKING:
     from rlbot.curriculum import Stage
-    from rlbot.schema import TrainConfig
+    from rlbot.settings.schema import TrainConfig
 
 Check = tuple[str, Callable[[], str]]  # its name, and what raises where it fails, else returns what was found
 MESHES = "env.collision_meshes"
@@ -132,7 +134,7 @@ def reset_and_step(meshes: str | None) -> str:
 
 
 def stage(meshes: str | None, index: int, teams: str) -> str:
-    from rlbot.build import make_stages
+    from rlbot.training.build import make_stages
 
     config = _composed(meshes, "curriculum=three_stage", "env.num_envs=2")
     text = _stepped(config, make_stages(config)[index])
@@ -141,7 +143,7 @@ def stage(meshes: str | None, index: int, teams: str) -> str:
 
 
 def _composed(meshes: str | None, *overrides: str) -> "TrainConfig":
-    from rlbot.command import compose
+    from rlbot.settings.command import compose
 
     config = compose(overrides)
     return dataclasses.replace(config, env=dataclasses.replace(config.env, collision_meshes=meshes))
@@ -151,8 +153,8 @@ def _stepped(config: "TrainConfig", stage: "Stage") -> str:
     """The arenas of a stage, made and stepped."""
     import numpy as np
 
-    from rlbot.build_env import make_env
     from rlbot.sim import load_meshes
+    from rlbot.training.build_env import make_env
 
     load_meshes(config.env.collision_meshes)
     env = make_env(config, stage)
@@ -224,19 +226,19 @@ def _right_refusal(config: "TrainConfig", message: str) -> bool:
 
 
 def _build_env(config: "TrainConfig") -> str:
-    from rlbot.build import make_stages
+    from rlbot.training.build import make_stages
 
     return _stepped(config, make_stages(config)[0])
 
 
 def _build_reward(config: "TrainConfig") -> str:
-    from rlbot.build_env import make_reward
+    from rlbot.training.build_env import make_reward
 
     return f"{len(make_reward(config.reward).names)} terms"
 
 
 def _build_model(config: "TrainConfig") -> str:
-    from rlbot.build import make_model, make_network
+    from rlbot.training.build import make_model, make_network
 
     model = make_model(config)
     make_network(config).size()
@@ -244,21 +246,21 @@ def _build_model(config: "TrainConfig") -> str:
 
 
 def _build_learner(config: "TrainConfig") -> str:
-    from rlbot.build import make_model, make_ppo
     from rlbot.hardware import Hardware
+    from rlbot.training.build import make_model, make_ppo
 
     ppo = make_ppo(config, make_model(config), Hardware.choose("cpu"))
     return f"learning rate {ppo.learning_rate:g}, {ppo.epochs} epochs"
 
 
 def _build_curriculum(config: "TrainConfig") -> str:
-    from rlbot.build import make_stages
+    from rlbot.training.build import make_stages
 
     return "; ".join(_stepped(config, stage) for stage in make_stages(config))
 
 
 def _build_hardware(config: "TrainConfig") -> str:
-    from rlbot.build import make_hardware
+    from rlbot.training.build import make_hardware
 
     return make_hardware(config).reason
 
@@ -352,6 +354,7 @@ def run(meshes: str | None) -> int:
 
 
 def main() -> None:
+    set_defaults()
     meshes = None
     for argument in sys.argv[1:]:
         name, _, value = argument.partition("=")

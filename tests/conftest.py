@@ -1,3 +1,4 @@
+# ruff: noqa: E402 - environment variables are set before PyTorch is imported
 """What tests of several rooms share: loaded meshes, random controls, the turned field."""
 
 from collections.abc import Iterator
@@ -5,11 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from rlbot.processes.environment_variables import set_defaults
+
+set_defaults()  # as every command does before it imports PyTorch
 import torch
 from numpy.typing import NDArray
 
 from rlbot.sim import State, load_meshes
-from tests.training import Launch, Training
+from tests.launching import Launch, Training
 
 torch.set_num_threads(1)  # tests are small; threads would only wait for each other
 

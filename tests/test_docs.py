@@ -15,10 +15,11 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from rlbot import command, explain
-from rlbot.config import document, settings
 from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE, columns
-from rlbot.schema import ROOTS, TrainConfig
+from rlbot.settings import command, explain
+from rlbot.settings.document import document
+from rlbot.settings.names import settings
+from rlbot.settings.schema import ROOTS, TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 if not (ROOT / "README.md").is_file():

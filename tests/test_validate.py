@@ -9,8 +9,8 @@ import pytest
 
 import rlbot
 from rlbot import validate
-from rlbot.config import config_dir
-from rlbot.schema import TrainConfig
+from rlbot.settings.config import config_dir
+from rlbot.settings.schema import TrainConfig
 
 ROOT = Path(rlbot.__file__).parents[1]
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from rlbot.hardware import Group
-from rlbot.launch import Place
+from rlbot.processes.torchrun import World
 
 
 def together(work: Callable[[Group], Any], size: int = 2) -> list[Any]:
@@ -40,6 +40,6 @@ def together(work: Callable[[Group], Any], size: int = 2) -> list[Any]:
 def _one(work: Callable[[Group], Any], rank: int, size: int, port: int, answer: Connection) -> None:
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
-    group = Group.join(Place(rank, size, rank, size), "cpu")
+    group = Group.join(World(rank, size, rank, size), "cpu")
     answer.send(work(group))
     group.leave()

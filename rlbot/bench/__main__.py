@@ -10,8 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rlbot import command
-from rlbot.schema import BenchConfig
+from rlbot.settings import command
+from rlbot.settings.errors import building
+from rlbot.settings.schema import BenchConfig
 
 if TYPE_CHECKING:
     from rlbot.bench.cases import Case
@@ -20,15 +21,15 @@ if TYPE_CHECKING:
 
 def main(config: BenchConfig, directory: Path) -> float:
     """Returns the agent steps a second of training, first team size, all cores; writes bench.json and bench.png."""
-    with command.building():
+    with building():
         _require_psutil()
         _require_peer(config.bench.peer)
     from rlbot import run
     from rlbot.bench.cases import cases
     from rlbot.bench.measure import Row, describe, measure
     from rlbot.bench.report import draw, table, write_json, write_result
-    from rlbot.cores import available_cores
-    from rlbot.sweep import RESULT
+    from rlbot.processes.cores import available_cores
+    from rlbot.run import RESULT
 
     cores = available_cores()
     rows: list[Row] = []
@@ -38,7 +39,7 @@ def main(config: BenchConfig, directory: Path) -> float:
         todo = cases(config, cores)
         for number, case in enumerate(todo, 1):
             console.start(f"Comparison {number}/{len(todo)}: {describe(case)}")
-            with command.building():
+            with building():
                 rows += measure(case, config, cores, console.ok)
         for line in table(rows):
             console.line(line)

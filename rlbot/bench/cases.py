@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from rlbot.build_env import make_env
 from rlbot.curriculum import Stage
 from rlbot.env import BatchEnv
-from rlbot.schema import BenchConfig, OpponentConfig, StageConfig, TrainConfig
+from rlbot.settings.schema import BenchConfig, OpponentConfig, StageConfig, TrainConfig
 from rlbot.sim import load_meshes
+from rlbot.training.build_env import make_env
 
 
 @dataclass(frozen=True)

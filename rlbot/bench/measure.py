@@ -9,7 +9,7 @@ from functools import partial
 from rlbot.bench.cases import Case
 from rlbot.bench.processes import Crew, Player
 from rlbot.bench.raw import Env, Raw
-from rlbot.schema import BenchConfig
+from rlbot.settings.schema import BenchConfig
 
 _WARM_UP = 0.2  # s
 

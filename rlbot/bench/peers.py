@@ -31,7 +31,7 @@ from rlbot.bench.cases import Part
 from rlbot.bench.tape import STEPS, random_rows
 from rlbot.curriculum.stages import TEAM_SIZES
 from rlbot.env import reset
-from rlbot.schema import EnvConfig
+from rlbot.settings.schema import EnvConfig
 from rlbot.sim import load_meshes
 
 _GOAL = np.array([0.0, 5120.0, 321.0], np.float32)

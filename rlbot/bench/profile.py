@@ -18,17 +18,17 @@ import numpy as np
 import rlbot.env.batch
 import rlbot.policy.actor
 from rlbot.bench.cases import Case, Part
-from rlbot.build import build
-from rlbot.build_env import make_reward
 from rlbot.collect import Collector
-from rlbot.collect.section import Section
+from rlbot.collect.env_shard import EnvShard
+from rlbot.collect.rollout import Rollout
 from rlbot.env import ACTION_TABLE, BatchEnv
 from rlbot.policy import Policy
 from rlbot.reward import Reward
-from rlbot.reward.compose import Books
-from rlbot.rollout import Rollout
-from rlbot.schema import BenchConfig
+from rlbot.reward.compose import TermTotals
+from rlbot.settings.schema import BenchConfig
 from rlbot.sim import Arenas, State
+from rlbot.training.build import build
+from rlbot.training.build_env import make_reward
 
 WHOLE = "whole step, unobserved"
 # (where the function is, its name, the piece it is charged to).
@@ -51,7 +51,7 @@ _WATCHED: tuple[tuple[Any, str, str], ...] = (
     (Rollout, "add", "rollout storage"),
     (Rollout, "finish", "rollout storage"),
     (BatchEnv, "step", "the rest"),
-    (Section, "collect", "the rest"),
+    (EnvShard, "collect", "the rest"),
     (Collector, "collect", "the rest"),
 )
 _WHOLES = ("reset", "settling before a rollout")  # also charged for what they call: physics, observing
@@ -101,10 +101,10 @@ def profile(case: Case, config: BenchConfig) -> dict[str, float]:
     "reward: " and are part of "reward". `case` is one on one core; each way takes bench.rounds turns of
     bench.seconds."""
     (part,) = case.parts(config)
-    parts = build(case.config(config), print)
-    parts.publish()
+    components = build(case.config(config), print)
+    components.publish()
     watch = Watch()
-    collector = parts.make_collector(0)
+    collector = components.make_collector(0)
     collector.collect()  # all has been compiled by now, and the caches are full
     took, unwatched_steps, steps = 0.0, 0, 0
     for _ in range(config.bench.rounds):
@@ -162,12 +162,12 @@ def _terms(part: Part, pairs: int = 50, repeats: int = 5) -> Iterator[tuple[str,
         states.append((before, env.state.copy()))
 
     def seconds(reward: Reward) -> float:
-        books, out = Books(env.num_envs, len(reward.names)), np.zeros(env.num_envs, np.float32)
+        term_totals, out = TermTotals(env.num_envs, len(reward.names)), np.zeros(env.num_envs, np.float32)
         best = np.inf
         for _ in range(repeats):
             began = perf_counter()
             for before, after in states:
-                reward.pay(reward.earn(before, after), after, env.car_arena, env.car_slot, books, out)
+                reward.pay(reward.earn(before, after), after, env.car_arena, env.car_slot, term_totals, out)
             best = min(best, perf_counter() - began)
         return best / pairs
 

@@ -38,7 +38,7 @@ from rlgym_learn_algos.ppo import (
 
 from rlbot.bench.peers import only_rlgym
 from rlbot.curriculum.stages import TEAM_SIZES
-from rlbot.schema import LearnerConfig, TrainConfig
+from rlbot.settings.schema import LearnerConfig, TrainConfig
 
 _NEVER = 10**15  # timesteps
 

@@ -2,12 +2,12 @@
 
 from time import perf_counter
 
-from rlbot import loop
-from rlbot.bench.products import Products
-from rlbot.build import build
-from rlbot.report import Silent
-from rlbot.schema import TrainConfig
-from rlbot.tolerance import Tolerance
+from rlbot.bench.matmuls import Products
+from rlbot.settings.schema import TrainConfig
+from rlbot.training import loop
+from rlbot.training.build import build
+from rlbot.training.nan_guard import NanGuard
+from rlbot.training.report import Silent
 
 _NEVER = 10**15  # timesteps
 OPPONENTS = 4  # frozen versions in the batch
@@ -53,8 +53,8 @@ class Trainer:
         return steps, perf_counter() - began
 
     def _multiply(self, seconds: float) -> tuple[int, float]:
-        learner, parts = self._config.learner, self._parts
-        products = Products(parts.model, parts.hardware, learner.minibatch_size, learner.epochs)
+        learner, components = self._config.learner, self._parts
+        products = Products(components.model, components.hardware, learner.minibatch_size, learner.epochs)
         return products.play(learner.batch_size, seconds)
 
     def _train(self, seconds: float) -> tuple[int, float]:
@@ -74,7 +74,7 @@ class Trainer:
             start=(progress, self._collector),
             reporter=Silent(),
             save=lambda progress, collector: None,
-            tolerance=Tolerance(None, learner.max_bad_updates, print),
+            nan_guard=NanGuard(None, learner.max_bad_updates, print),
             stopping=lambda: progress.iterations > 0 and perf_counter() - began >= seconds,
         )
         self._collector.wait()

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlbot.collect.section import About, Cast, Tally
-from rlbot.collect.worker import Memory, Player, Task, Worker, WorkerDied
+from rlbot.collect.env_shard import EnvInfo, Matchup, RolloutStats
+from rlbot.collect.rollout import Rollout, Shape
+from rlbot.collect.worker import LocalWorker, Memory, Task, Worker, WorkerDied
 from rlbot.curriculum import Pool
 from rlbot.env.batch import COUNTS, BatchEnv
+from rlbot.env.nonfinite import NonFiniteCounts, merged
 from rlbot.env.observation import OBSERVATION_SIZE
-from rlbot.fault import Faults, merged
-from rlbot.rollout import Rollout, Shape
 
 if TYPE_CHECKING:
     from rlbot.hardware import Group  # imports PyTorch, which the workers do without
@@ -44,7 +44,7 @@ class Collector:
         self,
         make_env: MakeEnv,
         team_sizes: Sequence[tuple[int, int]],
-        cast: Cast,
+        matchup: Matchup,
         batch_size: int,
         shared: Shared,
         group: "Group",
@@ -56,7 +56,7 @@ class Collector:
         """team_sizes: (blue, orange) of every arena of the stage. workers: processes that this one starts, 0 for none.
         `warn` gets a line for every worker that died and was replaced."""
         cars = [[*range(blue), *range(2, 2 + orange)] for blue, orange in team_sizes]
-        agents = [sum(cast.learns(n, slot) for slot in each) for n, each in enumerate(cars)]
+        agents = [sum(matchup.learns(n, slot) for slot in each) for n, each in enumerate(cars)]
         self._group = group
         first, last = (len(team_sizes) * rank // group.size for rank in (group.rank, group.rank + 1))
         parts = max(min(workers, last - first), 1)
@@ -67,25 +67,25 @@ class Collector:
         columns = agents_before - agents_before[first]  # of this process's rollout
         shape = Shape(
             -(-batch_size // self.num_agents), int(columns[last]), OBSERVATION_SIZE,
-            cast.network.action_shape, cast.network.action_dtype,
+            matchup.network.action_shape, matchup.network.action_dtype,
         )  # fmt: skip
         buffers = tuple(RawArray("b", Rollout.num_bytes(shape)) for _ in range(2 if overlap else 1))
         self._rollouts = [Rollout(*shape, memory=buffer) for buffer in buffers]
         self._turn = 0  # which of the rollouts is collected next, or being collected
         self._begun = False
-        self.faults: Faults = {}  # what was not finite in the rollout that was collected last
+        self.faults: NonFiniteCounts = {}  # what was not finite in the rollout that was collected last
         self._answers: list[Any] | None = None  # to the rollout that was begun, where they are here already
         self._memory = Memory(shared.vector, shared.pool, shared.pool_size, buffers, shape, RawArray("q", parts))
         self._tasks = [
-            Task(i, partial(make_env, a, b), meshes, cast, int(columns[a]), int(columns[b]))
+            Task(i, partial(make_env, a, b), meshes, matchup, int(columns[a]), int(columns[b]))
             for i, (a, b) in enumerate(zip(self._bounds, self._bounds[1:], strict=False))
         ]
         self._warn = warn
-        self._pool = Pool(shared.pool_size, cast.network.size(), shared.pool)
-        start = Worker if workers > 0 else Player
-        self._players: list[Worker | Player] = [start(task, self._memory) for task in self._tasks]
+        self._pool = Pool(shared.pool_size, matchup.network.size(), shared.pool)
+        start = Worker if workers > 0 else LocalWorker
+        self._workers: list[Worker | LocalWorker] = [start(task, self._memory) for task in self._tasks]
         try:
-            self.about: About = next(iter([player.receive(starting=True) for player in self._players]))
+            self.env_info: EnvInfo = next(iter([worker.receive(starting=True) for worker in self._workers]))
         except BaseException:
             self.close()
             raise
@@ -114,31 +114,31 @@ class Collector:
         for task, (_, index, observations) in zip(self._tasks, answers, strict=True):
             rollout.add_final(index + np.array([0, task.start]), observations)
         rollout.step, rollout.finished = rollout.num_steps, True
-        tallies = self._group.gather([tally for tally, *_ in answers])
-        tally, *others = [tally for each in tallies for tally in each]
+        all_stats = self._group.gather([stats for stats, *_ in answers])
+        stats, *others = [stats for each in all_stats for stats in each]
         for other in others:
-            tally = tally + other
-        self.faults = merged({}, tally.faults)  # in the order they were found
-        for version, score in tally.against:
+            stats = stats + other
+        self.faults = merged({}, stats.faults)  # in the order they were found
+        for version, score in stats.against:
             self._pool.record(version, score)
-        return rollout, self._metrics(tally)
+        return rollout, self._metrics(stats)
 
     def _send(self, command: str, argument: Any) -> None:
         """Tell all players; a worker that died is replaced, and told."""
-        for i, player in enumerate(self._players):
+        for i, worker in enumerate(self._workers):
             try:
-                player.send(command, argument)
+                worker.send(command, argument)
             except WorkerDied as death:
                 self._replace(i, command, argument, death)
 
     def _receive(self, command: str, argument: Any) -> list[Any]:
         """The answers of all players to the command they were sent."""
-        return [self._answer(i, command, argument) for i in range(len(self._players))]
+        return [self._answer(i, command, argument) for i in range(len(self._workers))]
 
     def _answer(self, i: int, command: str, argument: Any) -> Any:
         for _ in range(_MAX_DEATHS):
             try:
-                return self._players[i].receive()
+                return self._workers[i].receive()
             except WorkerDied as death:
                 self._replace(i, command, argument, death)
         raise RuntimeError(f"worker {i} died {_MAX_DEATHS} times in a row; env.workers=0 shows where it fails")
@@ -146,34 +146,34 @@ class Collector:
     def _replace(self, i: int, command: str, argument: Any, death: WorkerDied) -> None:
         """A new worker for the arenas of one that died: their episodes begin anew, everything else goes on."""
         self._warn(f"{death}; a new one takes over its arenas")
-        self._players[i].close()
+        self._workers[i].close()
         task = self._tasks[i]
-        cast = dataclasses.replace(task.cast, seed=task.cast.seed + 1)  # not the same episodes once more
-        self._tasks[i] = dataclasses.replace(task, cast=cast)
-        self._players[i] = Worker(self._tasks[i], self._memory)
-        self._players[i].receive(starting=True)
-        self._players[i].send(command, argument)
+        matchup = dataclasses.replace(task.matchup, seed=task.matchup.seed + 1)  # not the same episodes once more
+        self._tasks[i] = dataclasses.replace(task, matchup=matchup)
+        self._workers[i] = Worker(self._tasks[i], self._memory)
+        self._workers[i].receive(starting=True)
+        self._workers[i].send(command, argument)
 
-    def _metrics(self, tally: Tally) -> dict[str, float]:
+    def _metrics(self, stats: RolloutStats) -> dict[str, float]:
         """Means over the learner's cars; a rate "per minute" is for one car and a minute of play."""
-        about, steps = self.about, tally.steps
-        minutes = steps * about.seconds_per_step / 60
-        metrics = {"reward/step": tally.reward / steps, "episode/count": float(len(tally.episode_returns))}
-        metrics["env/bad_arenas"] = float(sum(found.count for found in tally.faults.values()))
-        if tally.episode_returns:
-            metrics["reward/episode"] = float(np.mean(tally.episode_returns))
-            metrics["episode/seconds"] = float(np.mean(tally.episode_steps)) * about.seconds_per_step
-        counts = dict(zip(COUNTS, tally.counts.tolist(), strict=True))
+        env_info, steps = self.env_info, stats.steps
+        minutes = steps * env_info.seconds_per_step / 60
+        metrics = {"reward/step": stats.reward / steps, "episode/count": float(len(stats.episode_returns))}
+        metrics["env/bad_arenas"] = float(sum(found.count for found in stats.faults.values()))
+        if stats.episode_returns:
+            metrics["reward/episode"] = float(np.mean(stats.episode_returns))
+            metrics["episode/seconds"] = float(np.mean(stats.episode_steps)) * env_info.seconds_per_step
+        counts = dict(zip(COUNTS, stats.counts.tolist(), strict=True))
         metrics["play/speed"] = counts.pop("speed") / steps
         metrics["play/air_share"] = counts.pop("air") / steps
         del counts["steps"]
         metrics |= {f"play/{name}_per_minute": count / minutes for name, count in counts.items()}
-        if tally.against:
-            metrics["opponents/score_against_past"] = float(np.mean([score for _, score in tally.against]))
-        for k, (name, transformed) in enumerate(about.terms):
-            metrics[f"reward_term/{name}"] = tally.earned[k] / steps
+        if stats.against:
+            metrics["opponents/score_against_past"] = float(np.mean([score for _, score in stats.against]))
+        for k, (name, transformed) in enumerate(env_info.terms):
+            metrics[f"reward_term/{name}"] = stats.earned[k] / steps
             if transformed:
-                metrics[f"reward_term_transformed/{name}"] = tally.paid[k] / steps
+                metrics[f"reward_term_transformed/{name}"] = stats.paid[k] / steps
         return metrics
 
     def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -190,10 +190,10 @@ class Collector:
         arenas, cars = len(document["generators"]), len(arrays["car_controls"])
         if (arenas, cars) != (self.num_arenas, self.num_cars):
             raise ValueError(f"they are of {arenas} arenas and {cars} cars, not {self.num_arenas} and {self.num_cars}")
-        for player, part in zip(self._players, self._cut(arrays, document), strict=True):
-            player.send("restore", part)
-        for player in self._players:
-            player.receive()
+        for worker, part in zip(self._workers, self._cut(arrays, document), strict=True):
+            worker.send("restore", part)
+        for worker in self._workers:
+            worker.receive()
 
     def _cut(self, arrays: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
         for a, b in zip(self._bounds, self._bounds[1:], strict=False):
@@ -206,5 +206,5 @@ class Collector:
 
     def close(self) -> None:
         """End the workers."""
-        for player in self._players:
-            player.close()
+        for worker in self._workers:
+            worker.close()

@@ -1,4 +1,4 @@
-"""A section in a process of its own: started by spawn, told what to do over a pipe, gone when its parent is."""
+"""A shard in a process of its own: started by spawn, told what to do over a pipe, gone when its parent is."""
 
 import multiprocessing
 import pickle
@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from rlbot.collect.section import Cast, Section
+from rlbot.collect.env_shard import EnvShard, Matchup
+from rlbot.collect.rollout import Rollout, Shape
 from rlbot.curriculum import Pool
 from rlbot.env.batch import BatchEnv
-from rlbot.libraries import load_numba
-from rlbot.rollout import Rollout, Shape
-from rlbot.run.signals import end, leave_signals, start_apart
+from rlbot.processes.environment_variables import load_numba
+from rlbot.processes.signals import end, leave_signals, start_apart
 from rlbot.sim import load_meshes
 
 _SILENCE = 60.0  # s without a step after which a worker counts as hung; a step takes milliseconds
@@ -47,35 +47,35 @@ class Task:
     index: int
     make_env: Callable[[], BatchEnv]
     meshes: str
-    cast: Cast
+    matchup: Matchup
     start: int
     stop: int
 
 
-class Player:
-    """A section and its columns of the rollouts: does what it is told. In this process, or behind a `Worker`."""
+class LocalWorker:
+    """A shard and its columns of the rollouts: does what it is told. In this process, or behind a `Worker`."""
 
     def __init__(self, task: Task, memory: Memory) -> None:
         load_meshes(task.meshes)
         vector = np.frombuffer(memory.vector, np.float32)
         pool = Pool(memory.pool_size, len(vector), memory.pool)
-        self._section = Section(task.make_env, task.cast, vector, pool)
+        self._shard = EnvShard(task.make_env, task.matchup, vector, pool)
         self._rollouts = [
             Rollout(*memory.rollout_shape, memory=buffer).columns(task.start, task.stop) for buffer in memory.rollouts
         ]
-        self._answer: Any = self._section.about
+        self._answer: Any = self._shard.env_info
 
     def obey(self, command: str, argument: Any, beat: Callable[[], None]) -> Any:
         """collect (which rollout), snapshot, or restore (what `snapshot` gave)."""
         if command == "collect":
             rollout = self._rollouts[argument]
             rollout.clear()
-            tally = self._section.collect(rollout, beat)
-            return tally, rollout.final_index, rollout.final_observations
+            stats = self._shard.collect(rollout, beat)
+            return stats, rollout.final_index, rollout.final_observations
         if command == "snapshot":
-            return self._section.snapshot()
+            return self._shard.snapshot()
         assert command == "restore", command
-        return self._section.restore(*argument)
+        return self._shard.restore(*argument)
 
     def send(self, command: str, argument: Any = None) -> None:
         """The same names as a Worker's: done at once, in this process, with one thread as a worker has."""
@@ -103,11 +103,11 @@ def _main(connection: Connection, task: Task, memory: Memory) -> None:
     try:
         load_numba()
         with threadpool_limits(1):  # the other cores have workers of their own
-            player = Player(task, memory)
-            connection.send(player.receive())
+            worker = LocalWorker(task, memory)
+            connection.send(worker.receive())
             while True:
                 command, argument = connection.recv()
-                connection.send(player.obey(command, argument, beat))
+                connection.send(worker.obey(command, argument, beat))
     except (EOFError, BrokenPipeError):  # the parent is gone, and nobody to tell
         pass
     except Exception as error:

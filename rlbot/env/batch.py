@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from rlbot.env import finite, reset
 from rlbot.env.finite import all_finite
+from rlbot.env.nonfinite import NonFinite, NonFiniteCount, NonFiniteCounts
 from rlbot.env.observation import LIMIT, OBSERVATION_SIZE, observe
-from rlbot.fault import Fault, Faults, Found
 from rlbot.reward import Reward
-from rlbot.reward.compose import Books
+from rlbot.reward.compose import TermTotals
 from rlbot.sim import Arenas
 
 TICKS_PER_SECOND = 120
@@ -133,7 +133,7 @@ class BatchEnv(VectorEnv):
 
         num_arenas, num_cars = len(self.arenas), self.num_envs
         self.state, self._before = self.arenas.state(), self.arenas.state()
-        self.books = Books(num_cars, len(reward.names))
+        self.term_totals = TermTotals(num_cars, len(reward.names))
         self.counts = np.zeros((num_cars, len(COUNTS)))
         self._limits = tuple(
             np.iinfo(np.int64).max if limit is None else max(round(limit / rules.seconds_per_step), 1)
@@ -143,7 +143,7 @@ class BatchEnv(VectorEnv):
         self._untouched = np.zeros(num_arenas, np.int64)
         self._ended = np.zeros(num_arenas, np.int64)
         self._broken = np.zeros(num_arenas, np.bool_)
-        self.faults: Faults = {}
+        self.faults: NonFiniteCounts = {}
         self._controls = np.zeros((num_cars, 8), np.float32)
         self._all_cars = np.arange(num_cars)
         self._cars_of = [np.flatnonzero(self.car_arena == n) for n in range(num_arenas)]
@@ -186,7 +186,7 @@ class BatchEnv(VectorEnv):
         if not all_finite(obs):
             self._take_back(finite.in_observations(obs, self.car_arena), earned)
             obs = self._observe()
-        self.reward.pay(earned, after, self.car_arena, self.car_slot, self.books, rewards)
+        self.reward.pay(earned, after, self.car_arena, self.car_slot, self.term_totals, rewards)
         _count(before.arenas, after.arenas, before.cars, after.cars, self.car_arena, self.car_slot, self.counts)
         longest, untouched = self._limits
         clocks = (self.steps, self._untouched)
@@ -209,7 +209,7 @@ class BatchEnv(VectorEnv):
 
     def _note(self, n: int, name: str, earned: NDArray[np.float32] | None) -> None:
         if found := self.faults.get(name):
-            self.faults[name] = Found(found.count + 1, found.first)
+            self.faults[name] = NonFiniteCount(found.count + 1, found.first)
             return
         place = {
             "arena": self.first_arena + n,
@@ -223,7 +223,7 @@ class BatchEnv(VectorEnv):
         arrays = finite.kept(self._before, self.state, n) | {"controls": self._controls[cars].copy()}
         if earned is not None:
             arrays["earned"] = earned[:, n].copy()
-        self.faults[name] = Found(1, Fault(name, place, arrays))
+        self.faults[name] = NonFiniteCount(1, NonFinite(name, place, arrays))
 
     def _observe(self) -> NDArray[np.float32]:
         obs = np.empty((self.num_envs, OBSERVATION_SIZE), np.float32)
@@ -250,8 +250,8 @@ class BatchEnv(VectorEnv):
         return [np.random.default_rng([seed, self.first_arena + n]) for n in range(len(self.arenas))]
 
     def clear_statistics(self) -> None:
-        """Begin `books` (what each term paid), `counts` (touches, goals, ...) and `faults` anew."""
-        self.books.clear()
+        """Begin `term_totals` (what each term paid), `counts` (touches, goals, ...) and `faults` anew."""
+        self.term_totals.clear()
         self.faults = {}
         self.counts[:] = 0
 

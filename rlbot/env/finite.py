@@ -11,8 +11,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from rlbot.env.nonfinite import NonFinite
 from rlbot.env.observation import OBSERVATION
-from rlbot.fault import Fault
 from rlbot.sim import State
 
 _SHOWN = 3  # names of fields in one message
@@ -79,7 +79,7 @@ def kept(before: State, after: State, n: int) -> dict[str, NDArray[np.float32]]:
 
 def replay(path: Path | str) -> tuple[State, State]:
     """The states before and after the step of a file in bad/, to call a reward term with: each of one arena."""
-    arrays: Mapping[str, Any] = Fault.load(Path(path)).arrays
+    arrays: Mapping[str, Any] = NonFinite.load(Path(path)).arrays
     states = State(1), State(1)
     for when, state in zip(("before", "after"), states, strict=True):
         for name, view in state.fields().items():

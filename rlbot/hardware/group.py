@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
-from rlbot.launch import ALONE, LostProcess, Place, attempt
+from rlbot.processes.torchrun import ALONE, LostProcess, World, attempt
 
 T = TypeVar("T")
 _SILENCE = timedelta(minutes=5)  # a process that died is noticed at once, a machine that lost its power after this
@@ -22,40 +22,40 @@ _SILENCE = timedelta(minutes=5)  # a process that died is noticed at once, a mac
 class Group:
     """All processes call the same methods in the same order. Each raises LostProcess where another one is gone."""
 
-    place: Place = ALONE
+    world: World = ALONE
 
     @classmethod
-    def join(cls, place: Place, device: str) -> "Group":
+    def join(cls, world: World, device: str) -> "Group":
         """The group that torchrun prepared; waits for all. `device`: the setting hardware.device.
 
         What lies on the host goes by gloo, what lies on a GPU by NCCL. Raises ValueError for too few GPUs.
         """
-        if place.size == 1:
-            return cls(place)
+        if world.size == 1:
+            return cls(world)
         cuda = device != "cpu" and torch.cuda.is_available()
-        if cuda and place.local_size > torch.cuda.device_count():
+        if cuda and world.local_size > torch.cuda.device_count():
             raise ValueError(
-                f"hardware.device={device}: {place.local_size} processes on a machine with "
+                f"hardware.device={device}: {world.local_size} processes on a machine with "
                 f"{torch.cuda.device_count()} GPUs;\n"
                 "start one for each GPU (--nproc-per-node), or add hardware.device=cpu"
             )
         if cuda:
-            torch.cuda.set_device(place.local_rank)
+            torch.cuda.set_device(world.local_rank)
         with _contact():
             store, rank, size = next(rendezvous("env://", timeout=_SILENCE))
             # torchrun may keep its store when it starts processes anew: with the addresses of those before.
             store = dist.PrefixStore(f"attempt {attempt()}", store)  # type: ignore[attr-defined]
             backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
             dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_SILENCE)
-        return cls(place)
+        return cls(world)
 
     @property
     def rank(self) -> int:
-        return self.place.rank
+        return self.world.rank
 
     @property
     def size(self) -> int:
-        return self.place.size
+        return self.world.size
 
     def gather(self, value: T) -> list[T]:
         """`value` (anything that can be pickled) of every process, by rank."""

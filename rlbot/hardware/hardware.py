@@ -10,8 +10,8 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 import torch
 
-from rlbot.cores import available_cores
 from rlbot.hardware.group import SINGLE, Group
+from rlbot.processes.cores import available_cores
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -107,11 +107,11 @@ class Hardware:
         """
         if threads is not None and threads < 1:
             raise ValueError(f"hardware.threads={threads} must be at least 1, or null for PyTorch's own choice.")
-        chosen = _choose_device(device, group.place.local_rank)
+        chosen = _choose_device(device, group.world.local_rank)
         chosen_precision, why = _choose_precision(precision, chosen)
         _require_agreement(group, f"{chosen.type} in {chosen_precision}")
         if threads is None and group.size > 1:
-            threads = max(available_cores() // group.place.local_size, 1)
+            threads = max(available_cores() // group.world.local_size, 1)
         # Before the thread pool starts: its threads inherit the setting. Numbers below 1e-38 cost a CPU a
         # hundred times the others and mean nothing here; Adam's averages of a dead unit's gradient decay into
         # them.

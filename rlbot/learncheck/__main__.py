@@ -6,9 +6,10 @@ learncheck.of=[RUN,...] evaluates runs that exist, learncheck.compare=[DIRECTORY
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rlbot import command
-from rlbot.cores import available_cores
-from rlbot.schema import LearncheckConfig
+from rlbot.processes.cores import available_cores
+from rlbot.settings import command
+from rlbot.settings.errors import CommandFailed, building
+from rlbot.settings.schema import LearncheckConfig
 
 if TYPE_CHECKING:
     from rlbot.learncheck.curves import Row
@@ -27,7 +28,7 @@ def main(config: LearncheckConfig, directory: Path) -> float:
     from rlbot.learncheck.versions import find
 
     settings = config.learncheck
-    with command.building():
+    with building():
         rows = read([Path(folder).expanduser() / CSV for folder in settings.compare])
         versions = [
             version
@@ -67,7 +68,7 @@ def _trained(config: LearncheckConfig, directory: Path, console: "Console") -> "
             for version in find(f"seed_{seed}", str(directory / f"seed_{seed}"), config.learncheck.interval)
         ]
     except ValueError as error:  # a disk that was full while checkpoints were written
-        raise command.CommandFailed(str(error)) from error
+        raise CommandFailed(str(error)) from error
 
 
 def _evaluated(config: LearncheckConfig, versions: "list[Version]", csv: Path, console: "Console") -> "list[Row]":

@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from rlbot.command import CommandFailed
 from rlbot.run import Console
-from rlbot.schema import TrainConfig
+from rlbot.settings.errors import CommandFailed
+from rlbot.settings.schema import TrainConfig
 
 _TELL = 10.0  # s between two lines on how far they are
 _PATIENCE = 20.0  # s to finish the iteration and save, for a training that is to end

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 from rlbot.learncheck.curves import Row
-from rlbot.matches import Conditions, Pairing, play
 from rlbot.policy import load
+from rlbot.rating.matches import Conditions, Pairing, play
+from rlbot.rating.statistics import summarise
 from rlbot.run import valid_checkpoints
 from rlbot.run.files import from_json
 from rlbot.run.manifest import checkpoint_info, read_verified
-from rlbot.schema import LearncheckSettings
-from rlbot.summary import summarise
+from rlbot.settings.schema import LearncheckSettings
 
 OPPONENTS: tuple[Literal["random", "idle"], ...] = ("random", "idle")
 

@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlbot.fault import Fault
+from rlbot.collect.rollout import Rollout
+from rlbot.env.nonfinite import NonFinite
 from rlbot.hardware import Hardware
 from rlbot.learner import diagnosis
+from rlbot.learner.batch_shard import BatchShard
 from rlbot.learner.gae import gae, next_values
 from rlbot.learner.losses import approximate_kl, importance, policy_loss, value_loss
 from rlbot.learner.return_scale import ReturnScale
-from rlbot.learner.share import Share
 from rlbot.model import ActorCritic
-from rlbot.rollout import Rollout
 
 STEP_METRICS = (
     "loss/policy",
@@ -36,9 +36,9 @@ PARTS = ("loss/policy", "loss/value", "policy/entropy", "loss/total")  # where a
 @dataclass
 class Batch:
     """T * A rows on the device, in the order of the rollout; values are in scaled units, observations in the precision
-    that the first layer reads them in. share: what part they are of the batch of all processes."""
+    that the first layer reads them in. shard: what part they are of the batch of all processes."""
 
-    share: Share
+    shard: BatchShard
     observations: Tensor
     actions: Tensor
     log_probs: Tensor
@@ -113,7 +113,7 @@ class PPO:
         self._generator = torch.Generator().manual_seed(seed)
         self._evaluate = hardware.compile(model.evaluate)
         self._value = hardware.compile(model.value)
-        self.fault: Fault | None = None  # why the last update did not take a step; None where it took all of them
+        self.fault: NonFinite | None = None  # why the last update did not take a step; None where it took all of them
 
     @property
     def learning_rate(self) -> float:
@@ -146,7 +146,7 @@ class PPO:
         return metrics
 
     def _prepare(self, rollout: Rollout) -> tuple[Batch, dict[str, float]]:
-        share = Share(self.hardware.group, rollout.num_agents)
+        shard = BatchShard(self.hardware.group, rollout.num_agents)
         count = rollout.num_steps * rollout.num_agents
         move, reduced = self.hardware.tensor, self.hardware.dtype
         # Rounded once here, not by every layer that reads them.
@@ -163,14 +163,14 @@ class PPO:
         terminated, truncated = rollout.terminated, rollout.truncated
         rewards, scale = rollout.rewards, 1.0
         if self.normalize_return:
-            self.return_scale.update(rewards, terminated | truncated, share)
+            self.return_scale.update(rewards, terminated | truncated, shard)
             scale = self.return_scale.scale
             rewards = rewards / np.float32(scale)
         end = count + rollout.num_agents
         table, final_values = host_values[:end].reshape(-1, rollout.num_agents), host_values[end:]
         following = next_values(table, rollout.final_index, final_values)
         advantages, returns = gae(rewards, table[:-1], following, terminated, truncated, self.gamma, self.gae_lambda)
-        metrics, mean, deviation = _summary(share, table[:-1], advantages, returns, scale)
+        metrics, mean, deviation = _summary(shard, table[:-1], advantages, returns, scale)
         if self.normalize_advantage:
             # Over the batch, not the minibatch: a row then weighs the same whichever rows it is drawn with,
             # and the gradients of the minibatches average to that of the batch.
@@ -179,7 +179,7 @@ class PPO:
         targets = move(np.stack([advantages.ravel(), returns.ravel()]))
         if self.overlap:
             targets[0] *= importance(log_probs, behaviour)
-        return Batch(share, observations, actions, log_probs, targets[0], targets[1], values), metrics
+        return Batch(shard, observations, actions, log_probs, targets[0], targets[1], values), metrics
 
     @torch.inference_mode()
     def _values(self, observations: Tensor) -> Tensor:
@@ -202,22 +202,22 @@ class PPO:
 
     def _optimize(self, batch: Batch) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Epochs of minibatches; one row of STEP_METRICS for each minibatch."""
-        share = batch.share
-        count = len(batch.log_probs) // (share.stop - share.start) * share.agents
+        shard = batch.shard
+        count = len(batch.log_probs) // (shard.stop - shard.start) * shard.agents
         parts = max(1, round(count / self.minibatch_size))
         bounds = [part * count // parts for part in range(parts + 1)]
         orders = torch.stack([torch.randperm(count, generator=self._generator) for _ in range(self.epochs)])
-        if share.whole:  # else the rows of each minibatch are picked out on the host
+        if shard.whole:  # else the rows of each minibatch are picked out on the host
             orders = self.hardware.tensor(orders.numpy())
         steps: list[Tensor] = []
         for epoch in range(self.epochs):
             for start, stop in pairwise(bounds):
                 steps.append(self._step(batch, orders[epoch, start:stop]))
             if self.target_kl is not None and epoch + 1 < self.epochs:
-                kl = share.group.sum(torch.stack(steps[-parts:])[:, KL].contiguous()).nanmean()
+                kl = shard.group.sum(torch.stack(steps[-parts:])[:, KL].contiguous()).nanmean()
                 if kl.item() > self.target_kl:
                     break
-        everyone = np.stack(share.group.gather(torch.stack(steps).cpu().numpy()))
+        everyone = np.stack(shard.group.gather(torch.stack(steps).cpu().numpy()))
         table: np.ndarray[Any, np.dtype[np.float32]] = everyone.sum(0)
         table[:, RATIO_MAX:] = everyone[:, :, RATIO_MAX:].max(0)
         bad = np.flatnonzero(table[:, BAD])
@@ -231,13 +231,13 @@ class PPO:
         """Whether these steps were not taken only because fp16's scaler looks for the largest scale that fits."""
         return self._scaler.is_enabled() and bool(np.isfinite(bad[:, TOTAL]).all()) and self._scaler.get_scale() >= 1
 
-    def _diagnose(self, batch: Batch, rows: Tensor, metrics: np.ndarray[Any, np.dtype[np.float32]]) -> Fault:
+    def _diagnose(self, batch: Batch, rows: Tensor, metrics: np.ndarray[Any, np.dtype[np.float32]]) -> NonFinite:
         """What the minibatch was whose step was not taken, and why it was not: in the process that has most of it."""
-        mine = batch.share.rows(rows).to(self.hardware.device)
-        found = batch.share.group.gather(self._diagnose_part(batch, mine, metrics) if len(mine) else None)
+        mine = batch.shard.rows(rows).to(self.hardware.device)
+        found = batch.shard.group.gather(self._diagnose_part(batch, mine, metrics) if len(mine) else None)
         return max((each for each in found if each is not None), key=_spoilt)
 
-    def _diagnose_part(self, batch: Batch, rows: Tensor, metrics: np.ndarray[Any, np.dtype[np.float32]]) -> Fault:
+    def _diagnose_part(self, batch: Batch, rows: Tensor, metrics: np.ndarray[Any, np.dtype[np.float32]]) -> NonFinite:
         losses = {name: float(metrics[STEP_METRICS.index(name)]) for name in PARTS}
         names = ("log_probs", "advantages", "returns", "values")
         columns = {name: getattr(batch, name)[rows] for name in names}
@@ -250,7 +250,7 @@ class PPO:
         rows = rows[diagnosis.worst_rows(columns)]
         kept = {each: getattr(batch, each)[rows].cpu() for each in ("observations", "actions", *names)}
         arrays = {each: (kept[each].float() if each == "observations" else kept[each]).numpy() for each in kept}
-        return Fault(name, {"losses": losses}, {"rows": rows.cpu().numpy(), **arrays})
+        return NonFinite(name, {"losses": losses}, {"rows": rows.cpu().numpy(), **arrays})
 
     def _step(self, batch: Batch, rows: Tensor) -> Tensor:
         """One gradient step on some rows of the batch of all processes; returns what the rows that lie here add to its
@@ -259,7 +259,7 @@ class PPO:
         The gradient is summed over parts that the hardware is fast at: it is that of the mean over all rows.
         """
         self._optimizer.zero_grad()
-        mine = batch.share.rows(rows).to(self.hardware.device)
+        mine = batch.shard.rows(rows).to(self.hardware.device)
         weights = [(part, len(part) / len(rows)) for part in torch.split(mine, self.hardware.rows)]
         if not len(mine):  # a row of weight 0: every process takes part in every step
             weights = [(mine.new_zeros(1), 0.0)]
@@ -357,19 +357,19 @@ class PPO:
             self._scaler.load_state_dict(meta["scaler"])
 
 
-def _spoilt(fault: Fault) -> int:
+def _spoilt(fault: NonFinite) -> int:
     """How many of its numbers are not finite."""
     return sum(int((~np.isfinite(each)).sum()) for each in fault.arrays.values())
 
 
 def _summary(
-    share: Share, values: Any, advantages: Any, returns: Any, scale: float
+    shard: BatchShard, values: Any, advantages: Any, returns: Any, scale: float
 ) -> tuple[dict[str, float], float, float]:
     """What the rollouts of all processes say of the critic: of its values before the update, and of the advantages
     before standardising. Then their mean and standard deviation once more."""
     with np.errstate(invalid="ignore"):  # rewards that are not finite give NaN, without a warning each
         columns = np.stack([each.ravel() for each in (values, advantages, returns, returns - values)], axis=1)
-    means, deviations = (each.tolist() for each in share.moments(torch.from_numpy(columns)))
+    means, deviations = (each.tolist() for each in shard.moments(torch.from_numpy(columns)))
     metrics = {
         "value/explained_variance": 1.0 - (deviations[3] / deviations[2]) ** 2 if deviations[2] else float("nan"),
         "value/mean": means[0],

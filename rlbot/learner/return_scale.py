@@ -6,8 +6,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rlbot.hardware import SINGLE
+from rlbot.learner.batch_shard import BatchShard, moments_of
 from rlbot.learner.gae import Flags, Floats
-from rlbot.learner.share import Share, moments_of
 from rlbot.model import RunningMeanStd
 
 
@@ -43,17 +43,17 @@ class ReturnScale:
         std = float(self.statistics.std)
         return std if std > 1e-6 else 1.0
 
-    def update(self, rewards: Floats, done: Flags, share: Share | None = None) -> None:
-        """Take in a rollout: rewards and done (terminated or truncated), (T, A), of the `share` of this process.
+    def update(self, rewards: Floats, done: Flags, shard: BatchShard | None = None) -> None:
+        """Take in a rollout: rewards and done (terminated or truncated), (T, A), of the shard of this process.
 
         Rows that are not finite would spoil the statistics for good: such a rollout leaves them as they are.
         """
-        share = share or Share(SINGLE, rewards.shape[1])
-        if len(self.running) != share.agents:
-            self.running = np.zeros(share.agents)
-        running = self.running[share.start : share.stop].copy()
+        shard = shard or BatchShard(SINGLE, rewards.shape[1])
+        if len(self.running) != shard.agents:
+            self.running = np.zeros(shard.agents)
+        running = self.running[shard.start : shard.stop].copy()
         moments = moments_of(torch.from_numpy(_discounted_sums(rewards, done, self.gamma, running)).reshape(-1, 1))
-        parts = share.group.gather((bool(np.isfinite(rewards).all()), running, moments))
+        parts = shard.group.gather((bool(np.isfinite(rewards).all()), running, moments))
         if all(finite for finite, *_ in parts):
             self.running = np.concatenate([running for _, running, _ in parts])
             for *_, (count, mean, m2) in parts:

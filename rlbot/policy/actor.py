@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from rlbot.policy.product import padded, product, whole_tiles
+from rlbot.policy.matmul import matmul, padded, whole_tiles
 from rlbot.policy.sampling import draw, draw_each, draw_normal, subtract_largest, uniforms
 
 Floats = NDArray[np.float32]
@@ -151,11 +151,11 @@ class Policy:
         x = self._buffers[0][:rows]
         x[:count, : observations.shape[1]] = observations
         for (weight, bias, gain, shift), buffer in zip(self._layers, self._buffers[1:], strict=False):
-            product(x, weight, buffer[:rows])
+            matmul(x, weight, buffer[:rows])
             x = buffer[:rows]
             _finish_layer(x[:count, : len(bias)], bias, gain, shift, self.network.layer_norm, self._activation)
         weight, bias = self._output
-        product(x, weight, self._buffers[-1][:rows])
+        matmul(x, weight, self._buffers[-1][:rows])
         logits = self._buffers[-1][:count, : len(bias)]
         _finish_layer(logits, bias, bias, bias, False, _NO_ACTIVATION)
         return logits

@@ -1,4 +1,4 @@
-"""Weigh the terms, apply the zero-sum and team-spirit transforms, and keep the books of every term."""
+"""Weigh the terms, apply the zero-sum and team-spirit transforms, and keep the term_totals of every term."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ class Term:
 def _combine(  # type: ignore[no-untyped-def]
     raw, weights, zero_sum, team_spirit, clip, car_arena, car_slot, cars, before, after, out
 ):
-    """out[c] = clip(sum of the transformed terms); the weighted terms before and after are added to the books (C,
+    """out[c] = clip(sum of the transformed terms); the weighted terms before and after are added to the term_totals (C,
     K)."""
     for c in range(len(car_arena)):
         n, slot = car_arena[c], car_slot[c]
@@ -98,13 +98,13 @@ class Reward:
         after: Any,
         car_arena: NDArray[np.int64],
         car_slot: NDArray[np.int64],
-        books: "Books",
+        term_totals: "TermTotals",
         out: NDArray[np.float32],
     ) -> None:
-        """Write the rewards (C,) for what `earn` gave, all finite, into `out`, and every term into `books`."""
+        """Write the rewards (C,) for what `earn` gave, all finite, into `out`, and every term into `term_totals`."""
         _combine(
             earned, self._weights, self._zero_sum, self._team_spirit, self._clip, car_arena, car_slot, after.cars,
-            books.before, books.after, out,
+            term_totals.before, term_totals.after, out,
         )  # fmt: skip
 
     def is_transformed(self, k: int) -> bool:
@@ -130,7 +130,7 @@ class Reward:
             return np.where(present > 0, values.astype(np.float32), np.float32(0))
 
 
-class Books:
+class TermTotals:
     """What every car earned by every term since the last `clear()`, weighted: before and after the transforms, (C,
     K)."""
 

@@ -8,21 +8,21 @@ from rlbot.run.checkpoint import (
     valid_checkpoints,
 )
 from rlbot.run.console import Console
-from rlbot.run.directory import Resume, RunDirectory, describe_machine, point_latest, resolve_resume
-from rlbot.run.job import Job
+from rlbot.run.directory import RESULT, Resume, RunDirectory, describe_machine, point_latest, resolve_resume
 from rlbot.run.lock import locked
 from rlbot.run.notify import Notifier
-from rlbot.run.signals import stop_on_signals
 from rlbot.run.tensorboard import TensorBoard
+from rlbot.run.torchrun_job import TorchrunJob
 
 __all__ = [
+    "RESULT",
     "CheckpointError",
     "Console",
-    "Job",
     "Notifier",
     "Resume",
     "RunDirectory",
     "TensorBoard",
+    "TorchrunJob",
     "describe_machine",
     "load_checkpoint",
     "locked",
@@ -30,6 +30,5 @@ __all__ = [
     "prune_checkpoints",
     "resolve_resume",
     "save_checkpoint",
-    "stop_on_signals",
     "valid_checkpoints",
 ]

@@ -28,6 +28,8 @@ _PACKAGES = (
     "safetensors",
 )
 
+RESULT = "result.json"  # in a run directory: how the run ended
+
 
 class RunDirectory:
     """Creates PATH/checkpoints and PATH/tensorboard, or opens those of a run that is resumed.

@@ -8,7 +8,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-RESULT = "result.json"  # in the directory of a run: how it ended
+from rlbot.run import RESULT
+
 FAILURES = "failures.jsonl"  # in the directory of a sweep: a line for each failed job, from any process
 
 

@@ -13,9 +13,9 @@ import numpy as np
 import psutil
 import pytest
 
-from rlbot import command
-from rlbot.build import Parts, build
 from rlbot.collect import Collector, worker
+from rlbot.settings import command
+from rlbot.training.build import Components, build
 
 SETTINGS = [
     "experiment=debug",
@@ -39,7 +39,7 @@ def collector(*overrides: str, stage: int = 0) -> Iterator[tuple[Collector, list
         made.close()
 
 
-def fill(parts: Parts) -> None:
+def fill(parts: Components) -> None:
     for version in (100, 200):
         parts.pool.add(version, parts.publish() * np.float32(version / 100))
 

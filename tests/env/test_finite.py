@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from rlbot.env import BatchEnv, Rules, replay
 from rlbot.env.batch import BROKEN
 from rlbot.env.finite import all_finite
+from rlbot.env.nonfinite import NonFinite, NonFiniteCount, merged
 from rlbot.env.observation import columns
-from rlbot.fault import Fault, Found, merged
 from rlbot.reward import Reward, Term
 from tests.conftest import random_controls
 
@@ -72,13 +72,13 @@ def test_a_term_that_breaks_costs_its_arena_that_step_and_nobody_else_anything(t
             last[:, columns("previous_action")] = 0
             np.testing.assert_array_equal(info["final_obs"][over], last[over])
             assert not broken.steps[info["ended"] == BROKEN].any()  # begun anew
-    assert seen >= 3 and np.isfinite(broken.books.after).all() and np.isfinite(broken.counts).all()
+    assert seen >= 3 and np.isfinite(broken.term_totals.after).all() and np.isfinite(broken.counts).all()
     assert (broken.counts[:, -1] == 600).all()
 
     (found,) = broken.faults.values()
     assert found.first.name == "reward.terms.mine (mine.py:fast)" and found.count >= seen
     found.first.save(tmp_path / "one.npz")
-    loaded = Fault.load(tmp_path / "one.npz")
+    loaded = NonFinite.load(tmp_path / "one.npz")
     assert dict(loaded.place) == dict(found.first.place) and loaded.place["arena"] in (10, 11, 12)
     state0, state = replay(tmp_path / "one.npz")
     assert np.linalg.norm(state.ball_vel) > FAST and np.isinf(fast(state0, state)).any()
@@ -142,8 +142,8 @@ def test_controls_that_are_not_finite_are_told_by_the_observation() -> None:
 
 
 def test_parts_of_a_batch_put_together_tell_the_same_in_any_order() -> None:
-    def found(name: str, arena: int, step: int, count: int) -> dict[str, Found]:
-        return {name: Found(count, Fault(name, {"arena": arena, "step_of_rollout": step}, {}))}
+    def found(name: str, arena: int, step: int, count: int) -> dict[str, NonFiniteCount]:
+        return {name: NonFiniteCount(count, NonFinite(name, {"arena": arena, "step_of_rollout": step}, {}))}
 
     parts = [found("a", 3, 7, 2), found("b", 4, 1, 5), found("a", 5, 2, 1), found("a", 1, 7, 4)]
     both = merged(merged(merged(parts[0], parts[1]), parts[2]), parts[3])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rlbot.hardware import SINGLE, Group, Hardware
-from rlbot.launch import LostProcess, Place
+from rlbot.processes.torchrun import LostProcess, World
 from tests.together import together
 
 
@@ -59,11 +59,11 @@ def test_alone_everything_stays_as_it_is() -> None:
     assert weight.grad is not None and weight.grad.tolist() == [1.0, 1.0]
     assert SINGLE.gather(3) == [3] and SINGLE.first("a") == "a" and SINGLE.sum(weight) is weight
     SINGLE.leave()
-    assert Group.join(Place(), "cpu") == SINGLE
+    assert Group.join(World(), "cpu") == SINGLE
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(ValueError, match=r"hardware\.device=auto: 2 processes on a machine with 1 GPUs"):
-        Group.join(Place(0, 2, 0, 2), "auto")
+        Group.join(World(0, 2, 0, 2), "auto")

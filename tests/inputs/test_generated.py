@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlbot.command import compose
-from rlbot.config import ConfigError, document, load_document
-from rlbot.schema import ROOTS
+from rlbot.settings.command import compose
+from rlbot.settings.document import document, load_document
+from rlbot.settings.errors import ConfigError
+from rlbot.settings.schema import ROOTS
 
 Path = tuple[str | int, ...]
 

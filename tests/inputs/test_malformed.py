@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 import rlbot
-from rlbot import command, evaluate, train, validate
-from rlbot.command import Guard
+from rlbot import evaluate, train, validate
+from rlbot.settings import command
+from rlbot.settings.command import Guard
 from tests.inputs import world
 from tests.inputs.malformed import ALONE, BUILT, CASES, COMPOSED, Case
 from tests.policy.test_bot import write

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from rlbot.collect.rollout import Rollout
 from rlbot.hardware import Hardware
 from rlbot.learner import PPO
 from rlbot.model import ActorCritic, make_head
-from rlbot.rollout import Rollout
 
 OBS = 6
 TABLE = np.random.default_rng(0).uniform(-1, 1, size=(9, 8))

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from rlbot.build import build
-from rlbot.command import compose
+from rlbot.settings.command import compose
+from rlbot.training.build import build
 
 # 100 iterations of two minibatches each.
 SETTINGS = (

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from rlbot.collect.rollout import Rollout
 from rlbot.hardware.hardware import ROWS
 from rlbot.learner import PPO, diagnosis, gae, next_values
-from rlbot.rollout import Rollout
 from tests.learner.conftest import MakePPO, MakeRollout
 
 HEADS = ["table", "multi_discrete", "continuous"]

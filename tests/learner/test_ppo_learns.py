@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from rlbot.collect.rollout import Rollout
 from rlbot.hardware import Hardware
 from rlbot.learner import PPO
 from rlbot.model import ActorCritic, make_head
-from rlbot.rollout import Rollout
 from tests.learner.conftest import SETTINGS
 
 TABLE = np.random.default_rng(0).choice([-1.0, 1.0], size=(20, 8))

@@ -14,11 +14,11 @@ import torch
 
 import rlbot
 from rlbot import policy
-from rlbot.build import make_model, policy_document
-from rlbot.command import compose
 from rlbot.env import ACTION_TABLE
 from rlbot.model import ActorCritic
 from rlbot.run import save_checkpoint
+from rlbot.settings.command import compose
+from rlbot.training.build import make_model, policy_document
 
 HEADS = ["table", "multi_discrete", "continuous"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.reward import Reward, Term, terms
-from rlbot.reward.compose import Books
+from rlbot.reward.compose import TermTotals
 from rlbot.sim import State
 
 ALL = np.arange(len(terms.TERMS))
@@ -57,7 +57,7 @@ def paid(
     reward = Reward(items, zero_sum, spirit, clip)
     arena, slot = (index.astype(np.int64) for index in np.nonzero(after.present))
     out = np.zeros(len(arena), np.float32)
-    reward.pay(reward.earn(before, after), after, arena, slot, Books(len(arena), len(reward.names)), out)
+    reward.pay(reward.earn(before, after), after, arena, slot, TermTotals(len(arena), len(reward.names)), out)
     table = np.zeros(after.present.shape, np.float32)
     table[arena, slot] = out
     return table

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlbot import command
-from rlbot.build_env import make_reward
 from rlbot.reward import TERMS, Reward, Term
-from rlbot.reward.compose import Books, with_weights
-from rlbot.schema import TrainConfig
+from rlbot.reward.compose import TermTotals, with_weights
+from rlbot.settings import command
+from rlbot.settings.schema import TrainConfig
+from rlbot.training.build_env import make_reward
 from tests.conftest import turned
 from tests.reward.situations import earned, paid, random_state, state
 
@@ -84,14 +84,14 @@ def test_the_books_hold_every_term_before_and_after_the_transforms() -> None:
     reward = Reward([Term("boost_keep", 2.0), Term("save", 0.0), Term("air", 1.0)], ["boost_keep"], clip=0.5)
     assert reward.names == ["boost_keep", "air"]  # a weight of 0 costs nothing
     assert [reward.is_transformed(k) for k in range(2)] == [True, False]
-    books, out = Books(2, 2), np.zeros(2, np.float32)
+    term_totals, out = TermTotals(2, 2), np.zeros(2, np.float32)
     for _ in range(3):
-        reward.pay(reward.earn(before, after), after, np.array([0, 0]), np.array([0, 2]), books, out)
-    np.testing.assert_allclose(books.before, [[6, 3], [3, 3]])
-    np.testing.assert_allclose(books.after, [[3, 3], [-3, 3]])  # before the clip
+        reward.pay(reward.earn(before, after), after, np.array([0, 0]), np.array([0, 2]), term_totals, out)
+    np.testing.assert_allclose(term_totals.before, [[6, 3], [3, 3]])
+    np.testing.assert_allclose(term_totals.after, [[3, 3], [-3, 3]])  # before the clip
     np.testing.assert_allclose(out, [0.5, 0.0])
-    books.clear()
-    assert not books.before.any() and not books.after.any()
+    term_totals.clear()
+    assert not term_totals.before.any() and not term_totals.after.any()
 
 
 def test_a_stage_replaces_weights_and_adds_built_in_terms() -> None:
@@ -146,10 +146,10 @@ def pay(reward: Reward) -> list[float]:
     before, after = state((1, 1)), state((1, 1))
     before.car_pos[..., 2] = 50
     after.car_pos[0, [0, 2], 2] = 100, 300
-    books = Books(2, len(reward.names))
+    term_totals = TermTotals(2, len(reward.names))
     earned = reward.earn(before, after)
-    reward.pay(earned, after, np.array([0, 0]), np.array([0, 2]), books, np.zeros(2, np.float32))
-    return list(books.before[:, reward.names.index("mine")])
+    reward.pay(earned, after, np.array([0, 0]), np.array([0, 2]), term_totals, np.zeros(2, np.float32))
+    return list(term_totals.before[:, reward.names.index("mine")])
 
 
 @pytest.mark.parametrize(

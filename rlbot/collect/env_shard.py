@@ -1,0 +1,185 @@
+"""A part of the batch played in one process: arenas, the policy, the opponents. No PyTorch, no pickling in the step."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlbot.collect.rollout import Rollout
+from rlbot.curriculum import Opponents, Pool
+from rlbot.env import ACTION_TABLE
+from rlbot.env.batch import BROKEN, BatchEnv
+from rlbot.env.nonfinite import NonFiniteCounts, merged
+from rlbot.policy import Network, Policy
+
+SCORES = {1: 1.0, 2: 0.0, 3: 0.5}  # of the learner, who plays blue, by how the episode ended; a broken one has none
+
+
+@dataclass(frozen=True)
+class Matchup:
+    """Who plays in a stage: the shape of the policy, against whom (shares, and the rule by which a past version is
+    drawn: see Opponents), which of all arenas are self-play, and the seed of all that is drawn."""
+
+    network: Network
+    opponents: Mapping[str, float]
+    draw: str
+    self_play: tuple[bool, ...]
+    seed: int
+
+    def learns(self, arena: int, slot: int) -> bool:
+        """Whether the learner plays, and learns from, the car in this slot of this arena."""
+        return self.self_play[arena] or slot < 2
+
+
+@dataclass(frozen=True)
+class EnvInfo:
+    """What the metrics need to know of the game that is played."""
+
+    seconds_per_step: float
+    terms: tuple[tuple[str, bool], ...]  # of the reward: name, and whether a transform changes what it pays
+
+
+@dataclass
+class RolloutStats:
+    """What was played in a rollout, summed over the learner's cars; tallies of several shards add up."""
+
+    steps: int
+    reward: float
+    counts: NDArray[np.float64]  # (len(COUNTS),)
+    earned: NDArray[np.float64]  # (K,) by each term, weighted, before the transforms
+    paid: NDArray[np.float64]  # (K,) after them
+    episode_returns: list[float]
+    episode_steps: list[int]
+    against: list[tuple[int, float]]  # version played against in an episode, and the learner's score: 1, 0.5 or 0
+    faults: NonFiniteCounts  # what was not finite, in all arenas
+
+    def __add__(self, other: "RolloutStats") -> "RolloutStats":
+        return RolloutStats(
+            self.steps + other.steps,
+            self.reward + other.reward,
+            self.counts + other.counts,
+            self.earned + other.earned,
+            self.paid + other.paid,
+            self.episode_returns + other.episode_returns,
+            self.episode_steps + other.episode_steps,
+            self.against + other.against,
+            merged(self.faults, other.faults),
+        )
+
+
+class EnvShard:
+    """Plays some arenas with the weights that stand in `vector` at the time. Episodes go on across rollouts."""
+
+    def __init__(
+        self, make_env: Callable[[], BatchEnv], matchup: Matchup, vector: NDArray[np.float32], pool: Pool
+    ) -> None:
+        """`vector` (network.size(),) and `pool` may lie in memory shared with the process that writes them."""
+        self.env = env = make_env()
+        self._seed = matchup.seed
+        where = zip((env.first_arena + env.car_arena).tolist(), env.car_slot.tolist(), strict=True)
+        mine = np.array([matchup.learns(arena, slot) for arena, slot in where])
+        self.learner_cars, self._other_cars = np.flatnonzero(mine), np.flatnonzero(~mine)
+        # A car's number is the same whichever shard plays it: what it draws must not depend on the number of
+        # processes.
+        self._numbers = (env.first_arena + env.car_arena) * 4 + env.car_slot
+        self._policy = Policy(matchup.network, vector, ACTION_TABLE)
+        self.opponents = None
+        if len(self._other_cars):
+            self.opponents = Opponents(
+                matchup.opponents,
+                matchup.draw,
+                env.car_arena[~mine],
+                self._numbers[~mine],
+                range(env.first_arena, env.first_arena + len(env.arenas)),
+                matchup.network,
+                pool,
+                matchup.seed,
+            )
+        self._obs, _ = env.reset(seed=matchup.seed)
+        self._settled = False  # the arenas stand as a snapshot left them
+        self._step = 0  # since the stage began: with the seed and the car it decides what is drawn
+        self._controls = np.zeros((env.num_envs, 8), np.float32)
+        self._episode_return = np.zeros(env.num_envs)
+        self._episode_steps = np.zeros(env.num_envs, np.int64)
+
+    @property
+    def env_info(self) -> EnvInfo:
+        reward = self.env.reward
+        terms = tuple((name, reward.is_transformed(k)) for k, name in enumerate(reward.names))
+        return EnvInfo(self.env.rules.seconds_per_step, terms)
+
+    def collect(self, rollout: Rollout, beat: Callable[[], None] = lambda: None) -> RolloutStats:
+        """Fill `rollout` (T, A) from where the last one stopped. `beat` is called once a step."""
+        # RocketSim keeps state that cannot be saved: settling before every rollout is what makes a resumed run go on
+        # exactly like one that was never stopped. Once, though: each time rounds positions anew.
+        if not self._settled:
+            self._obs = self.env.restore(*self.env.snapshot())
+        self._settled = False
+        self.env.clear_statistics()
+        returns: list[float] = []
+        lengths: list[int] = []
+        against: list[tuple[int, float]] = []
+        mine: slice | NDArray[np.int64] = self.learner_cars if len(self._other_cars) else slice(None)  # without a copy
+        for _ in range(rollout.num_steps):
+            obs = self._obs[mine]
+            actions, log_probs, self._controls[mine] = self._policy.sample(
+                obs, self._seed, self._step, self._numbers[mine]
+            )
+            if self.opponents is not None:
+                others = self._obs[self._other_cars]
+                self._controls[self._other_cars] = self.opponents.controls(others, self._step)
+            self._obs, rewards, terminated, truncated, info = self.env.step(self._controls)
+            self._step += 1
+            self._episode_return += rewards
+            self._episode_steps += 1
+            final_obs = info["final_obs"][mine] if info else None
+            rollout.add(obs, actions, log_probs, rewards[mine], terminated[mine], truncated[mine], final_obs)
+            if info:
+                over = terminated | truncated
+                returns += self._episode_return[mine][over[mine]].tolist()
+                lengths += self._episode_steps[mine][over[mine]].tolist()
+                self._episode_return[over], self._episode_steps[over] = 0.0, 0
+                if self.opponents is not None:
+                    ended = np.flatnonzero(info["ended"])
+                    whole = ended[info["ended"][ended] != BROKEN]
+                    scores = [SCORES[how] for how in info["ended"][whole].tolist()]
+                    against += zip(self.opponents.played(whole), scores, strict=True)
+                    self.opponents.redraw(ended, self._step)
+            beat()
+        rollout.finish(self._obs[mine])
+        term_totals = self.env.term_totals
+        return RolloutStats(
+            rollout.num_steps * rollout.num_agents,
+            float(rollout.rewards.sum(dtype=np.float64)),
+            self.env.counts[mine].sum(0),
+            term_totals.before[mine].sum(0),
+            term_totals.after[mine].sum(0),
+            returns,
+            lengths,
+            [(version, score) for version, score in against if version >= 0],
+            self.env.faults,
+        )
+
+    def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """All that decides what is collected next, as (arrays, JSON-able). Every array has a row for each arena, or for
+        each car where its name begins with "car_", so that shards can be put together and cut anew."""
+        arrays, document = self.env.snapshot()
+        arrays |= {
+            "car_episode_return": self._episode_return.copy(),
+            "car_episode_steps": self._episode_steps.copy(),
+        }
+        current = np.zeros((len(self.env.arenas), 2), np.int64) if self.opponents is None else self.opponents.current
+        arrays["opponent"] = current.copy()
+        return arrays, {**document, "step": self._step}
+
+    def restore(self, arrays: Mapping[str, Any], document: Mapping[str, Any]) -> None:
+        """Continue from a `snapshot()`. Raises ValueError where it is of other arenas."""
+        self._obs = self.env.restore(arrays, document)
+        self._settled = True
+        self._episode_return[:] = arrays["car_episode_return"]
+        self._episode_steps[:] = arrays["car_episode_steps"]
+        self._step = int(document["step"])
+        if self.opponents is not None:
+            self.opponents.current[:] = arrays["opponent"]

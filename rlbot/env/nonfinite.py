@@ -1,0 +1,59 @@
+"""A number that is not finite, and what led to it: made where it is found, written by who knows the run directory."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class NonFinite:
+    """`name`: what was not finite, for people. `place`: where and when, JSON-able. `arrays`: what led to it."""
+
+    name: str
+    place: Mapping[str, Any]
+    arrays: Mapping[str, NDArray[Any]]
+
+    def save(self, path: Path) -> None:
+        """Write all of it as an .npz that numpy.load opens; "about" holds name and place as JSON. Raises OSError."""
+        about = json.dumps({"name": self.name, **self.place})
+        with path.open("wb") as file:
+            np.savez_compressed(file, about=np.array(about), **self.arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> "NonFinite":
+        """What `save` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        about = json.loads(str(arrays.pop("about")))
+        return cls(about.pop("name"), about, arrays)
+
+
+@dataclass(frozen=True)
+class NonFiniteCount:
+    """How often the same thing was not finite, and the first time of it."""
+
+    count: int
+    first: NonFinite
+
+
+NonFiniteCounts = dict[str, NonFiniteCount]  # by the name of the fault
+
+
+def merged(one: NonFiniteCounts, other: NonFiniteCounts) -> NonFiniteCounts:
+    """Both together. Of two first times the one counts whose place comes first: it is the same in whatever order
+    the parts of a batch are put together."""
+    both = dict(one)
+    for name, found in other.items():
+        mine = both.get(name, NonFiniteCount(0, found.first))
+        first = min(mine.first, found.first, key=_order)
+        both[name] = NonFiniteCount(mine.count + found.count, first)
+    return dict(sorted(both.items(), key=lambda item: _order(item[1].first)))
+
+
+def _order(fault: NonFinite) -> tuple[int, int]:
+    return int(fault.place["step_of_rollout"]), int(fault.place["arena"])

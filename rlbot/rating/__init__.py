@@ -1,0 +1,1 @@
+"""How good a bot is: matches, statistics, Bradley-Terry ratings, the rater beside a run, tournaments."""

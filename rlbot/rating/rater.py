@@ -1,0 +1,311 @@
+"""Ratings while a bot is being trained: its versions play in a process beside the run, which never waits for them.
+
+Every rated version meets the anchors and some versions of before, from kickoff, in each team size by itself; each team
+size has games and a fit of its own (rlbot.curriculum.fit). Ratings decide which checkpoints are kept and never touch
+the training, so that a run with them ends with the same bits as one without.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from rlbot.curriculum import TEAM_SIZES, Stage
+from rlbot.policy import Bot, load
+from rlbot.processes.signals import end, leave_signals, start_apart
+from rlbot.rating.bradley_terry import ANCHORS, Games, fit
+from rlbot.rating.matches import Conditions, Pairing, Player, play
+from rlbot.run import valid_checkpoints
+from rlbot.run.files import from_json, to_json, write_atomic
+
+RATED = ("1v1", "2v2")  # a rating needs even teams
+_NICE = 10  # the processes that train go first
+_MAX_BOTS = 20  # versions held in memory as opponents
+_PAUSE = 0.2  # s between two looks at what was asked for
+_Z = 1.959964  # of a 95% interval
+
+
+class Rating(NamedTuple):
+    """In points; `error` is the standard error."""
+
+    points: float
+    error: float
+
+    def __str__(self) -> str:
+        low, high = self.points - _Z * self.error, self.points + _Z * self.error
+        return f"{self.points:+.0f} (95%: {low:+.0f} to {high:+.0f})"
+
+
+class Rated(NamedTuple):
+    """A version that was rated just now."""
+
+    timesteps: int
+    ratings: dict[str, Rating]  # by team size
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How versions are rated."""
+
+    teams: tuple[str, ...]  # of RATED
+    matches: int  # of each pairing
+    opponents: int  # versions of before that a new one meets, beside the anchors
+    seconds: float  # of a match
+    meshes: str | None = None
+
+
+@dataclass(frozen=True)
+class Standings:
+    """All that is known about one team size: what was played, and the ratings it amounts to, by timesteps."""
+
+    games: list[Games] = field(default_factory=list)
+    ratings: dict[int, Rating] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, games: Iterable[Games]) -> "Standings":
+        games = list(games)
+        ratings = fit(games)
+        own = [name for name in ratings.names if name not in ANCHORS]
+        return cls(games, {int(name): Rating(ratings[name], ratings.error(name)) for name in own})
+
+
+def rated_teams(stages: Sequence[Stage]) -> tuple[str, ...]:
+    """The even team sizes that are trained; 1v1 where there are none."""
+    trained = {name for stage in stages for name, share in stage.teams.items() if share > 0}
+    return tuple(name for name in RATED if name in trained) or RATED[:1]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What the rating process is asked for."""
+
+    bot: Bot
+    opponents: list[Bot]
+    games: dict[str, list[Games]]  # until now, by team size
+    plan: Plan
+
+    def play(self) -> dict[str, Standings]:
+        players: dict[str, Player] = {str(self.bot.timesteps): self.bot, "random": "random", "idle": "idle"}
+        players |= {str(each.timesteps): each for each in self.opponents}
+        names = list(players)
+        pairings = [Pairing(0, i, self.plan.matches) for i in range(1, len(names))]
+        standings = {}
+        for team in self.plan.teams:
+            conditions = Conditions(
+                *TEAM_SIZES[team], self.plan.seconds, self.bot.tick_skip, self.bot.action_delay, seed=self.bot.timesteps
+            )
+            results = play(list(players.values()), pairings, conditions, self.plan.meshes)
+            outcomes = zip(names[1:], (result.outcomes for result in results), strict=True)
+            new = [Games(names[0], other, *outcome) for other, outcome in outcomes]
+            standings[team] = Standings.of([*self.games.get(team, []), *new])
+        return standings
+
+
+class Rater:
+    """The parent's end: takes versions, gives ratings, keeps the games in `file`. Nothing here waits except `wait`.
+
+    Versions that come while another is rated replace each other. Where the rating process dies, that is one line to
+    `warn`, and there are no more ratings.
+    """
+
+    def __init__(self, plan: Plan, file: Path, warn: Callable[[str], None]) -> None:
+        self._plan, self._file, self._warn = plan, file, warn
+        self._standings = {team: Standings() for team in plan.teams}
+        self._bots: dict[int, Bot] = {}  # opponents to be, by timesteps
+        self._queued: Bot | None = None
+        self._playing: Bot | None = None
+        self._ready = False  # the process listens: what is sent to it is taken at once
+        self._ended = False
+        self.process: BaseProcess | None = None
+        self._connection: Connection[Any, Any] | None = None
+
+    def scores(self) -> dict[int, float]:
+        """What "best" means: by timesteps, the mean rating over the team sizes."""
+        every = [self._standings[team].ratings for team in self._plan.teams]
+        return {
+            timesteps: sum(ratings[timesteps].points for ratings in every) / len(every)
+            for timesteps in every[0]
+            if all(timesteps in ratings for ratings in every)
+        }
+
+    def waiting(self) -> set[int]:
+        """Timesteps of the versions whose rating is still to come."""
+        return {bot.timesteps for bot in (self._playing, self._queued) if bot is not None}
+
+    def restore(self, timesteps: int, checkpoints: Path) -> None:
+        """Goes on with the games that a run stopped at `timesteps` left in the file, and with the versions it left in
+        `checkpoints` as opponents. Games of later versions are of a past that the run takes back."""
+        for team, games in self._read().items():
+            names = [(each.first, each.second) for each in games]
+            kept = [
+                each
+                for each, pair in zip(games, names, strict=True)
+                if all(name in ANCHORS or int(name) <= timesteps for name in pair)
+            ]
+            self._standings[team] = Standings.of(kept)
+        known = self.scores()
+        for path in valid_checkpoints(checkpoints)[0]:
+            with contextlib.suppress(ValueError):  # of another version of the code: no opponent any more
+                bot = load(path)
+                if bot.timesteps in known:
+                    self._bots[bot.timesteps] = bot
+
+    def submit(self, bot: Bot) -> None:
+        """Have a version rated as soon as the process has time for it."""
+        if self._ended:
+            return
+        self._queued = bot
+        if self.process is None:
+            self._start()
+        self._send()
+
+    def poll(self) -> list[Rated]:
+        """The versions that were rated since the last call."""
+        rated: list[Rated] = []
+        try:
+            while self._connection is not None and self._connection.poll():
+                answer = self._connection.recv()
+                if isinstance(answer, str):
+                    self._stop(f"failed: {answer}")
+                    break
+                if self._playing is None:
+                    self._ready = True
+                else:
+                    rated.append(self._take(answer))
+                self._send()
+        except (EOFError, OSError):
+            assert self.process is not None
+            self.process.join(timeout=1.0)
+            self._stop(f"ended with exit code {self.process.exitcode}")
+        return rated
+
+    def wait(self, seconds: float, stopping: Callable[[], bool]) -> list[Rated]:
+        """What `poll` gives until nothing is left to rate, for at most `seconds`, or until `stopping()`."""
+        until, rated = time.monotonic() + seconds, self.poll()
+        while self.waiting() and not stopping() and time.monotonic() < until:
+            assert self._connection is not None
+            wait([self._connection], timeout=_PAUSE)
+            rated += self.poll()
+        return rated
+
+    def close(self) -> None:
+        """End the process, whatever it is doing. What it was asked for is not rated any more."""
+        self._ended, self._queued, self._playing = True, None, None
+        if self.process is not None and self._connection is not None:
+            self._connection.close()
+            self._connection = None
+            end(self.process)
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self.process = context.Process(target=_main, args=(theirs,), name="rlbot-rater", daemon=True)
+        start_apart(self.process)
+        theirs.close()
+
+    def _send(self) -> None:
+        """The next version, where the process has nothing to do."""
+        if self._queued is None or self._playing is not None or not self._ready or self._connection is None:
+            return
+        self._playing, self._queued = self._queued, None
+        games = {team: standings.games for team, standings in self._standings.items()}
+        job = _Job(self._playing, self._opponents(self._playing), games, self._plan)
+        try:
+            self._connection.send(job)
+        except OSError:
+            return  # the process is gone: the next poll sees it
+
+    def _opponents(self, bot: Bot) -> list[Bot]:
+        """The newest earlier version, the best, and others drawn from all of the past."""
+        pace = bot.tick_skip, bot.action_delay  # nobody is played at another than it was trained at
+        able = [
+            each
+            for timesteps, each in sorted(self._bots.items())
+            if (each.tick_skip, each.action_delay) == pace and timesteps != bot.timesteps
+        ]
+        drawn = np.random.default_rng(bot.timesteps).permutation(len(able)).tolist()
+        score = self.scores()
+        best = sorted(able, key=lambda each: -score[each.timesteps])[:1]
+        wanted = [*able[-1:], *best, *(able[i] for i in drawn)]
+        return list({each.timesteps: each for each in wanted}.values())[: self._plan.opponents]
+
+    def _take(self, standings: dict[str, Standings]) -> Rated:
+        """Learn the outcome of what was played."""
+        assert self._playing is not None
+        bot, self._playing = self._playing, None
+        self._standings |= standings
+        self._bots[bot.timesteps] = bot
+        if len(self._bots) > _MAX_BOTS:
+            del self._bots[self._dispensable()]
+        self._write()
+        return Rated(bot.timesteps, {team: self._standings[team].ratings[bot.timesteps] for team in self._plan.teams})
+
+    def _dispensable(self) -> int:
+        """The version in the middle of the narrowest gap, so that the rest stays spread over the run; not the best."""
+        score = self.scores()
+        best = max(self._bots, key=lambda timesteps: score[timesteps])
+        steps = sorted(self._bots)
+        gaps = {now: after - before for before, now, after in zip(steps, steps[1:], steps[2:], strict=False)}
+        gaps.pop(best, None)
+        return min(gaps, key=gaps.__getitem__)
+
+    def _stop(self, how: str) -> None:
+        self._warn(f"The rating process {how}; there are no more ratings until the run is resumed")
+        self.close()
+
+    def _read(self) -> dict[str, list[Games]]:
+        """By team size, of those that are rated; none where there is no file. A broken one is set aside."""
+        try:
+            saved = from_json(self._file.read_bytes())["games"]
+            games = {team: [Games(*row) for row in saved.get(team, [])] for team in self._plan.teams}
+            for each in games.values():
+                Standings.of(each)
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            aside = self._file.with_name("ratings.broken.json")
+            with contextlib.suppress(OSError):
+                self._file.replace(aside)
+            self._warn(f"{self._file} cannot be read ({type(error).__name__}: {error}); the ratings begin anew")
+            return {}
+        return games
+
+    def _write(self) -> None:
+        games = {team: standings.games for team, standings in self._standings.items()}
+        ratings = {
+            team: {str(timesteps): rating._asdict() for timesteps, rating in sorted(standings.ratings.items())}
+            for team, standings in self._standings.items()
+        }
+        try:  # the ratings are for people: they follow from the games
+            write_atomic(self._file, to_json({"ratings": ratings, "games": games}))
+        except OSError as error:
+            self._warn(f"{self._file} cannot be written: {error.strerror or error}; these games are kept in memory")
+
+
+def _main(connection: "Connection[Any, Any]") -> None:
+    """The rating process: plays what it is sent, until nobody sends any more."""
+    leave_signals()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
+    try:
+        with threadpool_limits(1):
+            connection.send(None)  # ready
+            while True:
+                connection.send(connection.recv().play())
+    except (EOFError, BrokenPipeError):  # the parent is gone, and nobody to tell
+        pass
+    except Exception as error:
+        connection.send(f"{type(error).__name__}: {error}")

@@ -1,0 +1,1 @@
+"""Settings of every command: types, YAML and command line to objects, checks, Hydra, the wording of errors."""

@@ -1,0 +1,171 @@
+"""The problems that no value has alone: checks across groups of settings."""
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
+
+from rlbot.settings.convert import shown
+from rlbot.settings.names import built_in_terms, unknown_name
+from rlbot.settings.schema import BenchConfig, EvaluateConfig, LearncheckConfig, StageConfig, TrainConfig
+
+MAX_WEIGHTS = 100_000_000  # of a network: 0.4 GB, and three times that to train it
+MAX_POOL = 4_000_000_000  # weights of all versions in the pool: 16 GB
+
+
+def check(config: TrainConfig | EvaluateConfig) -> Iterator[str]:
+    """The problems that no value has alone."""
+    yield from _check_training(config) if isinstance(config, TrainConfig) else _check_evaluation(config)
+
+
+def _check_evaluation(config: EvaluateConfig) -> Iterator[str]:
+    yield from _check_path("checkpoint", config.checkpoint)
+    if config.opponent not in ("random", "idle"):
+        yield from _check_path("opponent", config.opponent)
+    for i, other in enumerate(config.others):
+        yield from _check_path(f"others.{i}", other)
+    if config.others and not config.tournament:
+        yield f"others={shown(list(config.others))}: only a tournament has others; add tournament=true"
+    yield from _check_meshes("collision_meshes", config.collision_meshes)
+
+
+def _check_path(key: str, path: str | None) -> Iterator[str]:
+    if path not in (None, "latest") and not _exists(str(path)):
+        yield f"{key}={path}: no such folder; name a run, a checkpoint, or latest"
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).expanduser().exists()
+    except (OSError, RuntimeError):  # longer than the system takes; the home of somebody it does not know
+        return False
+
+
+def _check_meshes(key: str, path: str | None) -> Iterator[str]:
+    if path is not None and not (_holds_meshes(path, "*.cmf") or _holds_meshes(path, "soccar/*.cmf")):
+        yield f"{key}={shown(path)}: holds no .cmf files, nor its subfolder soccar; null takes the package's"
+
+
+def _holds_meshes(path: str, pattern: str) -> bool:
+    try:
+        folder = Path(path).expanduser().resolve()
+        return (folder.name == "soccar" or "/" in pattern) and any(each.is_file() for each in folder.glob(pattern))
+    except (OSError, RuntimeError):
+        return False
+
+
+def _check_training(config: TrainConfig) -> Iterator[str]:
+    env = config.env
+    if env.action_delay >= env.tick_skip:
+        yield f"env.action_delay={env.action_delay}: must be below env.tick_skip={env.tick_skip}"
+    yield from _check_shares("env.reset", env.reset)
+    yield from _check_meshes("env.collision_meshes", env.collision_meshes)
+    yield from _check_path("resume", config.resume)
+    if type(config) is not TrainConfig and config.hardware.distributed:
+        yield "hardware.distributed=true: only rlbot.train takes several processes; choose another hardware"
+    if isinstance(config, BenchConfig) and not config.bench.teams:
+        yield "bench.teams=[]: needs at least one team size, such as [1v1]"
+    if isinstance(config, LearncheckConfig):
+        yield from _check_learncheck(config)
+    yield from _check_network(config)
+    if config.objective == "rating" and not config.rating.enabled:
+        yield "objective=rating: needs rating.enabled=true; or take another, such as objective=touches"
+    yield from _check_batch(config)
+    yield from _check_stages(config.curriculum.stages)
+    yield from _check_terms(config)
+
+
+def _check_learncheck(config: LearncheckConfig) -> Iterator[str]:
+    settings = config.learncheck
+    for key in ("seeds", "teams", "of", "compare"):
+        values = getattr(settings, key)
+        if key in ("seeds", "teams") and not values:
+            yield f"learncheck.{key}=[]: needs at least one, such as [{'1v1' if key == 'teams' else 0}]"
+        if len(set(values)) < len(values):
+            yield f"learncheck.{key}={shown(list(values))}: names one of them twice"
+    for i, path in enumerate(settings.of):
+        yield from _check_path(f"learncheck.of.{i}", path)
+    for i, path in enumerate(settings.compare):
+        if not Path(path, "learncheck.csv").expanduser().is_file():
+            yield f"learncheck.compare.{i}={path}: holds no learncheck.csv; name the directory of a learncheck"
+    if settings.of and settings.compare:
+        yield f"learncheck.compare={shown(list(settings.compare))}: only draws; leave out learncheck.of"
+    if settings.of or settings.compare:
+        return
+    if config.resume is not None:
+        yield f"resume={config.resume}: a learncheck trains from scratch; learncheck.of=[...] evaluates runs that exist"
+    if settings.interval < config.checkpoint_interval:
+        least = f"checkpoint_interval={config.checkpoint_interval}"
+        yield f"learncheck.interval={settings.interval}: must be at least {least}; set that lower too"
+
+
+def _check_shares(key: str, shares: Mapping[str, float]) -> Iterator[str]:
+    if sum(shares.values()) <= 0:
+        yield f"{key}={shown(shares)}: at least one share must be above 0"
+
+
+def _check_network(config: TrainConfig) -> Iterator[str]:
+    hidden, versions = config.model.hidden, config.curriculum.pool_size
+    if not hidden:
+        yield "model.hidden=[]: needs at least one layer, such as [256,256]"
+    weights = sum(a * b for a, b in pairwise(hidden))
+    if weights > MAX_WEIGHTS:
+        yield f"model.hidden={shown(hidden)}: {weights:_} weights between them; must be at most {MAX_WEIGHTS:_}"
+    elif weights * versions > MAX_POOL:
+        fits = MAX_POOL // weights
+        yield f"curriculum.pool_size={versions}: must be at most {fits} with model.hidden={shown(hidden)}"
+
+
+def _check_batch(config: TrainConfig) -> Iterator[str]:
+    batch, part = config.learner.batch_size, config.learner.minibatch_size
+    if part > batch:
+        yield f"learner.minibatch_size={part}: must be at most learner.batch_size={batch}"
+    elif batch % part:
+        parts = range(-(-batch // part), 100_000)  # the first that divides gives the nearest size below
+        fit = next((batch // n for n in parts if batch % n == 0), batch)
+        fault = f"does not divide learner.batch_size={batch}; use for example {fit}"
+        yield f"learner.minibatch_size={part} {fault}"
+    if config.learner.overlap and config.env.workers == 0:
+        yield "learner.overlap=true: needs worker processes, which env.workers=0 forbids; leave env.workers at null"
+    arenas = config.env.num_envs
+    if batch < 2 * arenas:
+        yield f"learner.batch_size={batch}: must be at least {2 * arenas}, one step of env.num_envs={arenas}"
+
+
+def _check_stages(stages: tuple[StageConfig, ...]) -> Iterator[str]:
+    if not stages:
+        yield "curriculum.stages=[]: needs at least one stage"
+    previous = 0
+    for i, stage in enumerate(stages):
+        key = f"curriculum.stages.{i}"
+        if stage.name in [other.name for other in stages[:i]]:
+            yield f"{key}.name={stage.name}: another stage has this name"
+        if stage.until is None and i < len(stages) - 1:
+            yield f"{key}.until=null: only the last stage may go on to the end; give it a timestep"
+        if stage.until is not None and stage.until <= previous:
+            yield f"{key}.until={stage.until}: must be above the {previous} of the stage before"
+        previous = stage.until or previous
+        yield from _check_shares(f"{key}.teams", stage.teams)
+        yield from _check_opponents(f"{key}.opponent", stage.opponent.shares)
+        if stage.reset:
+            yield from _check_shares(f"{key}.reset", stage.reset)
+
+
+def _check_opponents(key: str, shares: Mapping[str, float]) -> Iterator[str]:
+    yield from _check_shares(key, shares)
+    for name in shares:
+        if name not in ("self", "past", "random", "idle") and not _exists(name):
+            there_are = "self, past, random, idle, or the path of a run or checkpoint"
+            yield f"{key}={name}: no such opponent; there are: {there_are}"
+
+
+def _check_terms(config: TrainConfig) -> Iterator[str]:
+    built_in = built_in_terms()
+    known = [*built_in, *(name for name, term in config.reward.terms.items() if term.target)]
+    used = [(f"reward.terms.{name}", name) for name in config.reward.terms]
+    used += [(f"reward.zero_sum.{i}", name) for i, name in enumerate(config.reward.zero_sum)]
+    for i, stage in enumerate(config.curriculum.stages):
+        used += [(f"curriculum.stages.{i}.reward.{name}", name) for name in stage.reward]
+    for key, name in used:
+        if name not in known:
+            own = "; a term of your own needs a _target_" if key == f"reward.terms.{name}" else ""
+            yield unknown_name(key if key.endswith(name) else f"{key}={name}", name, built_in) + own

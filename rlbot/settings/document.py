@@ -1,0 +1,49 @@
+"""Plain values (what YAML and JSON hold) to settings that are known to be sound, and back. No Hydra in here."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from rlbot.settings.checks import check
+from rlbot.settings.convert import Converter
+from rlbot.settings.errors import ConfigError, one_line
+from rlbot.settings.names import settings, unknown
+from rlbot.settings.schema import OpponentConfig, RewardTerm, Root, TrainConfig
+
+
+def load_document(
+    plain: Mapping[str, Any],
+    kind: type[Root] = TrainConfig,  # type: ignore[assignment]  # a default of a type that is still open
+) -> Root:
+    """The same from plain values, such as `document` gives. Raises ConfigError with every problem found."""
+    converter = Converter(lambda key: unknown(key, kind))
+    config: Root = converter.convert(kind, plain, "")
+    problems = converter.problems or list(check(config))
+    if problems:
+        raise ConfigError(*map(one_line, problems))
+    return config
+
+
+def document(config: Any) -> Any:
+    """JSON-able values of settings, in the form of the YAML files: what checkpoints and run.json hold."""
+    if isinstance(config, RewardTerm):
+        return config.weight if config.target is None else config.document()
+    if isinstance(config, OpponentConfig):
+        return config.document()
+    if dataclasses.is_dataclass(config):
+        return {each.name: document(getattr(config, each.name)) for each in dataclasses.fields(config)}
+    if isinstance(config, Mapping):
+        return {name: document(value) for name, value in config.items()}
+    return [document(value) for value in config] if isinstance(config, tuple) else config
+
+
+def fill(saved: dict[str, Any], chosen: Mapping[str, Any]) -> None:
+    """Give `saved`, a `document` of an older version, the settings that came since, as `chosen` has them."""
+    for key in settings(TrainConfig):
+        *path, name = key.split(".")
+        if "0" not in path:  # the items of a list are the user's
+            target: Any = saved
+            source: Any = chosen
+            for step in path:
+                target, source = target[step], source[step]
+            target.setdefault(name, source[name])

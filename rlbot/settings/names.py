@@ -1,0 +1,70 @@
+"""The names of settings, and the line for a name that does not exist."""
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin, get_type_hints
+
+from rlbot.settings.convert import names_of
+from rlbot.settings.schema import RewardTerm, TrainConfig
+
+
+def settings(kind: Any = TrainConfig, prefix: str = "") -> Iterator[str]:
+    """The dotted names of all settings; an item of a list is called 0."""
+    for name, inner in get_type_hints(kind).items():
+        key = prefix + name
+        yield key
+        if dataclasses.is_dataclass(inner):
+            yield from settings(inner, f"{key}.")
+        elif get_origin(inner) is tuple and dataclasses.is_dataclass(get_args(inner)[0]):
+            yield from settings(get_args(inner)[0], f"{key}.0.")
+
+
+def unknown(key: str, root: Any = TrainConfig) -> str:
+    """The line for a setting that does not exist, with the nearest one that does."""
+    key = re.sub(r"\[(\d+)\]", r".\1", key)
+    group, _, name = key.rpartition(".")
+    parent = _kind_of(group, root)
+    if get_origin(parent) is dict or parent is RewardTerm:
+        return unknown_name(key, name, _names_in(parent))
+    siblings = list(get_type_hints(parent)) if dataclasses.is_dataclass(parent) else []
+    if group and (near := difflib.get_close_matches(name, siblings, 1)):
+        return f"{key}: no such setting; did you mean {group}.{near[0]}?"
+    names = {full.rpartition(".")[2]: full for full in reversed(list(settings(root)))}
+    if near := difflib.get_close_matches(name, list(names), 1, 0.8):  # the right name in the wrong place
+        return f"{key}: no such setting; did you mean {names[near[0]]}?"
+    if group and siblings:
+        return f"{key}: no such setting; {group} has: {', '.join(siblings)}"
+    return f"{key}: no such setting; --cfg job shows all there are"
+
+
+def _kind_of(key: str, root: Any) -> Any:
+    """The type of a setting or of a group of settings; None where there is none of that name."""
+    kind: Any = root
+    for name in key.split(".") if key else []:
+        if get_origin(kind) in (tuple, dict):
+            kind = get_args(kind)[0 if get_origin(kind) is tuple else 1]
+        else:
+            kind = get_type_hints(kind, include_extras=True).get(name) if dataclasses.is_dataclass(kind) else None
+    return kind
+
+
+def _names_in(kind: Any) -> list[str]:
+    """The names that a mapping may hold; none where any will do."""
+    if kind is RewardTerm:
+        return []
+    return list(names_of(get_args(kind)[0])) or built_in_terms()
+
+
+def unknown_name(key: str, name: str, names: list[str]) -> str:
+    if not names or name in names:
+        return f"{key}: not in the chosen file yet; add it with +{key}=VALUE"
+    near = difflib.get_close_matches(name, names, 1)
+    return f"{key}: no such name; {f'did you mean {near[0]}?' if near else 'there are: ' + ', '.join(names)}"
+
+
+def built_in_terms() -> list[str]:
+    from rlbot.reward import TERMS  # imports Numba: late, so that a slip elsewhere is answered at once
+
+    return list(TERMS)

@@ -1,0 +1,251 @@
+"""The settings of every command: their names, types and ranges. Values live in conf/ alone."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
+
+from rlbot.settings.convert import MISSING, Converter, Range
+
+Count = Annotated[int, Range(1)]
+Natural = Annotated[int, Range(0)]
+Number = Annotated[float, Range(-1e15)]
+Positive = Annotated[float, Range(0, above=True)]
+NonNegative = Annotated[float, Range(0)]
+# Above these no machine follows: to be told is better than to wait for the memory to run out.
+Arenas = Annotated[int, Range(1, 100_000)]
+Matches = Annotated[int, Range(1, 1_000_000)]
+Processes = Annotated[int, Range(0, 1_024)]
+Fraction = Annotated[float, Range(0, 1)]
+
+ResetKind = Annotated[str, ("kickoff", "near_ball", "airborne", "anywhere", "shot")]
+Teams = Annotated[str, ("1v1", "1v2", "2v2")]
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    num_envs: Arenas
+    workers: Processes | None
+    tick_skip: Annotated[int, Range(1, 120)]
+    action_delay: Natural
+    time_limit: Positive | None
+    no_touch_limit: Positive | None
+    collision_meshes: str | None
+    reset: dict[ResetKind, NonNegative]
+
+
+@dataclass(frozen=True)
+class RewardTerm:
+    """A built-in term (`target` is None) or a user's own: "module.function" or "path/to/file.py:function"."""
+
+    weight: float
+    target: str | None
+    arguments: dict[str, Any]
+
+    @classmethod
+    def parse(cls, value: Any, key: str, converter: Converter) -> "RewardTerm | None":
+        """From a weight, or from {_target_: ..., weight: ..., and the arguments of the function}."""
+        if not isinstance(value, Mapping):
+            return cls(converter.convert(Number, value, key), None, {})
+        target = value.get("_target_")
+        if not isinstance(target, str) or not re.fullmatch(r"[\w.]+\.\w+|.+\.py:\w+", target):
+            converter.fault(f"{key}._target_", target, "must be module.function or path/to/file.py:function")
+        if "weight" not in value:
+            converter.problems.append(f"{key}.weight: is missing")
+            return None
+        weight = converter.convert(Number, value["weight"], f"{key}.weight")
+        arguments = {str(name): item for name, item in value.items() if name not in ("_target_", "weight")}
+        open_ones = [f"{key}.{name}" for name, item in arguments.items() if item == MISSING]
+        converter.problems += [f"{name}: has no value; give it one with {name}=VALUE" for name in open_ones]
+        return cls(weight, target, arguments)
+
+    def document(self) -> dict[str, Any]:
+        """The form that `parse` reads."""
+        return {"_target_": self.target, "weight": self.weight, **self.arguments}
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    terms: dict[str, RewardTerm]
+    clip: Positive
+    zero_sum: tuple[str, ...]
+    team_spirit: Fraction
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    hidden: tuple[Annotated[int, Range(1, 16_384)], ...]
+    layer_norm: bool
+    activation: Literal["relu", "tanh", "elu", "gelu", "leaky_relu", "silu"]
+    shared_trunk: bool
+    action_head: Literal["table", "multi_discrete", "continuous"]
+
+
+@dataclass(frozen=True)
+class LearnerConfig:
+    batch_size: Annotated[int, Range(1, 100_000_000)]
+    minibatch_size: Count
+    epochs: Count
+    learning_rate: Positive
+    anneal_learning_rate: bool
+    gamma: Annotated[float, Range(0, 1, above=True)]
+    gae_lambda: Fraction
+    clip_range: Positive
+    clip_range_value: Positive | None
+    entropy_coef: NonNegative
+    value_coef: NonNegative
+    max_grad_norm: Positive
+    target_kl: Positive | None
+    max_bad_updates: Count
+    normalize_advantage: bool
+    normalize_return: bool
+    overlap: bool
+
+
+@dataclass(frozen=True)
+class OpponentConfig:
+    """Against whom: shares of "self", "past", "random", "idle" and of policies by their path."""
+
+    shares: dict[str, float]
+
+    @classmethod
+    def parse(cls, value: Any, key: str, converter: Converter) -> "OpponentConfig":
+        """From one name, or from {name: share}."""
+        shares = value if isinstance(value, Mapping) else {converter.convert(str, value, key): 1.0}
+        return cls(
+            {str(name): converter.convert(NonNegative, share, f"{key}.{name}") for name, share in shares.items()}
+        )
+
+    def document(self) -> dict[str, float]:
+        """A form that `parse` reads."""
+        return dict(self.shares)
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    name: str
+    until: Count | None
+    teams: dict[Teams, NonNegative]
+    opponent: OpponentConfig
+    reward: dict[str, Number]
+    reset: dict[ResetKind, NonNegative]
+
+
+@dataclass(frozen=True)
+class CurriculumConfig:
+    pool_size: Annotated[int, Range(2, 1000)]
+    draw: Literal["uniform", "recent", "prioritised"]
+    stages: tuple[StageConfig, ...]
+
+
+@dataclass(frozen=True)
+class HardwareConfig:
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["auto", "fp32", "fp16", "bf16"]
+    compile: bool
+    threads: Annotated[int, Range(1, 1_024)] | None
+    time_limit: Positive | None
+    distributed: bool
+
+
+@dataclass(frozen=True)
+class NotifyConfig:
+    enabled: bool
+    url_env: str
+    events: tuple[Literal["start", "checkpoint", "end", "failure"], ...]
+
+
+@dataclass(frozen=True)
+class UserConfig:
+    name: str
+    notify: NotifyConfig
+
+
+@dataclass(frozen=True)
+class RatingConfig:
+    enabled: bool
+    matches: Matches
+    opponents: Natural
+    match_seconds: Positive
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    total_timesteps: Count
+    seed: Annotated[int, Range(0, 2**31 - 1)]
+    resume: str | None
+    debug: bool
+    checkpoint_interval: Count
+    keep_best: Natural
+    log_interval: Count
+    objective: Literal["reward", "rating", "touches", "goals"]
+    rating: RatingConfig
+    env: EnvConfig
+    reward: RewardConfig
+    model: ModelConfig
+    learner: LearnerConfig
+    curriculum: CurriculumConfig
+    hardware: HardwareConfig
+    user: UserConfig
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    checkpoint: str
+    opponent: str
+    team_size: Annotated[int, Range(1, 2)]
+    opponent_team_size: Annotated[int, Range(1, 2)] | None
+    matches: Matches
+    match_seconds: Positive
+    deterministic: bool
+    tournament: bool
+    others: tuple[str, ...]
+    max_matches: Matches
+    seed: Annotated[int, Range(0, 2**31 - 1)]
+    workers: Processes | None
+    collision_meshes: str | None
+    debug: bool
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    rounds: Count
+    seconds: Positive
+    teams: tuple[Literal["1v1", "1v2", "2v2"], ...]
+    num_envs: tuple[Arenas, ...]
+    workers: tuple[Processes, ...]
+    peer: Literal["rlgym", "rlgym_learn"] | None
+    profile: bool
+
+
+@dataclass(frozen=True)
+class BenchConfig(TrainConfig):
+    bench: BenchSettings
+
+
+@dataclass(frozen=True)
+class LearncheckSettings:
+    name: str | None
+    seeds: tuple[Annotated[int, Range(0, 2**31 - 1)], ...]
+    parallel: Count | None
+    interval: Count
+    teams: tuple[Literal["1v1", "1v2", "2v2"], ...]
+    matches: Count
+    match_seconds: Positive
+    of: tuple[str, ...]
+    compare: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LearncheckConfig(TrainConfig):
+    learncheck: LearncheckSettings
+
+
+# The settings of each command, by the name of its root file in conf/.
+ROOTS: dict[str, Any] = {
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+    "bench": BenchConfig,
+    "learncheck": LearncheckConfig,
+}
+Root = TypeVar("Root", TrainConfig, EvaluateConfig, BenchConfig, LearncheckConfig)

@@ -1,0 +1,160 @@
+"""Settings into the objects of a training run."""
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+from multiprocessing.sharedctypes import RawArray
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlbot.collect import Collector, Matchup, Shared
+from rlbot.curriculum import KINDS, Pool, Stage, self_play, team_sizes
+from rlbot.env import ACTION_TABLE
+from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
+from rlbot.hardware import SINGLE, Group, Hardware, available_cores
+from rlbot.learner import PPO
+from rlbot.model import ActorCritic, make_head
+from rlbot.policy import Bot, Network, load
+from rlbot.settings.schema import TrainConfig
+from rlbot.sim import load_meshes
+from rlbot.training.build_env import make_env, make_reward
+
+
+@dataclasses.dataclass(frozen=True)
+class Components:
+    """What a training run is made of."""
+
+    hardware: Hardware
+    model: ActorCritic
+    ppo: PPO
+    network: Network
+    shared: Shared
+    pool: Pool
+    stages: tuple[Stage, ...]
+    workers: int
+    make_collector: Callable[[int], Collector]  # of the stage with this index
+
+    def publish(self) -> NDArray[np.float32]:
+        """Write the actor's weights as they are now to where the collectors read them, and return them."""
+        vector = np.frombuffer(self.shared.vector, np.float32)
+        self.network.vector(self.model.actor_arrays(), vector)
+        return vector
+
+
+def build(config: TrainConfig, warn: Callable[[str], None], group: Group = SINGLE) -> Components:
+    """Everything that one process of a run needs, by default of a run of one process.
+
+    Raises ValueError, naming the setting, for what this machine or a file cannot give."""
+    if config.env.num_envs < group.size:
+        raise ValueError(f"env.num_envs={config.env.num_envs}: must be at least {group.size}, one for each process")
+    hardware = make_hardware(config, group)
+    meshes = str(load_meshes(config.env.collision_meshes))
+    hardware.seed(config.seed)
+    model = make_model(config).to(hardware.device)
+    group.copy_first(model.parameters())
+    network = make_network(config)
+    size = network.size()
+    shared = Shared(
+        RawArray("f", size),
+        RawArray("b", Pool.num_bytes(config.curriculum.pool_size, size)),
+        config.curriculum.pool_size,
+    )
+    stages = make_stages(config)
+    for stage in stages:
+        make_reward(config.reward, stage.reward)  # a broken term of the user's own is found before training starts
+    cores = max(available_cores() // group.world.local_size, 1)
+    workers = cores if config.env.workers is None else config.env.workers
+
+    def collector(index: int) -> Collector:
+        stage = stages[index]
+        return Collector(
+            partial(make_env, config, stage),
+            team_sizes(stage, config.env.num_envs),
+            Matchup(
+                network,
+                stage.opponents,
+                config.curriculum.draw,
+                tuple(self_play(stage.opponents, config.env.num_envs)),
+                config.seed + 1000 * index,
+            ),
+            config.learner.batch_size,
+            shared,
+            group,
+            workers,
+            meshes,
+            config.learner.overlap,
+            warn,
+        )
+
+    return Components(
+        hardware,
+        model,
+        make_ppo(config, model, hardware),
+        network,
+        shared,
+        Pool(config.curriculum.pool_size, size, shared.pool),
+        stages,
+        workers,
+        collector,
+    )
+
+
+def make_hardware(config: TrainConfig, group: Group = SINGLE) -> Hardware:
+    settings = dataclasses.asdict(config.hardware)
+    del settings["time_limit"]  # the command's
+    del settings["distributed"]  # told by the group
+    return Hardware.choose(**settings, group=group)
+
+
+def make_network(config: TrainConfig) -> Network:
+    """The shape of the actor."""
+    model = config.model
+    return Network(OBSERVATION_SIZE, model.hidden, model.layer_norm, model.activation, model.action_head)
+
+
+def make_model(config: TrainConfig) -> ActorCritic:
+    settings = dataclasses.asdict(config.model)
+    head = make_head(settings.pop("action_head"), ACTION_TABLE)
+    return ActorCritic(OBSERVATION_SIZE, head, **settings)
+
+
+def make_ppo(config: TrainConfig, model: ActorCritic, hardware: Hardware) -> PPO:
+    settings = dataclasses.asdict(config.learner)
+    for name in ("batch_size", "anneal_learning_rate", "max_bad_updates"):  # the loop's
+        del settings[name]
+    return PPO(model, hardware=hardware, seed=config.seed, **settings)
+
+
+def make_stages(config: TrainConfig) -> tuple[Stage, ...]:
+    """Opponents that are named by a path become the checkpoint that it leads to now. Raises ValueError where one cannot
+    be played."""
+    stages = []
+    for i, each in enumerate(config.curriculum.stages):
+        shares = {
+            name if name in KINDS else str(load(name, f"curriculum.stages.{i}.opponent").path): share
+            for name, share in each.opponent.shares.items()
+        }
+        stages.append(Stage(each.name, each.until, each.teams, shares, each.reward, each.reset))
+    return tuple(stages)
+
+
+def make_bot(config: TrainConfig, components: Components, timesteps: int) -> Bot:
+    """The policy as it is now, with weights of its own."""
+    weights = np.empty(components.network.size(), np.float32)
+    components.network.vector(components.model.actor_arrays(), weights)
+    path = Path(f"step_{timesteps:09d}")
+    return Bot(components.network, weights, config.env.tick_skip, config.env.action_delay, timesteps, path)
+
+
+def policy_document(config: TrainConfig) -> dict[str, Any]:
+    """What a checkpoint says about how its policy is to be played: it is useless with any other layout."""
+    return {
+        "observation": [list(each) for each in OBSERVATION],
+        "action_table": ACTION_TABLE.tolist(),
+        "network": dataclasses.asdict(make_network(config)),
+        "tick_skip": config.env.tick_skip,
+        "action_delay": config.env.action_delay,
+    }

@@ -1,0 +1,136 @@
+"""The training loop: collect -> learn -> schedule -> log -> save, read from top to bottom."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlbot.collect import Collector
+from rlbot.curriculum import Pool, Stage, stage_at
+from rlbot.learner import PPO
+from rlbot.training.nan_guard import NanGuard
+
+
+@dataclass
+class Progress:
+    """How far a run is; part of every checkpoint."""
+
+    timesteps: int = 0
+    iterations: int = 0
+    episodes: int = 0
+    seconds: float = 0.0  # of training, over all processes of the run
+    reward: float = 0.0  # mean reward of a step in the last iteration: what keep_best compares
+    stage: int = -1
+
+
+class Reporter(Protocol):
+    """What the loop tells the outside world; see rlbot.training.report."""
+
+    def stage(self, index: int, stage: Stage, collector: Collector) -> None: ...
+    def note(self, text: str) -> None: ...
+    def iteration(self, progress: Progress, metrics: dict[str, float]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When things happen, in timesteps."""
+
+    total_timesteps: int
+    checkpoint_interval: int
+    learning_rate: float
+    anneal_learning_rate: bool
+    overlap: bool = False  # collect the next rollout while this one is learned from
+
+    def learning_rate_at(self, timesteps: int) -> float:
+        """Linear to zero at total_timesteps, or constant."""
+        left = 1.0 - timesteps / self.total_timesteps if self.anneal_learning_rate else 1.0
+        return self.learning_rate * max(left, 0.0)
+
+
+# Where a run goes on: the progress, and the collector of its stage brought to where it stopped (None: from the start).
+Start = tuple[Progress, Collector | None]
+Save = Callable[[Progress, Collector], None]
+
+
+def train(
+    *,
+    ppo: PPO,
+    pool: Pool,
+    stages: tuple[Stage, ...],
+    make_collector: Callable[[int], Collector],
+    publish: Callable[[], NDArray[np.float32]],
+    schedule: Schedule,
+    start: Start,
+    reporter: Reporter,
+    save: Save,
+    stopping: Callable[[], bool],
+    nan_guard: NanGuard,
+) -> Progress:
+    """Train until schedule.total_timesteps, or until `stopping()` says so at the end of an iteration.
+
+    `publish` hands the policy as it is to the collectors, and returns its weights. `save` is called whenever a multiple
+    of checkpoint_interval was passed, and at the end; never with weights that are not finite, and after an iteration
+    that `nan_guard` calls bad only when a good one has followed. The pool of past versions grows at those multiples
+    only, so that where a run was stopped and resumed makes no difference. Raises BadUpdates (see NanGuard).
+    """
+    progress, collector = start
+    saved_at = progress.timesteps
+    try:
+        while progress.timesteps < schedule.total_timesteps and not stopping():
+            began = time.perf_counter()
+            index = stage_at(stages, progress.timesteps)
+            if collector is not None:
+                collector.wait()
+            weights = publish()
+            if collector is None or index != progress.stage:
+                if stages[index].opponents.get("past") and not len(pool):
+                    pool.add(progress.timesteps, weights)
+                    reporter.note("No earlier version yet: the opponent is a frozen copy of the policy as it is now")
+                if collector is not None:
+                    collector.close()
+                collector, progress.stage = make_collector(index), index
+                reporter.stage(index, stages[index], collector)
+                began = time.perf_counter()  # starting processes is no training
+
+            rollout, metrics = collector.collect()
+            steps = rollout.num_steps * collector.num_agents
+            before, progress.timesteps = progress.timesteps, progress.timesteps + steps
+            ending = progress.timesteps >= schedule.total_timesteps or stage_at(stages, progress.timesteps) != index
+            if schedule.overlap and not ending:
+                publish()
+                collector.begin()
+            collected = time.perf_counter()
+            ppo.learning_rate = schedule.learning_rate_at(before)
+            metrics |= ppo.update(rollout)
+            learned = time.perf_counter()
+
+            progress.iterations += 1
+            progress.episodes += int(metrics["episode/count"])
+            progress.seconds += learned - began
+            progress.reward = metrics["reward/step"]
+            metrics |= {
+                "speed/timesteps_per_second": steps / (learned - began),
+                "speed/collecting_per_second": steps / (collected - began),
+                "speed/collecting_share": (collected - began) / (learned - began),
+                "speed/learning_share": (learned - collected) / (learned - began),
+                "curriculum/stage": float(index),
+            }
+            reporter.iteration(progress, metrics)
+            arena_steps = rollout.num_steps * collector.num_arenas
+            good = nan_guard.is_good(progress.timesteps, arena_steps, collector.faults, ppo.fault)
+            if good and progress.timesteps // schedule.checkpoint_interval > saved_at // schedule.checkpoint_interval:
+                nan_guard.check_weights(ppo.model.state_dict())
+                collector.wait()
+                pool.add(progress.timesteps, publish())
+                save(progress, collector)
+                saved_at = progress.timesteps
+        if collector is not None and saved_at != progress.timesteps:
+            nan_guard.check_weights(ppo.model.state_dict())
+            save(progress, collector)
+    finally:
+        if collector is not None:
+            collector.close()
+    return progress

@@ -1,0 +1,58 @@
+"""The checks a run makes before it trains: each one does the thing for real, on objects of its own."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from rlbot.collect import Matchup
+from rlbot.collect.env_shard import EnvShard
+from rlbot.collect.rollout import Rollout
+from rlbot.curriculum import Stage
+from rlbot.env.nonfinite import NonFiniteCounts
+from rlbot.settings.schema import TrainConfig
+from rlbot.training.build import Components
+from rlbot.training.build_env import make_env
+
+STEPS = 16  # of the short rollout
+
+
+def preflight(config: TrainConfig, components: Components) -> Iterator[str]:
+    """One line for each check that held. Raises ValueError for the first that did not."""
+    yield "Curriculum stages: " + ", ".join(_stage(stage) for stage in components.stages)
+    for index, stage in enumerate(components.stages):
+        env = make_env(config, stage)
+        obs, _ = env.reset(seed=config.seed)
+        if not np.isfinite(obs).all():
+            raise ValueError(f"curriculum.stages.{index}: the environment gives an observation that is not finite")
+        env.step(np.zeros((env.num_envs, 8), np.float32))  # a term of the user's own may fail in one stage only
+        _demand_finite(env.faults, f"the first step of curriculum.stages.{index}")
+        yield f"Environment of stage {index} ({stage.name}): {len(env.arenas)} arenas, {env.num_envs} cars"
+
+    with torch.inference_mode(), components.hardware.autocast():
+        controls = components.model.head.controls(
+            components.model.act(torch.from_numpy(obs).to(components.hardware.device), deterministic=True)[0]
+        )
+    if controls.shape != (len(obs), 8) or not bool(torch.isfinite(controls).all()):
+        raise ValueError(f"model: a forward pass gives controls of shape {tuple(controls.shape)}, not all finite")
+    yield f"Model forward pass: observations {tuple(obs.shape)} -> controls {tuple(controls.shape)}"
+
+    network, stage = components.network, components.stages[-1]
+    everybody = Matchup(network, {"self": 1.0}, "uniform", (True,) * config.env.num_envs, config.seed)
+    shard = EnvShard(lambda: make_env(config, stage), everybody, components.publish(), components.pool)
+    cars = len(shard.learner_cars)
+    rollout = Rollout(STEPS, cars, network.observation_size, network.action_shape, network.action_dtype)
+    stats = shard.collect(rollout)
+    _demand_finite(stats.faults, f"a rollout of {STEPS} steps")
+    yield f"Rollout of {STEPS} steps: rewards finite, mean {float(rollout.rewards.mean()):.4f} a step"
+
+
+def _demand_finite(faults: NonFiniteCounts, where: str) -> None:
+    if faults:
+        raise ValueError(f"{', '.join(faults)}: NaN or infinity in {where}")
+
+
+def _stage(stage: Stage) -> str:
+    teams = "+".join(name for name, share in stage.teams.items() if share > 0)
+    against = "+".join(name for name, share in stage.opponents.items() if share > 0)
+    return f"{stage.name} ({teams} against {against}, until {stage.until or 'the end'})"

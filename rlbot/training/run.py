@@ -1,0 +1,287 @@
+"""The life of a training run: its directory, what is checked and said before it trains, the loop, and how it ends."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlbot import run
+from rlbot.collect import Collector
+from rlbot.hardware import Group
+from rlbot.processes.signals import stop_on_signals
+from rlbot.processes.torchrun import World, job
+from rlbot.rating.rater import Plan, Rater, rated_teams
+from rlbot.run.files import to_json, write_atomic
+from rlbot.settings.document import document
+from rlbot.settings.errors import CommandFailed, building
+from rlbot.settings.schema import TrainConfig
+from rlbot.training import loop
+from rlbot.training.build import Components, build, make_bot
+from rlbot.training.loop import Progress, Reporter, Save, Start
+from rlbot.training.nan_guard import BadUpdates, NanGuard
+from rlbot.training.preflight import preflight
+from rlbot.training.report import RunReporter, Silent
+from rlbot.training.resume import continuing, restore, run_directory, to_resume
+from rlbot.training.saver import Saver
+from rlbot.training.summary import summary
+
+OUTPUTS = Path("outputs")
+Overlay = Callable[[Mapping[str, Any]], TrainConfig]  # the settings of a checkpoint, changed by the command line
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: `value` is what config.objective names, None if it could not be measured."""
+
+    value: float | None
+    interrupted: bool  # by a signal, before it reached total_timesteps
+
+
+def train(config: TrainConfig, directory: Path, world: World, overlay: Overlay) -> Outcome:
+    """Trains in `directory`, or in that of the run that is resumed. Raises ConfigError and CommandFailed."""
+    began = time.monotonic()
+    warnings: list[str] = []
+    torchrun_job = run.TorchrunJob(OUTPUTS, job())
+    with ExitStack() as held:
+        with building():
+            group = Group.join(world, config.hardware.device)
+            resume = to_resume(config, torchrun_job.run(), OUTPUTS)
+            folder = directory if resume is None or resume.run is None else resume.run
+            held.enter_context(run.locked(folder, warnings.append))
+        warnings += resume.warnings if resume is not None else []
+        return _train(config, directory, resume, warnings, began, group, torchrun_job, overlay)
+
+
+def _train(
+    config: TrainConfig,
+    directory: Path,
+    resume: run.Resume | None,
+    warnings: list[str],
+    began: float,
+    group: Group,
+    torchrun_job: run.TorchrunJob,
+    overlay: Overlay,
+) -> Outcome:
+    """The run in its directory, which nobody else trains in; `began` is when, in time.monotonic()."""
+    with building():
+        saved = run.load_checkpoint(resume.checkpoint) if resume else None
+        if saved is not None and resume is not None:
+            with continuing(resume):
+                config = overlay(saved[1]["config"])
+        group.first((config, resume, saved))
+        components = build(config, lambda line: console.warn(line), group)
+        home = run_directory(directory, resume)
+
+    with run.Console(home.log_file) as console, _notifier(config, console) as notifier:
+        for line in warnings:
+            console.warn(line)
+        _introduce(config, components, home, console)
+        start = restore(components, saved, console, resume)
+        with building():
+            group.gather("ready")
+
+        # Nothing of a run that is resumed is changed before it is certain that it can go on.
+        with building():
+            home.write_run_json(_run_document(config, components))
+            (home.path / run.RESULT).unlink(missing_ok=True)
+            torchrun_job.begin(home.path)
+        tensorboard = run.TensorBoard(
+            home.tensorboard, resumed_at=start[0].timesteps if saved else None, warn=console.warn
+        )
+        rater = _rater(config, components, home, console, start[0])
+        reporter = RunReporter(
+            console, tensorboard, notifier, rater, config.total_timesteps, config.log_interval, home.path.name
+        )
+        save = Saver(config, components, home, console, reporter, rater, OUTPUTS)
+        limit = config.hardware.time_limit
+
+        def over() -> bool:
+            late = limit is not None and time.monotonic() - began >= 60 * limit
+            return late and reporter.iterations > 0  # else a chain of jobs would never go on
+
+        try:
+            with stop_on_signals() as asked:
+
+                def stopping() -> bool:
+                    return asked() or over()
+
+                reporter.send("start", f"training to {config.total_timesteps} timesteps")
+                console.start(f"Training from {start[0].timesteps} to {config.total_timesteps} timesteps")
+                nan_guard = NanGuard(home.bad, config.learner.max_bad_updates, console.warn)
+                progress = _loop(config, components, start, reporter, save, stopping, nan_guard)
+                reporter.last_ratings(stopping, needed=config.objective == "rating")
+                save.prune()  # by what was rated since the last checkpoint
+        except BadUpdates as error:
+            text = f"Training stopped after {error}"
+            reporter.send("failure", text)
+            console.error(text)
+            raise CommandFailed(f"{text}\n{_way_out(home)}") from error
+        except Exception as error:
+            reporter.send("failure", f"{type(error).__name__}: {error}")
+            console.error(f"Training failed: {type(error).__name__}: {error}")
+            raise
+        finally:
+            if rater is not None:
+                rater.close()
+            tensorboard.close()
+        group.leave()
+        if not save.failed:  # else torchrun starts it anew, from the newest checkpoint
+            torchrun_job.end()
+        by_hand = asked() or not over()  # it may have been another process that was asked
+        return _finish(config, home, console, reporter, progress, by_hand, save.failed)
+
+
+def follow(config: TrainConfig, world: World) -> None:
+    """What a process of a distributed run does that is not the first: it plays and learns its share, writes nothing and
+    takes settings and checkpoint from rank 0, in the same order as `train`."""
+    with building():
+        group = Group.join(world, config.hardware.device)
+        config, resume, saved = group.first((config, None, None))
+        components = build(config, lambda line: print(f"[WARN] rank {group.rank}: {line}", file=sys.stderr), group)
+        with open(os.devnull, "w") as nowhere, run.Console(stream=nowhere) as console:
+            start = restore(components, saved, console, resume)
+        group.gather("ready")
+    nan_guard = NanGuard(None, config.learner.max_bad_updates, lambda line: None)
+    try:
+        with stop_on_signals(quiet=True) as stopping:
+            _loop(config, components, start, Silent(), _share_snapshot, stopping, nan_guard)
+    except BadUpdates as error:
+        raise CommandFailed(str(error)) from error
+    group.leave()
+
+
+def _share_snapshot(progress: Progress, collector: Collector) -> None:
+    """A process's part in the checkpoint that rank 0 writes."""
+    collector.snapshot()
+
+
+def _loop(
+    config: TrainConfig,
+    components: Components,
+    start: Start,
+    reporter: Reporter,
+    save: Save,
+    stopping: Callable[[], bool],
+    nan_guard: NanGuard,
+) -> Progress:
+    """The same in all processes. They stop together: where one was asked to."""
+    learner, group = config.learner, components.hardware.group
+    return loop.train(
+        ppo=components.ppo,
+        pool=components.pool,
+        stages=components.stages,
+        make_collector=components.make_collector,
+        publish=components.publish,
+        schedule=loop.Schedule(
+            config.total_timesteps,
+            config.checkpoint_interval,
+            learner.learning_rate,
+            learner.anneal_learning_rate,
+            learner.overlap,
+        ),
+        start=start,
+        reporter=reporter,
+        save=save,
+        stopping=lambda: any(group.gather(stopping())),
+        nan_guard=nan_guard,
+    )
+
+
+def _introduce(config: TrainConfig, components: Components, home: run.RunDirectory, console: run.Console) -> None:
+    """What was checked, and what is going to be trained."""
+    console.start(f"Verification of {home.path}")
+    with building():
+        for line in preflight(config, components):
+            console.ok(line)
+    console.start("Configuration")
+    for line in summary(config, components):
+        console.ok(line)
+    console.ok(components.hardware.reason)
+
+
+def _finish(
+    config: TrainConfig,
+    home: run.RunDirectory,
+    console: run.Console,
+    reporter: RunReporter,
+    progress: Progress,
+    asked: bool,
+    unsaved: bool,
+) -> Outcome:
+    """How the run ended, and how to go on. Raises CommandFailed if its end could not be saved."""
+    stopped = progress.timesteps < config.total_timesteps
+    if stopped and not asked:
+        console.ok(f"hardware.time_limit={config.hardware.time_limit:g} minutes are over")
+    reporter.finished(progress, stopped)
+    result = reporter.result(config.objective, progress, stopped)
+    _write_result(home, console, result)
+    console.ok(f"Run directory: {home.path}")
+    if unsaved:
+        text = f"The end of this run, at {progress.timesteps} timesteps, is not saved in {home.checkpoints}"
+        reporter.send("failure", text)
+        raise CommandFailed(f"{text};\nwhen it can be written, resume={home.path} goes on from the newest checkpoint")
+    if stopped and progress.timesteps:
+        console.ok(f"Go on with: python -m rlbot.train resume={home.path}")
+    return Outcome(result["value"], interrupted=stopped and asked)
+
+
+def _way_out(home: run.RunDirectory) -> str:
+    """What to do when a run was stopped by numbers that are not finite."""
+    found, _ = run.valid_checkpoints(home.checkpoints)
+    if not found:
+        return "no checkpoint had been written; mend the cause (docs/troubleshooting.md) and start anew"
+    return f"{found[0].name} is as it was: mend the cause (docs/troubleshooting.md), go on with resume={home.path}"
+
+
+def _write_result(home: run.RunDirectory, console: run.Console, result: dict[str, Any]) -> None:
+    try:
+        write_atomic(home.path / run.RESULT, to_json(result))
+    except OSError as error:
+        console.warn(f"{home.path / run.RESULT} cannot be written: {error.strerror or error}; a sweep misses this run")
+
+
+@contextmanager
+def _notifier(config: TrainConfig, console: run.Console) -> Iterator[run.Notifier | None]:
+    if not config.user.notify.enabled:
+        yield None
+        return
+    with building():
+        notifier = run.Notifier(config.user.notify.url_env, config.user.notify.events, console.warn)
+    try:
+        yield notifier
+    finally:
+        notifier.close()
+
+
+def _run_document(config: TrainConfig, components: Components) -> dict[str, Any]:
+    hardware = components.hardware
+    return {
+        "user": config.user.name,
+        **run.describe_machine(),
+        "device": str(hardware.device),
+        "precision": hardware.precision,
+        "hardware": hardware.reason,
+        "config": document(config),
+    }
+
+
+def _rater(
+    config: TrainConfig, components: Components, home: run.RunDirectory, console: run.Console, progress: Progress
+) -> Rater | None:
+    """Who rates the versions of this run, brought to where it stopped."""
+    settings = config.rating
+    if not settings.enabled:
+        return None
+    teams = rated_teams(components.stages)
+    plan = Plan(teams, settings.matches, settings.opponents, settings.match_seconds, config.env.collision_meshes)
+    rater = Rater(plan, home.path / "ratings.json", console.warn)
+    if progress.timesteps:
+        with building():
+            rater.restore(progress.timesteps, home.checkpoints)
+        if progress.timesteps not in rater.scores():  # stopped before it could be rated
+            rater.submit(make_bot(config, components, progress.timesteps))
+    return rater

@@ -1,0 +1,87 @@
+"""The checkpoints of a run in training: which are written, which are kept, and what the run says about a disk that
+refuses."""
+
+import dataclasses
+from pathlib import Path
+
+from rlbot import run
+from rlbot.collect import Collector
+from rlbot.rating.rater import Rater
+from rlbot.settings.document import document
+from rlbot.settings.schema import TrainConfig
+from rlbot.training.build import Components, make_bot, policy_document
+from rlbot.training.loop import Progress
+from rlbot.training.report import RunReporter
+
+
+@dataclasses.dataclass
+class Saver:
+    """Called with what is to be saved. Nothing that the disk does ends the run: it is told, and the next call tries."""
+
+    config: TrainConfig
+    components: Components
+    home: run.RunDirectory
+    console: run.Console
+    reporter: RunReporter
+    rater: Rater | None
+    outputs: Path
+    failed: bool = False  # the last save
+
+    def __call__(self, progress: Progress, collector: Collector) -> None:
+        for warning in self.home.remake():
+            self.console.warn(warning)
+        try:
+            self._write(progress, collector)
+        except run.CheckpointError as error:
+            self.failed = True
+            self.console.error(f"No checkpoint at {progress.timesteps} timesteps: {error}; tried again in an interval")
+            return
+        self.failed = False
+        self.reporter.saved(progress)
+        if self.rater is not None:
+            self.rater.submit(make_bot(self.config, self.components, progress.timesteps))
+        self.prune()
+        self._point_latest()
+
+    def _write(self, progress: Progress, collector: Collector) -> None:
+        components = self.components
+        learner, learner_document = components.ppo.state()
+        environment, environment_document = collector.snapshot()
+        run.save_checkpoint(
+            self.home.checkpoints,
+            progress.timesteps,
+            {
+                "model": components.model.state_dict(),
+                "learner": learner,
+                "environment": environment,
+                "opponents": components.pool.state(),
+            },
+            {
+                "progress": dataclasses.asdict(progress),
+                "learner_state": learner_document,
+                "environment_state": environment_document,
+                "config": document(self.config),
+                "policy": policy_document(self.config),
+            },
+            run_id=self.home.run_id,
+            score=progress.reward,
+        )
+
+    def prune(self) -> None:
+        """Keep the best checkpoints by rating, and those whose rating is still to come; by mean reward without."""
+        _, warnings = run.prune_checkpoints(
+            self.home.checkpoints,
+            run_id=self.home.run_id,
+            keep_best=self.config.keep_best,
+            milestones=self.rater.waiting() if self.rater is not None else (),
+            scores=self.rater.scores() if self.rater is not None else None,
+        )
+        for warning in warnings:
+            self.console.warn(warning)
+
+    def _point_latest(self) -> None:
+        """outputs/latest follows the newest run of outputs/ that can be resumed; the jobs of a sweep leave it alone."""
+        if self.outputs.resolve() in self.home.path.resolve().parents:
+            warning = run.point_latest(self.outputs, self.home.path)
+            if warning is not None:
+                self.console.warn(warning)

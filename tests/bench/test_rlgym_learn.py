@@ -1,0 +1,66 @@
+"""rlgym-learn as a contestant of the bench, for real with tiny settings. How fast it is, no test asks."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from rlbot.bench import __main__ as bench
+from rlbot.bench import measure
+from rlbot.bench.cases import Case
+from rlbot.bench.processes import Crew, Player
+from rlbot.settings.command import compose
+
+TINY = [
+    "model=mlp_small", "env.num_envs=2", "env.workers=2", "learner.batch_size=32", "learner.minibatch_size=16",
+    "hardware=cpu", "bench.peer=rlgym_learn",
+]  # fmt: skip
+
+Players = list[Callable[[], Player]]
+
+
+@pytest.fixture
+def contestants(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], dict[str, Players]]:
+    """Of a number of workers: the players of each crew, none of them started."""
+
+    def of(workers: int) -> dict[str, Any]:
+        with monkeypatch.context() as patched:
+            patched.setattr(measure, "Crew", lambda players, threads: players)
+            return dict(measure._crews(Case("1v1", 2, workers), compose(TINY, "bench")))
+
+    return of
+
+
+def test_it_plays_beside_rlgym_where_there_are_workers(contestants: Any) -> None:
+    names = ["raw", "env", "train", "opponents", "rlgym"]
+    assert list(contestants(0)) == names
+    assert list(contestants(2)) == [*names, "rlgym_learn"]
+
+
+def test_it_trains_and_leaves_nothing(
+    contestants: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for package in ("rlgym_learn", "rlgym_learn_algos"):
+        pytest.importorskip(package, reason='needs pip install -e ".[peer]"')
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with Crew(contestants(2)["rlgym_learn"], threads=None) as crew:
+        crew.ready()
+        assert crew.play("rlgym_learn", 0.01) > 0 and crew.play("rlgym_learn", 0.01) > 0
+        ((main, *workers),) = crew.peak_memory()
+        assert main > 10 and len(workers) == 2
+        player = psutil.Process(crew._processes[0].pid)
+        started = [player, *player.children(recursive=True)]
+        assert len(started) >= 3
+    assert not psutil.wait_procs(started, timeout=5)[1]
+    assert not list(tmp_path.glob("rlbot-bench-*")) and not list(tmp_path.glob("*checkpoints*"))
+    assert capfd.readouterr().out == ""
+
+
+def test_without_its_packages_the_bench_says_how_to_install_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "find_spec", lambda name: None)
+    bench._require_peer("rlgym")
+    with pytest.raises(ValueError, match=r"bench\.peer=rlgym_learn: .* missing;\n.*rlbot-trainer\[peer\]"):
+        bench._require_peer("rlgym_learn")

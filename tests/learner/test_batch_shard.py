@@ -1,0 +1,96 @@
+"""Two processes with a part of the rollout each make the same update as one with all of it."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rlbot.collect.rollout import Rollout
+from rlbot.hardware import SINGLE, Group, Hardware
+from rlbot.learner import PPO
+from rlbot.learner.batch_shard import BatchShard
+from rlbot.model import ActorCritic, make_head
+from rlbot.processes.torchrun import World
+from tests.learner.conftest import OBS, SETTINGS, TABLE
+from tests.together import together
+
+STEPS, AGENTS = 7, 3  # rank 0 plays one agent, rank 1 two
+CASES: dict[str, dict[str, Any]] = {
+    "usual": {"minibatch_size": 8},
+    "a process without a row of a minibatch": {"minibatch_size": 1, "epochs": 1},
+    "early stop": {"minibatch_size": 8, "epochs": 5, "target_kl": 1e-4},
+    "as it comes": {"minibatch_size": 8, "normalize_advantage": False, "normalize_return": False},
+}
+
+
+class Fixed(Group):
+    """Not a process, but the place of one: what it would hear from the others is given."""
+
+    counts = (2, 3)
+
+    def gather(self, value: Any) -> list[Any]:
+        return list(self.counts)
+
+
+def test_rows_of_the_whole_batch_and_where_they_lie() -> None:
+    whole = torch.tensor([7, 0, 4, 9, 3, 1])  # two steps of 2 + 3 agents: step = row // 5, agent = row % 5
+    first, second = (BatchShard(Fixed(World(rank, 2)), count) for rank, count in ((0, 2), (1, 3)))
+    assert (first.start, first.stop, second.start, second.stop, first.agents) == (0, 2, 2, 5, 5)
+    assert first.rows(whole).tolist() == [0, 1]  # of 0 and 1: step 0, agents 0 and 1
+    assert second.rows(whole).tolist() == [3, 2, 5, 1]  # of 7, 4, 9 and 3: (1, 0), (0, 2), (1, 2), (0, 1)
+    assert torch.equal(BatchShard(SINGLE, 5).rows(whole), whole)
+
+
+def test_moments_are_of_all_rows() -> None:
+    mean, deviation = BatchShard(SINGLE, 2).moments(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))
+    assert mean.tolist() == [2.0, 5.0] and deviation.tolist() == [1.0, 0.0]
+
+
+def rollout(seed: int, start: int, stop: int, broken: bool = False) -> Rollout:
+    """The agents [start, stop) of a rollout of AGENTS; `broken`: with a reward of the last agent that is NaN."""
+    rng = np.random.default_rng(seed)
+    part = Rollout(STEPS, stop - start, OBS, (), np.int64)
+    for _ in range(STEPS):
+        obs, final_obs = rng.normal(size=(2, AGENTS, OBS))
+        actions, rewards = rng.integers(0, len(TABLE), AGENTS), rng.normal(size=AGENTS)
+        terminated, truncated = rng.random((2, AGENTS)) < 0.15
+        log_probs = np.log(1 / len(TABLE)) + rng.normal(size=AGENTS) * 0.1
+        rewards[-1] = np.nan if broken else rewards[-1]
+        every = (obs, actions, log_probs, rewards, terminated, truncated, final_obs)
+        part.add(*(each[start:stop] for each in every))
+    part.finish(rng.normal(size=(AGENTS, OBS))[start:stop])
+    return part
+
+
+def learn(group: Group) -> dict[str, Any]:
+    """Metrics, faults, weights and running sums of three updates of each case, the second from a broken rollout."""
+    start, stop = ((0, 1), (1, AGENTS))[group.rank] if group.size > 1 else (0, AGENTS)
+    hardware = Hardware.choose("cpu", "fp32", threads=1, group=group)
+    found = {}
+    for name, settings in CASES.items():
+        hardware.seed(3)
+        ppo = PPO(ActorCritic(OBS, make_head("table", TABLE), (32, 32)), hardware=hardware, **{**SETTINGS, **settings})
+        metrics, faults = [], []
+        for seed in range(3):
+            metrics.append(ppo.update(rollout(seed, start, stop, broken=seed == 1)))
+            faults.append(ppo.fault.name if ppo.fault else None)
+        state = ppo.state()[0] | ppo.model.state_dict()
+        found[name] = metrics, faults, {key: each.numpy() for key, each in state.items()}
+    return found
+
+
+def test_two_processes_update_as_one() -> None:
+    alone = learn(SINGLE)
+    for found in together(learn):
+        assert found.keys() == alone.keys()
+        for name, (metrics, faults, state) in found.items():
+            expected_metrics, expected_faults, expected = alone[name]
+            assert faults == expected_faults, name
+            for mine, theirs in zip(metrics, expected_metrics, strict=True):
+                assert mine == pytest.approx(theirs, rel=1e-4, abs=1e-6, nan_ok=True), name
+            for key, each in state.items():
+                np.testing.assert_allclose(each, expected[key], rtol=1e-5, atol=2e-6, err_msg=f"{name}: {key}")
+    bad, fault = alone["usual"][0][1], alone["usual"][1][1]
+    assert bad["learner/bad_updates"] == bad["learner/updates"] > 0 and "not finite" in fault  # the broken rollout's
+    assert alone["early stop"][0][0]["learner/updates"] < 15

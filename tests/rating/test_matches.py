@@ -1,0 +1,79 @@
+"""Matches: who is blue, goals for whom, and that only players, conditions and seed decide how they go."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rlbot.env import ACTION_TABLE
+from rlbot.env.batch import COUNTS
+from rlbot.env.observation import OBSERVATION_SIZE, columns
+from rlbot.policy import Bot, Network
+from rlbot.rating import matches
+from rlbot.rating.matches import Conditions, Pairing, common_timing, play
+
+LEFT, AHEAD, RIGHT = (int(np.flatnonzero(([1, s, 0, s, 0, 0, 1, 0] == ACTION_TABLE).all(1))[0]) for s in (-1, 0, 1))
+
+
+def driver(certainty: float, tick_skip: int = 8) -> Bot:
+    """A bot that boosts after the ball, with log odds of `certainty` for going straight ahead over everything else, and
+    of more for turning where the ball is aside."""
+    network = Network(OBSERVATION_SIZE, (2,), False, "relu", "table")
+    aside = columns("ball.local_pos").start + 1
+    hidden = np.zeros((2, OBSERVATION_SIZE), np.float32)
+    hidden[:, aside] = -1, 1  # how far the ball is to the left, to the right
+    output, bias = np.zeros((90, 2), np.float32), np.zeros(90, np.float32)
+    output[LEFT, 0] = output[RIGHT, 1] = 20 * certainty
+    bias[AHEAD] = certainty
+    weights = np.empty(network.size(), np.float32)
+    tensors = {"linears.0.weight": hidden, "linears.0.bias": np.zeros(2, np.float32)}
+    tensors = {f"actor_trunk.{name}": array for name, array in tensors.items()}
+    network.vector({**tensors, "actor_output.weight": output, "actor_output.bias": bias}, weights)
+    return Bot(network, weights, tick_skip, 0, 1000, Path("driver"))
+
+
+def test_goals_count_for_who_scored_them_from_either_side() -> None:
+    """Who drives at the ball scores now and then against a car that does not move, and seldom an own goal."""
+    (results,) = play([driver(50), "idle"], [Pairing(0, 1, 24)], Conditions(1, 1, seconds=20.0))
+    assert results.first_is_blue.tolist() == [True] * 12 + [False] * 12
+    scored, conceded = results.goals.T
+    assert scored.sum() > 5 > conceded.sum()
+    assert (scored[:12].max(), scored[12:].max()) >= (1, 1), "as blue and as orange"
+    assert scored.max() > 1, "play goes on after a goal"
+    np.testing.assert_array_equal(results.count("conceded"), results.goals[:, ::-1])
+    wins, draws, losses = results.outcomes
+    assert (wins, draws) == ((scored > conceded).sum(), (scored == conceded).sum()) and wins + draws + losses == 24
+    assert (results.count("steps") == 20 * 15).all(), "15 steps a second, the full time"
+    assert results.count("speed")[:, 0].min() > 500 * 300 > results.count("speed")[:, 1].max()
+    assert results.count("boost_used")[:, 0].min() >= 33 and (results.count("boost_used")[:, 1] == 0).all()
+
+
+def test_how_matches_are_spread_over_processes_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    players = [driver(3), "random", driver(1)]
+    pairings = [Pairing(0, 1, 5), Pairing(2, 0, 4)]
+    conditions = Conditions(2, 1, seconds=6.0, seed=7)
+    told: list[int] = []
+    once = play(players, pairings, conditions, progress=told.append)
+    assert told == [5, 9]
+    monkeypatch.setattr(matches, "CHUNK", 2)
+    spread = play(players, pairings, conditions, workers=2)
+    for a, b in zip(once, spread, strict=True):
+        np.testing.assert_array_equal(a.counts, b.counts)
+    assert once[0].counts.shape == (5, 2, len(COUNTS)) and once[0].cars == (2, 1)
+    assert (once[0].count("steps") == [180, 90]).all(), "two cars against one"
+    other = play(players, pairings, Conditions(2, 1, seconds=6.0, seed=8))
+    assert (other[0].counts != once[0].counts).any()
+
+
+def test_likeliest_actions_leave_only_the_kickoffs_to_chance() -> None:
+    pairing = [Pairing(0, 1, 12)]
+    drawn = play([driver(1), "idle"], pairing, Conditions(1, 1, 4.0))[0]
+    likeliest = play([driver(1), "idle"], pairing, Conditions(1, 1, 4.0, deterministic=True))[0]
+    assert drawn.distinct() == 12 and likeliest.distinct() <= 10, "five kickoffs, two sides"
+
+
+def test_bots_of_another_pace_cannot_meet() -> None:
+    assert common_timing([("a", driver(1, 4)), ("b", "random"), ("c", driver(2, 4))]) == (4, 0)
+    assert common_timing([("a", "idle")]) == (8, 0)
+    with pytest.raises(ValueError, match="a was trained at tick_skip=4, c at tick_skip=8: they cannot meet"):
+        common_timing([("a", driver(1, 4)), ("b", "random"), ("c", driver(1, 8))])

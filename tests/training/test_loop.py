@@ -1,0 +1,177 @@
+"""The loop with real components: stages, learning rate, checkpoints, the pool, stopping and going on."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rlbot.collect import Collector
+from rlbot.curriculum import Stage
+from rlbot.settings.command import compose
+from rlbot.training.build import Components, build
+from rlbot.training.loop import Progress, Schedule, Start, train
+from rlbot.training.nan_guard import BadUpdates, NanGuard
+
+SCHEDULE = Schedule(total_timesteps=200, checkpoint_interval=60, learning_rate=8e-4, anneal_learning_rate=True)
+# An iteration has 32 timesteps with 4 cars of self-play until 64, 33 with the 3 blue cars of 1v2, 32 with 8 cars.
+SIZES = "learner.batch_size=32 learner.minibatch_size=16 learner.epochs=1 model.hidden=[8] env.workers=0"
+STAGES = "curriculum.stages.0.until=64 curriculum.stages.1.until=120"
+TIMESTEPS = [32, 64, 97, 130, 162, 194, 226]
+
+
+class Record:
+    """A reporter, and a `save`, that keep what they are told."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[int, str, int]] = []
+        self.notes: list[str] = []
+        self.progress: list[Progress] = []
+        self.metrics: list[dict[str, float]] = []
+        self.saved: list[int] = []
+
+    def stage(self, index: int, stage: Stage, collector: Collector) -> None:
+        self.stages.append((index, stage.name, collector.num_agents))
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def iteration(self, progress: Progress, metrics: dict[str, float]) -> None:
+        self.progress.append(dataclasses.replace(progress))
+        self.metrics.append(metrics)
+
+    def save(self, progress: Progress, collector: Collector) -> None:
+        self.saved.append(progress.timesteps)
+        collector.snapshot()  # it is still there to be asked
+
+    @property
+    def timesteps(self) -> list[int]:
+        return [each.timesteps for each in self.progress]
+
+
+def run(
+    schedule: Schedule = SCHEDULE,
+    start: Start | None = None,
+    stop_after: int = 10**6,
+    overrides: str = "",
+    folder: Path | None = None,
+) -> tuple[Record, Components, Progress]:
+    config = compose(["experiment=debug", *f"{SIZES} {STAGES} {overrides}".split()])
+    components, record = build(config, print), Record()
+    progress = train(
+        ppo=components.ppo,
+        pool=components.pool,
+        stages=components.stages,
+        make_collector=components.make_collector,
+        publish=components.publish,
+        schedule=schedule,
+        start=start or (Progress(), None),
+        reporter=record,
+        save=record.save,
+        stopping=asked_after(stop_after),
+        nan_guard=NanGuard(folder, config.learner.max_bad_updates, record.notes.append),
+    )
+    return record, components, progress
+
+
+def asked_after(count: int) -> Callable[[], bool]:
+    answers: Iterator[int] = iter(range(10**6))
+    return lambda: next(answers) >= count
+
+
+@pytest.fixture(scope="module")
+def whole() -> tuple[Record, Components, Progress]:
+    return run()
+
+
+def test_stages_change_at_their_bounds(whole: tuple[Record, Components, Progress]) -> None:
+    record, _, progress = whole
+    assert record.stages == [(0, "duel", 4), (1, "outnumbered", 3), (2, "doubles", 8)]
+    assert record.timesteps == TIMESTEPS and progress.timesteps == TIMESTEPS[-1]
+    assert [metrics["curriculum/stage"] for metrics in record.metrics] == [0, 0, 1, 1, 2, 2, 2]
+    assert [each.stage for each in record.progress] == [0, 0, 1, 1, 2, 2, 2]
+    assert progress.iterations == 7 and progress.seconds > 0
+    assert progress.reward == record.metrics[-1]["reward/step"]
+    assert progress.episodes == sum(metrics["episode/count"] for metrics in record.metrics)
+
+
+def test_the_learning_rate_falls_to_zero_over_the_whole_run(whole: tuple[Record, Components, Progress]) -> None:
+    rates = [metrics["learner/learning_rate"] for metrics in whole[0].metrics]
+    # before each iteration: 8e-4 x (1 - timesteps / 200)
+    expected = [8e-4, 6.72e-4, 5.44e-4, 4.12e-4, 2.8e-4, 1.52e-4, 2.4e-5]
+    assert rates == pytest.approx(expected, rel=1e-9)
+    assert SCHEDULE.learning_rate_at(200) == SCHEDULE.learning_rate_at(300) == 0.0
+    constant = dataclasses.replace(SCHEDULE, anneal_learning_rate=False)
+    assert constant.learning_rate_at(0) == constant.learning_rate_at(199) == 8e-4
+
+
+def test_a_checkpoint_whenever_a_multiple_was_passed_and_once_at_the_end(
+    whole: tuple[Record, Components, Progress],
+) -> None:
+    assert whole[0].saved == [64, 130, 194, 226]  # past 60, 120, 180, and the end
+    assert run(dataclasses.replace(SCHEDULE, total_timesteps=60))[0].saved == [64]  # both at once: one
+    often = dataclasses.replace(SCHEDULE, total_timesteps=60, checkpoint_interval=5)
+    assert run(often)[0].saved == [32, 64]
+    assert run(dataclasses.replace(SCHEDULE, total_timesteps=60, checkpoint_interval=10**6))[0].saved == [64]
+
+
+def test_the_pool_grows_with_the_checkpoints_but_not_at_the_end(whole: tuple[Record, Components, Progress]) -> None:
+    record, components, _ = whole
+    assert components.pool.versions().tolist() == [64, 130, 194] and record.notes == []
+
+
+def test_a_stage_against_the_past_begins_with_the_policy_as_it_is() -> None:
+    rare = dataclasses.replace(SCHEDULE, total_timesteps=97, checkpoint_interval=10**6)
+    record, components, _ = run(rare)
+    assert components.pool.versions().tolist() == [64] and len(record.notes) == 1
+    assert "the opponent is a frozen copy" in record.notes[0]
+
+
+def test_stopping_saves_and_returns() -> None:
+    record, _, progress = run(stop_after=3)
+    assert record.timesteps == TIMESTEPS[:3] and progress.timesteps == 97
+    assert record.saved == [64, 97]
+    record, _, progress = run(stop_after=0)
+    assert (record.timesteps, record.saved, progress) == ([], [], Progress())
+
+
+def test_going_on_in_the_middle_of_a_stage_and_after_the_end() -> None:
+    started = Progress(timesteps=130, iterations=4, episodes=5, seconds=2.0, stage=1)
+    record, _, progress = run(start=(started, None))
+    assert record.timesteps == TIMESTEPS[4:] and record.saved == [194, 226]
+    assert progress.iterations == 7 and progress.episodes >= 5 and progress.seconds > 2
+    done = Progress(timesteps=226, iterations=7, stage=2)
+    record, _, progress = run(start=(done, None))
+    assert (record.timesteps, record.saved, progress.timesteps) == ([], [], 226)
+
+
+def breaking(file: Path, last: int) -> str:
+    """Settings of one stage, with a term that is not finite from step 9, in the second iteration, to step `last`."""
+    code = "calls = 0\ndef mine(before, after):\n    global calls\n    calls += 1\n"
+    code += f"    return after.present * (float('nan') if 8 < calls <= {last} else 0.1)\n"
+    file.write_text(code, encoding="utf-8")
+    term = f"+reward.terms.mine={{_target_:'{file.as_posix()}:mine',weight:1}}"
+    return f"{term} learner.max_bad_updates=3 curriculum.stages.0.until=1000 curriculum.stages.1.until=2000"
+
+
+def test_a_bad_update_puts_the_checkpoint_off(tmp_path: Path) -> None:
+    record, _, _ = run(overrides=breaking(tmp_path / "mine.py", 16), folder=tmp_path / "bad")
+    assert record.saved == [96, 128, 192, 224]  # the first at 64 without it
+    assert [metrics["env/bad_arenas"] for metrics in record.metrics] == [0, 16, 0, 0, 0, 0, 0]
+    assert len(list((tmp_path / "bad").iterdir())) == 1 and len(record.notes) == 1
+
+
+def test_too_many_bad_updates_end_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[int] = []
+    monkeypatch.setattr(Record, "save", lambda self, progress, collector: saved.append(progress.timesteps))
+    with pytest.raises(BadUpdates, match=r"3 bad updates in a row: reward\.terms\.mine \(.*mine\.py:mine\)"):
+        run(overrides=breaking(tmp_path / "mine.py", 10**6))
+    assert saved == []
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value):RuntimeWarning")
+def test_weights_that_are_not_finite_are_never_saved() -> None:
+    """Steps of 1e30 leave nothing finite behind, and the first checkpoint is due at once."""
+    schedule = dataclasses.replace(SCHEDULE, learning_rate=1e30, checkpoint_interval=32, anneal_learning_rate=False)
+    with pytest.raises(BadUpdates):
+        run(schedule, overrides="learner.max_bad_updates=3")
