@@ -11,6 +11,7 @@ import rlbot
 from rlbot import validate
 from rlbot.settings.config import config_dir
 from rlbot.settings.schema import TrainConfig
+from rlbot.validation import machine, options
 
 ROOT = Path(rlbot.__file__).parents[1]
 
@@ -42,7 +43,7 @@ def test_everything_passes_here() -> None:
     for text in ("Box(-10.0, 10.0, (180,)", "duel, 1v1:", "outnumbered, 1v2:", "doubles, 2v2:"):
         assert text in told
     for file in config_dir().glob("*/*.yaml"):
-        assert f"Setting {file.parent.name}={file.stem}:" in told or file.parent.name not in validate.BUILDERS
+        assert f"Setting {file.parent.name}={file.stem}:" in told or file.parent.name not in options.BUILDERS
     assert "Setting experiment=debug: composed" in told
 
 
@@ -73,7 +74,7 @@ def test_no_dependency_and_no_group_is_forgotten() -> None:
     tomllib = pytest.importorskip("tomllib", reason="needs Python 3.11")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = [text.partition(">")[0].strip() for text in project["dependencies"]]
-    assert sorted(validate.PACKAGES) == sorted(names)
-    assert project["requires-python"] in (ROOT / "rlbot" / "validate.py").read_text(encoding="utf-8")
+    assert sorted(machine.PACKAGES) == sorted(names)
+    assert project["requires-python"] in Path(machine.__file__).read_text(encoding="utf-8")
     groups = {name for name in TrainConfig.__dataclass_fields__ if (config_dir() / name).is_dir()}
-    assert groups == set(validate.BUILDERS)
+    assert groups == set(options.BUILDERS)

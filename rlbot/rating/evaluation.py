@@ -1,0 +1,96 @@
+"""One bot against one opponent, or all versions of a bot in a tournament: played, told, and as JSON-able documents."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlbot.policy import Bot
+from rlbot.rating import tournament
+from rlbot.rating.matches import Conditions, Pairing, Player, play
+from rlbot.rating.statistics import summarise, table
+from rlbot.run import Console
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What plays: the folder of the collision meshes (None: the package's), and how many worker processes."""
+
+    meshes: str | None
+    workers: int
+
+
+def compare(
+    first: Player, second: Player, matches: int, conditions: Conditions, machine: Machine, console: Console
+) -> dict[str, Any]:
+    """Plays `matches`, tells the outcome, and returns all of it. "score" is the first player's: a draw is half a win."""
+    names = _name(first), _name(second)
+    console.start(f"{matches} matches of {conditions.seconds:g} s: {names[0]} against {names[1]}")
+    (results,) = play(
+        [first, second], [Pairing(0, 1, matches)], conditions, machine.meshes, machine.workers,
+        _progress(console, matches),
+    )  # fmt: skip
+    summary = summarise(results)
+    for line in table(summary, *names):
+        console.line(line)
+    if summary["distinct_matches"] < matches:
+        console.warn(
+            f"Only {summary['distinct_matches']} of {matches} matches differ: the intervals are too narrow; "
+            "deterministic=false draws actions, and no two matches are the same"
+        )
+    sides = ("blue" if blue else "orange" for blue in results.first_is_blue)
+    single = [
+        {"side": side, "goals_for": int(mine), "goals_against": int(theirs)}
+        for side, (mine, theirs) in zip(sides, results.goals, strict=True)
+    ]
+    players = {"checkpoint": _describe(first), "opponent": _describe(second)}
+    return {**summary, "players": players, "single_matches": single}
+
+
+def rate(
+    versions: Sequence[Bot],
+    others: Sequence[Bot],
+    pairings: Sequence[Pairing],
+    conditions: Conditions,
+    machine: Machine,
+    plot: Path,
+    console: Console,
+) -> dict[str, Any]:
+    """Plays a tournament of the versions, the others and both anchors, tells the ratings, draws them into `plot` and
+    returns all of it: "ratings" has a row for each player."""
+    players = tournament.named(versions, others)
+    matches = sum(pairing.matches for pairing in pairings)
+    console.start(
+        f"Tournament of {len(versions)} versions, {len(others)} others and 2 anchors: {len(pairings)} pairings, "
+        f"{matches} matches of {conditions.seconds:g} s"
+    )
+    results = play(
+        list(players.values()), pairings, conditions, machine.meshes, machine.workers, _progress(console, matches)
+    )
+    games = tournament.games(list(players), pairings, results)
+    rows, pairs = tournament.standing(players, games)
+    tournament.draw(rows, plot)
+    for line in tournament.table(rows, pairs):
+        console.line(line)
+    return {"ratings": rows, "pairings": pairs, "players": described(players)}
+
+
+def described(players: Mapping[str, Player]) -> dict[str, Any]:
+    """Who took part, by name, JSON-able."""
+    return {name: _describe(player) for name, player in players.items()}
+
+
+def _name(player: Player) -> str:
+    return player if isinstance(player, str) else player.path.name
+
+
+def _describe(player: Player) -> Any:
+    if isinstance(player, str):
+        return {"name": player}
+    return {"name": player.path.name, "path": str(player.path), "timesteps": player.timesteps}
+
+
+def _progress(console: Console, total: int) -> Callable[[int], None]:
+    began = time.monotonic()
+    return lambda done: console.progress(done, total, done / (time.monotonic() - began), unit="matches")
