@@ -4,6 +4,7 @@ tests/test_docs.py holds the pages against what `pages()` gives, so that they ca
 """
 
 import dataclasses
+import functools
 import inspect
 import re
 import types
@@ -17,13 +18,14 @@ from rlbot.env import ACTION_TABLE, CONTROL_NAMES
 from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
 from rlbot.reward import TERMS, terms
 from rlbot.settings.convert import Range, names_of
-from rlbot.settings.names import settings
-from rlbot.settings.schema import ROOTS, OpponentConfig, TrainConfig
+from rlbot.settings.explain import composed
+from rlbot.settings.names import NAME, settings
+from rlbot.settings.schema import ROOTS, OpponentConfig, StageConfig, TrainConfig
 from rlbot.sim.state import ARENA, CAR
 
 DOCS = Path(__file__).resolve().parent
 CONF = DOCS.parent / "conf"
-STAGE = "curriculum.stages.0"
+STAGE = "curriculum.stages.NAME"
 # The groups of settings, each with the option that is taken without arguments.
 GROUPS: dict[str, str | None] = {
     str(group): option
@@ -36,8 +38,7 @@ MADE = "<!-- written by docs/reference.py; change the code, conf/ or that file, 
 
 # Where a line of conf/ has no comment.
 MEANINGS = {
-    "curriculum.stages": "the stages, in the order they are played",
-    f"{STAGE}.name": "shown on the console",
+    "curriculum.stages": "the stages by name, in the order they are played",
     "hardware.compile": "`torch.compile`: a slow start, faster updates",
     "learner.entropy_coef": "weight of the entropy bonus: higher explores longer",
     "learner.gae_lambda": "of generalized advantage estimation: lower trusts the critic more",
@@ -147,7 +148,7 @@ def _settings() -> Iterator[str]:
             yield ""
             yield from _table(TrainConfig, [name for name in settings() if name.startswith(f"{group}.")])
         if group == "curriculum":
-            yield "\n`0` is the first stage, `1` the second, and so on."
+            yield "\n`NAME` is a stage's name, as in `curriculum.stages.duel.until`; the defaults are the first's."
     for command, root in ROOTS.items():
         if command != "train":
             yield f"\n# `python -m rlbot.{command}`\n"
@@ -173,7 +174,7 @@ def _kind(root: Any, name: str) -> Any:
     """The type of a setting, or of a group of settings."""
     kind = root
     for part in name.split(".") if name else []:
-        kind = get_args(kind)[0] if part.isdigit() else get_type_hints(kind, include_extras=True)[part]
+        kind = get_args(kind)[1] if part == NAME else get_type_hints(kind, include_extras=True)[part]
     return kind
 
 
@@ -192,6 +193,8 @@ def _values(kind: Any) -> str:
         return ", ".join(f"`{name}`" for name in arguments)
     if origin is tuple:
         return "list" if dataclasses.is_dataclass(arguments[0]) else f"list of: {_values(arguments[0])}"
+    if origin is dict and arguments[1] is StageConfig:
+        return "mapping of names to stages"
     if origin is dict:
         return f"mapping of {_values(arguments[0]) if names_of(arguments[0]) else 'names'} to {_values(arguments[1])}"
     return {bool: "`true`, `false`", int: "whole number", float: "number", str: "text"}[kind]
@@ -204,6 +207,12 @@ def _limits(limits: Range) -> str:
     return low if limits.high >= 1e12 else f"{low} to {limits.high:,}".replace(",", "_")
 
 
+@functools.cache
+def _composed(command: str) -> Any:
+    """The settings of a command line without arguments."""
+    return OmegaConf.to_container(composed((), command), resolve=False)
+
+
 def _files(name: str, command: str) -> tuple[list[Path], str]:
     """The files of conf/ where a setting stands, that of the default option first, and its name there."""
     group, _, rest = name.partition(".")
@@ -214,8 +223,10 @@ def _files(name: str, command: str) -> tuple[list[Path], str]:
 
 
 def _default(name: str, command: str) -> Any:
-    (file, *_), rest = _files(name, command)
-    return OmegaConf.select(OmegaConf.load(file), re.sub(r"\.(\d+)", r"[\1]", rest), throw_on_missing=True)
+    value: Any = _composed(command)
+    for part in name.split("."):
+        value = value[next(iter(value)) if part == NAME else part]
+    return value
 
 
 def _comment(name: str, command: str) -> str:
@@ -231,9 +242,7 @@ def _comments_of(file: Path) -> Iterator[tuple[str, str]]:
         if match:
             indent = len(match[1]) + len(match[2] or "")
             path = [(at, name) for at, name in path if at < indent - len(match[2] or "")]
-            if match[2] or (path and path[-1][1] == "stages"):
-                path.append((indent - 1, "0"))
-            path.append((indent, match[3]))
+            path.append((indent, NAME if path and path[-1][1] == "stages" else match[3]))
             if match[4]:
                 yield ".".join(name for _, name in path), match[4]
 
@@ -308,7 +317,7 @@ def _rewards() -> Iterator[str]:
         "- `reward.team_spirit=S`: a car keeps 1 - S of its own and gets S of its team's mean.\n"
         "- Both are applied to the weighted terms, then the sum is clipped. TensorBoard shows a term before "
         "(`reward_term/NAME`) and, where a transform changes it, after (`reward_term_transformed/NAME`).\n"
-        "- A stage of the curriculum may give terms other weights: `++curriculum.stages.0.reward.touch=2`."
+        "- A stage of the curriculum may give terms other weights: `curriculum.stages.duel.reward.touch=2`."
     )
     yield "\n## A term of your own\n"
     yield (

@@ -18,7 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE, columns
 from rlbot.settings import command, explain
 from rlbot.settings.document import document
-from rlbot.settings.names import settings
+from rlbot.settings.names import NAME, settings
 from rlbot.settings.schema import ROOTS, TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,7 +27,7 @@ if not (ROOT / "README.md").is_file():
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]}
 GROUPS = [name for name in TrainConfig.__dataclass_fields__ if (ROOT / "conf" / name).is_dir()]
-MAPPINGS = ("env.reset", "reward.terms", "curriculum.stages.0.teams", "curriculum.stages.0.reward")
+MAPPINGS = ("env.reset", "reward.terms", "curriculum.stages.NAME.teams", "curriculum.stages.NAME.reward")
 
 
 def blocks(text: str, *languages: str) -> list[str]:
@@ -101,17 +101,17 @@ def test_every_setting_is_in_the_reference_with_its_default(name: str) -> None:
     own = set(settings(ROOTS[name])) - (set(settings()) if name in ("bench", "learncheck") else set())
     groups = {key for key in own if any(other.startswith(f"{key}.") for other in own)} - {
         "curriculum.stages",
-        "curriculum.stages.0.opponent",
+        "curriculum.stages.NAME.opponent",
     }
-    assert set(rows) == own - groups - {"curriculum.stages.0.opponent.shares"}
+    assert set(rows) == own - groups - {"curriculum.stages.NAME.opponent.shares"}
     default = command.compose([], name)
     plain = set(rows) - {"reward.terms", "curriculum.stages"}
-    assert command.compose([f"{key}={rows[key]}" for key in plain], name) == default
+    assert command.compose([f"{key.replace(NAME, 'duel')}={rows[key]}" for key in plain], name) == default
     for key in plain:
         value = document(default)
         for part in key.split("."):
-            value = value[int(part) if part.isdigit() else part]
-        if key != "curriculum.stages.0.opponent":
+            value = value["duel" if part == NAME else part]
+        if key != "curriculum.stages.NAME.opponent":
             assert rows[key].replace("_", "").lower() == _written(value).replace("_", "").lower(), key
 
 

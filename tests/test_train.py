@@ -21,7 +21,7 @@ ROOT = Path(rlbot.__file__).parents[1]
 TOTAL = 3000
 # Three stages of which the second, against the past, is long enough to be stopped in.
 ARGUMENTS = [
-    "experiment=debug", "seed=3", f"total_timesteps={TOTAL}", "curriculum.stages.1.until=2000",
+    "experiment=debug", "seed=3", f"total_timesteps={TOTAL}", "curriculum.stages.outnumbered.until=2000",
     "learner.anneal_learning_rate=false", "hardware.threads=1",
 ]  # fmt: skip
 QUICK = ["experiment=debug", "total_timesteps=250", "env.workers=0", "hardware.threads=1", "rating.enabled=False"]
@@ -291,7 +291,7 @@ def test_two_runs_at_once_one_with_a_term_of_its_own_on_a_console_of_windows(tmp
 def test_a_term_of_the_users_own_that_fails_is_told_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(OWN, encoding="utf-8")
     term = "+reward.terms.mine={_target_: 'mine.py:raising', weight: 0}"
-    status, _, err = train(tmp_path, *QUICK, term, "+curriculum.stages.0.reward.mine=1")  # in one stage only
+    status, _, err = train(tmp_path, *QUICK, term, "+curriculum.stages.duel.reward.mine=1")  # in one stage only
     assert (status, err) == (1, "[ERROR] reward.terms.mine fails: ZeroDivisionError: division by zero\n")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
 

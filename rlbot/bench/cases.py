@@ -24,10 +24,10 @@ class Case:
     def config(self, config: BenchConfig) -> TrainConfig:
         """The settings of a training run of this case: against itself, and in a second stage that it never comes to
         against past versions."""
-        stages = tuple(
-            StageConfig(name, until, {self.team_size: 1.0}, OpponentConfig({name: 1.0}), {}, {})
+        stages = {
+            name: StageConfig(until, {self.team_size: 1.0}, OpponentConfig({name: 1.0}), {}, {})
             for name, until in (("self", 10**15), ("past", None))
-        )
+        }
         return dataclasses.replace(
             config,
             env=dataclasses.replace(config.env, num_envs=self.num_envs, workers=self.workers),

@@ -24,7 +24,7 @@ class Machine:
 def compare(
     first: Player, second: Player, matches: int, conditions: Conditions, machine: Machine, console: Console
 ) -> dict[str, Any]:
-    """Plays `matches`, tells the outcome, and returns all of it. "score" is the first player's: a draw is half a win."""
+    """Plays `matches`, prints the outcome, and returns it; "score" is the first player's, and a draw is half a win."""
     names = _name(first), _name(second)
     console.start(f"{matches} matches of {conditions.seconds:g} s: {names[0]} against {names[1]}")
     (results,) = play(

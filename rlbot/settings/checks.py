@@ -1,5 +1,6 @@
 """The problems that no value has alone: checks across groups of settings."""
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -131,14 +132,14 @@ def _check_batch(config: TrainConfig) -> Iterator[str]:
         yield f"learner.batch_size={batch}: must be at least {2 * arenas}, one step of env.num_envs={arenas}"
 
 
-def _check_stages(stages: tuple[StageConfig, ...]) -> Iterator[str]:
+def _check_stages(stages: Mapping[str, StageConfig]) -> Iterator[str]:
     if not stages:
-        yield "curriculum.stages=[]: needs at least one stage"
+        yield "curriculum.stages={}: needs at least one stage"
     previous = 0
-    for i, stage in enumerate(stages):
-        key = f"curriculum.stages.{i}"
-        if stage.name in [other.name for other in stages[:i]]:
-            yield f"{key}.name={stage.name}: another stage has this name"
+    for i, (name, stage) in enumerate(stages.items()):
+        key = f"curriculum.stages.{name}"
+        if not re.fullmatch(r"[A-Za-z_]\w*", name):
+            yield f"{key}: a stage's name is letters, digits and _, and begins with a letter"
         if stage.until is None and i < len(stages) - 1:
             yield f"{key}.until=null: only the last stage may go on to the end; give it a timestep"
         if stage.until is not None and stage.until <= previous:
@@ -163,8 +164,8 @@ def _check_terms(config: TrainConfig) -> Iterator[str]:
     known = [*built_in, *(name for name, term in config.reward.terms.items() if term.target)]
     used = [(f"reward.terms.{name}", name) for name in config.reward.terms]
     used += [(f"reward.zero_sum.{i}", name) for i, name in enumerate(config.reward.zero_sum)]
-    for i, stage in enumerate(config.curriculum.stages):
-        used += [(f"curriculum.stages.{i}.reward.{name}", name) for name in stage.reward]
+    for each, stage in config.curriculum.stages.items():
+        used += [(f"curriculum.stages.{each}.reward.{name}", name) for name in stage.reward]
     for key, name in used:
         if name not in known:
             own = "; a term of your own needs a _target_" if key == f"reward.terms.{name}" else ""

@@ -138,12 +138,11 @@ def overlay(saved: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, An
         source: Any = chosen
         target: Any = merged
         for step in path:
-            source, target = (each[int(step) if isinstance(each, list) else step] for each in (source, target))
+            source, target = source[step], target[step]
         if override.startswith("~"):
             target.pop(name, None)
         else:
-            at, to = (int(name) if isinstance(each, list) else name for each in (source, target))
-            target[to] = source[at]
+            target[name] = source[name]
     return merged
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from rlbot.settings.checks import check
 from rlbot.settings.convert import Converter
 from rlbot.settings.errors import ConfigError, one_line
-from rlbot.settings.names import settings, unknown
+from rlbot.settings.names import NAME, settings, unknown
 from rlbot.settings.schema import OpponentConfig, RewardTerm, Root, TrainConfig
 
 
@@ -39,9 +39,12 @@ def document(config: Any) -> Any:
 
 def fill(saved: dict[str, Any], chosen: Mapping[str, Any]) -> None:
     """Give `saved`, a `document` of an older version, the settings that came since, as `chosen` has them."""
+    stages = saved["curriculum"]["stages"]
+    if isinstance(stages, list):  # until they had names as keys
+        saved["curriculum"]["stages"] = {each.pop("name"): each for each in stages}
     for key in settings(TrainConfig):
         *path, name = key.split(".")
-        if "0" not in path:  # the items of a list are the user's
+        if NAME not in path:  # the items of a mapping are the user's
             target: Any = saved
             source: Any = chosen
             for step in path:

@@ -9,16 +9,23 @@ from typing import Any, get_args, get_origin, get_type_hints
 from rlbot.settings.convert import names_of
 from rlbot.settings.schema import RewardTerm, TrainConfig
 
+NAME = "NAME"  # stands for the name that a user gives an item of a mapping of groups
+
+
+def is_group(kind: Any) -> bool:
+    """Whether a type is a group of settings that a user names by its parts."""
+    return dataclasses.is_dataclass(kind) and kind is not RewardTerm
+
 
 def settings(kind: Any = TrainConfig, prefix: str = "") -> Iterator[str]:
-    """The dotted names of all settings; an item of a list is called 0."""
+    """The dotted names of all settings; an item of a mapping of groups (a stage) is called NAME."""
     for name, inner in get_type_hints(kind).items():
         key = prefix + name
         yield key
         if dataclasses.is_dataclass(inner):
             yield from settings(inner, f"{key}.")
-        elif get_origin(inner) is tuple and dataclasses.is_dataclass(get_args(inner)[0]):
-            yield from settings(get_args(inner)[0], f"{key}.0.")
+        elif get_origin(inner) is dict and is_group(get_args(inner)[1]):
+            yield from settings(get_args(inner)[1], f"{key}.{NAME}.")
 
 
 def unknown(key: str, root: Any = TrainConfig) -> str:
@@ -26,6 +33,8 @@ def unknown(key: str, root: Any = TrainConfig) -> str:
     key = re.sub(r"\[(\d+)\]", r".\1", key)
     group, _, name = key.rpartition(".")
     parent = _kind_of(group, root)
+    if get_origin(parent) is dict and is_group(get_args(parent)[1]):
+        return f"{key}: there is no stage of this name; a stage is named, as in {group}.duel, not numbered"
     if get_origin(parent) is dict or parent is RewardTerm:
         return unknown_name(key, name, _names_in(parent))
     siblings = list(get_type_hints(parent)) if dataclasses.is_dataclass(parent) else []

@@ -123,7 +123,6 @@ class OpponentConfig:
 
 @dataclass(frozen=True)
 class StageConfig:
-    name: str
     until: Count | None
     teams: dict[Teams, NonNegative]
     opponent: OpponentConfig
@@ -135,7 +134,7 @@ class StageConfig:
 class CurriculumConfig:
     pool_size: Annotated[int, Range(2, 1000)]
     draw: Literal["uniform", "recent", "prioritised"]
-    stages: tuple[StageConfig, ...]
+    stages: dict[str, StageConfig]  # by name, in the order they are played
 
 
 @dataclass(frozen=True)

@@ -132,12 +132,12 @@ def make_stages(config: TrainConfig) -> tuple[Stage, ...]:
     """Opponents that are named by a path become the checkpoint that it leads to now. Raises ValueError where one cannot
     be played."""
     stages = []
-    for i, each in enumerate(config.curriculum.stages):
+    for stage, each in config.curriculum.stages.items():
         shares = {
-            name if name in KINDS else str(load(name, f"curriculum.stages.{i}.opponent").path): share
+            name if name in KINDS else str(load(name, f"curriculum.stages.{stage}.opponent").path): share
             for name, share in each.opponent.shares.items()
         }
-        stages.append(Stage(each.name, each.until, each.teams, shares, each.reward, each.reset))
+        stages.append(Stage(stage, each.until, each.teams, shares, each.reward, each.reset))
     return tuple(stages)
 
 

@@ -20,14 +20,14 @@ STEPS = 16  # of the short rollout
 def preflight(config: TrainConfig, components: Components) -> Iterator[str]:
     """One line for each check that held. Raises ValueError for the first that did not."""
     yield "Curriculum stages: " + ", ".join(_stage(stage) for stage in components.stages)
-    for index, stage in enumerate(components.stages):
+    for stage in components.stages:
         env = make_env(config, stage)
         obs, _ = env.reset(seed=config.seed)
         if not np.isfinite(obs).all():
-            raise ValueError(f"curriculum.stages.{index}: the environment gives an observation that is not finite")
+            raise ValueError(f"curriculum.stages.{stage.name}: the environment gives an observation that is not finite")
         env.step(np.zeros((env.num_envs, 8), np.float32))  # a term of the user's own may fail in one stage only
-        _demand_finite(env.faults, f"the first step of curriculum.stages.{index}")
-        yield f"Environment of stage {index} ({stage.name}): {len(env.arenas)} arenas, {env.num_envs} cars"
+        _demand_finite(env.faults, f"the first step of curriculum.stages.{stage.name}")
+        yield f"Environment of stage {stage.name}: {len(env.arenas)} arenas, {env.num_envs} cars"
 
     with torch.inference_mode(), components.hardware.autocast():
         controls = components.model.head.controls(

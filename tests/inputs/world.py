@@ -94,7 +94,7 @@ SETTINGS: dict[str, str | bytes] = {
     "experiment/no_group.yaml": "# @package _global_\ndefaults: [override /modell: mlp_small]\n",
     "experiment/no_option.yaml": "# @package _global_\ndefaults: [override /model: huge]\n",
     "experiment/scalar_group.yaml": "# @package _global_\nlearner: 3\n",
-    "experiment/stages.yaml": "# @package _global_\ncurriculum: {stages: [{name: alone}]}\n",
+    "experiment/stages.yaml": "# @package _global_\ncurriculum: {stages: {alone: {teams: {1v1: 1}}}}\n",
     "experiment/caf\u00e9.yaml": "# @package _global_\nseed: \u0141\n",
     "experiment/target.yaml": "# @package _global_\nlearner: {_target_: os.system, command: touch made}\n",
     "broken_root.yaml": "defaults: [env: soccar]\nseed: [\n",

@@ -95,11 +95,11 @@ def test_defaults_are_the_reference(default: TrainConfig, key: str) -> None:
 
 
 def test_default_curriculum_is_three_stages(default: TrainConfig) -> None:
-    stages = [(s.until, s.teams, s.opponent.shares) for s in default.curriculum.stages]
+    stages = [(s.until, s.teams, s.opponent.shares) for s in default.curriculum.stages.values()]
     assert stages == [
-        (1_000_000, {"1v1": 1.0}, {"self": 1.0}),
-        (2_500_000, {"1v1": 0.7, "1v2": 0.3}, {"self": 1.0}),
-        (None, {"1v1": 0.7, "1v2": 0.1, "2v2": 0.2}, {"self": 1.0}),
+        (2_000_000, {"1v1": 1.0}, {"self": 1.0}),
+        (3_500_000, {"1v2": 1.0}, {"past": 1.0}),
+        (None, {"2v2": 1.0}, {"self": 1.0}),
     ]
 
 
@@ -112,7 +112,7 @@ def test_debug_recipe_runs_every_stage_and_wins_over_the_root() -> None:
     debug = compose(["experiment=debug"])
     assert (debug.total_timesteps, debug.checkpoint_interval, debug.env.num_envs) == (1_000, 500, 2)
     assert (debug.learner.batch_size, debug.learner.minibatch_size) == (256, 64)
-    bounds = [stage.until for stage in debug.curriculum.stages]
+    bounds = [stage.until for stage in debug.curriculum.stages.values()]
     assert bounds[-1] is None
     # Stages change between batches: each must hold at least the start of one.
     starts = [0, *(bound for bound in bounds if bound is not None)]
@@ -138,7 +138,7 @@ def test_settings_are_read_only(default: TrainConfig) -> None:
 
 
 def test_a_list_item_is_set_by_its_index() -> None:
-    assert compose(["curriculum.stages.0.until=20_000"]).curriculum.stages[0].until == 20_000
+    assert compose(["curriculum.stages.duel.until=20_000"]).curriculum.stages["duel"].until == 20_000
 
 
 def test_a_term_of_the_users_own() -> None:

@@ -16,7 +16,7 @@ from rlbot.training.nan_guard import BadUpdates, NanGuard
 SCHEDULE = Schedule(total_timesteps=200, checkpoint_interval=60, learning_rate=8e-4, anneal_learning_rate=True)
 # An iteration has 32 timesteps with 4 cars of self-play until 64, 33 with the 3 blue cars of 1v2, 32 with 8 cars.
 SIZES = "learner.batch_size=32 learner.minibatch_size=16 learner.epochs=1 model.hidden=[8] env.workers=0"
-STAGES = "curriculum.stages.0.until=64 curriculum.stages.1.until=120"
+STAGES = "curriculum.stages.duel.until=64 curriculum.stages.outnumbered.until=120"
 TIMESTEPS = [32, 64, 97, 130, 162, 194, 226]
 
 
@@ -151,7 +151,9 @@ def breaking(file: Path, last: int) -> str:
     code += f"    return after.present * (float('nan') if 8 < calls <= {last} else 0.1)\n"
     file.write_text(code, encoding="utf-8")
     term = f"+reward.terms.mine={{_target_:'{file.as_posix()}:mine',weight:1}}"
-    return f"{term} learner.max_bad_updates=3 curriculum.stages.0.until=1000 curriculum.stages.1.until=2000"
+    return (
+        f"{term} learner.max_bad_updates=3 curriculum.stages.duel.until=1000 curriculum.stages.outnumbered.until=2000"
+    )
 
 
 def test_a_bad_update_puts_the_checkpoint_off(tmp_path: Path) -> None:
