@@ -106,7 +106,7 @@ def test_a_killed_worker_is_named_and_replaced() -> None:
     with collector("env.workers=2") as (made, warnings):
         made.collect()
         made.begin()
-        made._players[1].process.kill()
+        made._workers[1].process.kill()
         rollout, metrics = made.collect()
         assert len(warnings) == 1 and "worker 1" in warnings[0] and "exit code -9" in warnings[0]
         assert np.isfinite(rollout.observations).all() and rollout.num_agents == 10
@@ -119,7 +119,7 @@ def test_a_hanging_worker_is_noticed_and_replaced(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(worker, "_SILENCE", 2.0)
     with collector("env.workers=2") as (made, warnings):
         made.collect()
-        process = made._players[0].process
+        process = made._workers[0].process
         os.kill(process.pid or 0, signal.SIGSTOP)
         began = time.monotonic()
         made.collect()
@@ -133,10 +133,10 @@ def test_a_worker_that_always_dies_ends_the_run(monkeypatch: pytest.MonkeyPatch)
 
         def replace_and_kill(i: int, *arguments: object) -> None:
             replace(i, *arguments)  # type: ignore[arg-type]
-            made._players[i].process.kill()
+            made._workers[i].process.kill()
 
         monkeypatch.setattr(made, "_replace", replace_and_kill)
-        made._players[0].process.kill()
+        made._workers[0].process.kill()
         with pytest.raises(RuntimeError, match="died 3 times in a row"):
             made.collect()
         assert len(warnings) >= 3
