@@ -1,3 +1,4 @@
+import importlib.metadata
 import json
 import os
 import shutil
@@ -186,7 +187,7 @@ def test_machine_description_has_versions_and_the_commit(tmp_path):
     assert clean["git_changed"] is False
     (tmp_path / "a.txt").write_text("two")
     assert describe_machine(tmp_path)["git_changed"] is True
-    assert clean["packages"]["torch"] == torch.__version__
+    assert clean["packages"]["torch"] == importlib.metadata.version("torch")
     assert json.loads(json.dumps(clean)) == clean
 
 
