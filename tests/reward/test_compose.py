@@ -97,7 +97,7 @@ def test_the_books_hold_every_term_before_and_after_the_transforms() -> None:
 def test_a_stage_replaces_weights_and_adds_built_in_terms() -> None:
     items = with_weights([Term("touch", 1.0), Term("goal", 10.0)], {"touch": 0.0, "save": 2.0})
     assert items == [Term("touch", 0.0), Term("goal", 10.0), Term("save", 2.0)]
-    config = command.compose(["curriculum=duel", "curriculum.stages.touch.reward={touch: 0, own_half: 3}"])
+    config = command.compose(["curriculum=duel", "+curriculum.stages.touch.reward={touch: 0, own_half: 3}"])
     names = make_reward(config.reward, config.curriculum.stages["touch"].reward).names
     assert "touch" not in names and "own_half" in names and "touch" in make_reward(config.reward).names
 
