@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rlbot.model.heads import Head
+from rlbot.model.heads import ContinuousHead, Head
 
 # In place where the backward pass needs the result only: one pass over memory less.
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -138,6 +138,11 @@ class ActorCritic(nn.Module):
         log_prob, entropy = self.head.log_prob_entropy(_output(self.actor_output, features), actions)
         critic_features = features if self.critic_trunk is None else self.critic_trunk(obs)
         return log_prob, entropy, _output(self.critic_output, critic_features).squeeze(-1)
+
+    def keep_bounds(self) -> None:
+        """Bring parameters that have bounds back to them; to be called after every optimizer step."""
+        if isinstance(self.head, ContinuousHead):
+            self.head.keep_bounds()
 
     def actor_arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """The parameters that acting needs, on the host, by their names in the state_dict."""

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 NUM_CONTROLS = 8
 NUM_AXES = 5  # throttle, steer, pitch, yaw, roll; the other three are buttons
 
+LOG_STD_BOUNDS = (-5.0, 1.0)  # narrower overflows the ratio, wider is a coin toss after tanh
+
 # Finite, because 0 * -inf is NaN in the entropy; still far below anything exp() can see.
 _IMPOSSIBLE = -1e9
 
@@ -117,8 +119,8 @@ class ContinuousHead(nn.Module):
     """A Gaussian squashed by tanh for each control; a button is pressed where its value is above 0.
 
     Logits (B, 8) are the means before tanh; the log standard deviations are one parameter, the same in every
-    state. A stored action is the sample before tanh, from which the log-probability is exact where tanh has
-    saturated.
+    state, from -5 to 1. A stored action is the sample before tanh, from which the log-probability is exact where
+    tanh has saturated.
     """
 
     num_outputs = NUM_CONTROLS
@@ -130,13 +132,17 @@ class ContinuousHead(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.log_std = nn.Parameter(torch.zeros(NUM_CONTROLS))
+        self.register_load_state_dict_post_hook(_keep_bounds)  # type: ignore[no-untyped-call]
         nodes, weights = np.polynomial.hermite_e.hermegauss(20)  # type: ignore[no-untyped-call]
         self.register_buffer("nodes", torch.tensor(nodes, dtype=torch.float32), persistent=False)
         weights = weights / math.sqrt(2.0 * math.pi)
         self.register_buffer("weights", torch.tensor(weights, dtype=torch.float32), persistent=False)
 
-    def _log_std(self) -> Tensor:
-        return self.log_std.clamp(-5.0, 1.0)  # narrower overflows the ratio, wider is a coin toss after tanh
+    @torch.no_grad()
+    def keep_bounds(self) -> None:
+        """Bring log_std back to [-5, 1]; to be called after every optimizer step. The parameter itself is bounded: a
+        clamp in the forward pass has no gradient outside of its bounds, from where nothing would come back."""
+        self.log_std.clamp_(*LOG_STD_BOUNDS)
 
     @staticmethod
     def _log_slope(x: Tensor) -> Tensor:
@@ -145,7 +151,7 @@ class ContinuousHead(nn.Module):
 
     def sample(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
         noise = torch.randn(logits.shape, generator=generator, device=logits.device)
-        return logits.float() + self._log_std().exp() * noise
+        return logits.float() + self.log_std.exp() * noise
 
     def sample_with_log_prob(self, logits: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         actions = self.sample(logits, generator)
@@ -155,7 +161,7 @@ class ContinuousHead(nn.Module):
         return logits.float()
 
     def _log_prob(self, mean: Tensor, actions: Tensor) -> Tensor:
-        log_std = self._log_std()
+        log_std = self.log_std
         z = (actions - mean) * (-log_std).exp()
         normal = -0.5 * z * z - log_std - 0.5 * math.log(2.0 * math.pi)
         return (normal - self._log_slope(actions)).sum(-1)
@@ -164,7 +170,7 @@ class ContinuousHead(nn.Module):
         """The entropy is that of the squashed variable: Gaussian entropy + E[log tanh'], by 20-node
         Gauss-Hermite quadrature. Without the second term a bonus on the entropy would drive the spread up
         without end."""
-        mean, log_std = logits.float(), self._log_std()
+        mean, log_std = logits.float(), self.log_std
         points = mean.unsqueeze(-1) + log_std.exp().unsqueeze(-1) * self.nodes
         slope = (self._log_slope(points) * self.weights).sum(-1)
         entropy = 0.5 + 0.5 * math.log(2.0 * math.pi) + log_std + slope
@@ -173,6 +179,10 @@ class ContinuousHead(nn.Module):
     def controls(self, actions: Tensor) -> Tensor:
         axes = torch.tanh(actions[..., :NUM_AXES])
         return torch.cat([axes, (actions[..., NUM_AXES:] > 0).float()], -1)
+
+
+def _keep_bounds(head: ContinuousHead, _: Any) -> None:
+    head.keep_bounds()
 
 
 Head = TableHead | MultiDiscreteHead | ContinuousHead

@@ -323,6 +323,31 @@ def test_gradient_scaling_changes_no_result_and_skips_alike(make_ppo: MakePPO, m
     assert scaled.state()[1]["scaler"]["scale"] == 1024.0
 
 
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize(("start", "bound"), [(-4.9, -5.0), (0.9, 1.0)])
+def test_a_spread_at_its_bound_comes_back(
+    start: float, bound: float, scaled: bool, make_ppo: MakePPO, make_rollout: MakeRollout
+) -> None:
+    ppo = make_ppo("continuous", learning_rate=0.05, entropy_coef=-10.0, value_coef=0.0)
+    if scaled:
+        ppo._scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    log_std = ppo.model.head.log_std
+    with torch.no_grad():
+        log_std.fill_(start)
+    rollout = make_rollout(ppo)
+    rollout.rewards[:] = 0.0  # nothing but the entropy is learned from
+    for _ in range(2):
+        ppo.update(rollout)
+    assert log_std.tolist() == [bound] * 8
+    rollout.rewards[0, 0] = np.nan
+    assert ppo.update(rollout)["learner/bad_updates"] > 0 and log_std.tolist() == [bound] * 8
+    rollout.rewards[:] = 0.0
+    ppo.entropy_coef = 10.0
+    for _ in range(5):
+        ppo.update(rollout)
+    assert (log_std - bound).abs().min() > 0.05
+
+
 def test_the_learning_rate_can_be_annealed(make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
     ppo = make_ppo()
     rollout = make_rollout(ppo)

@@ -137,6 +137,15 @@ def test_continuous_density_integrates_to_one_and_to_its_entropy(mean: float, lo
     assert entropy[0].item() == pytest.approx(expected, abs=5e-3)
 
 
+def test_continuous_spreads_beyond_their_bounds_are_brought_back_and_have_a_gradient_at_them() -> None:
+    """Those of a checkpoint, too: earlier versions let the parameter run away from what was played."""
+    head = ContinuousHead()
+    head.load_state_dict({"log_std": torch.tensor([-7.0, -5.0, -1.0, 0.0, 0.5, 1.0, 1.5, 9.0])})
+    assert head.log_std.tolist() == [-5.0, -5.0, -1.0, 0.0, 0.5, 1.0, 1.0, 1.0]
+    head.log_prob_entropy(torch.zeros(1, 8), torch.zeros(1, 8))[1].sum().backward()
+    assert head.log_std.grad is not None and head.log_std.grad.abs().min() > 0.1
+
+
 def test_continuous_stays_exact_where_tanh_has_saturated() -> None:
     head = ContinuousHead()
     log_prob, _ = head.log_prob_entropy(torch.full((1, 8), 20.0), torch.full((1, 8), 20.0))
