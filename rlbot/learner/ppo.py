@@ -124,6 +124,11 @@ class PPO:
     def learning_rate(self, value: float) -> None:
         self._optimizer.param_groups[0]["lr"] = float(value)
 
+    def begin_stage(self) -> None:
+        """To be called where another stage begins: its returns may be of another size, and statistics over a long
+        stage before would take as long to follow."""
+        self.return_scale.restart()
+
     def update(self, rollout: Rollout) -> dict[str, float]:
         """Learn from a finished rollout; the metrics are means over the minibatches whose step was taken.
 

@@ -59,6 +59,11 @@ class ReturnScale:
             for *_, (count, mean, m2) in parts:
                 self.statistics.merge((count, mean[0], m2[0]))
 
+    def restart(self) -> None:
+        """Forget what was seen as soon as the next rollout comes, of new episodes; until then the scale stays."""
+        self.statistics.count.zero_()
+        self.running = np.zeros(0)
+
     def state(self) -> dict[str, torch.Tensor]:
         """Copies of all that `load_state` needs."""
         tensors = {name: tensor.clone() for name, tensor in self.statistics.state_dict().items()}

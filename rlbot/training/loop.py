@@ -91,6 +91,8 @@ def train(
                     reporter.note("No earlier version yet: the opponent is a frozen copy of the policy as it is now")
                 if collector is not None:
                     collector.close()
+                if index != progress.stage:
+                    ppo.begin_stage()
                 collector, progress.stage = make_collector(index), index
                 reporter.stage(index, stages[index], collector)
                 began = time.perf_counter()  # starting processes is no training

@@ -37,6 +37,16 @@ def test_another_number_of_agents_starts_their_sums_at_zero_and_keeps_the_statis
     assert scale.scale == pytest.approx(np.std([4, 0, 1, 2, 3]))
 
 
+def test_a_restart_forgets_what_was_seen_when_the_next_rollout_comes() -> None:
+    scale = ReturnScale(0.5)
+    scale.update(rows([4, 0], [4, 8]), flags([0, 0], [0, 0]))  # 4, 0, 6, 8
+    before = scale.scale
+    scale.restart()
+    assert scale.scale == before == pytest.approx(np.std([4, 0, 6, 8]))
+    scale.update(rows([100, 300]), flags([0, 0]))  # of new episodes: nothing is left of the sums 6 and 8
+    assert scale.scale == pytest.approx(100.0)
+
+
 def test_rewards_that_are_not_finite_leave_it_as_it_was() -> None:
     scale = ReturnScale(0.5)
     scale.update(rows([4, 0]), flags([0, 0]))

@@ -95,6 +95,11 @@ def test_stages_change_at_their_bounds(whole: tuple[Record, Components, Progress
     assert progress.episodes == sum(metrics["episode/count"] for metrics in record.metrics)
 
 
+def test_a_stage_is_learned_with_statistics_of_its_own_returns(whole: tuple[Record, Components, Progress]) -> None:
+    _, components, _ = whole
+    assert components.ppo.return_scale.statistics.count.item() == TIMESTEPS[-1] - TIMESTEPS[3]
+
+
 def test_the_learning_rate_falls_to_zero_over_the_whole_run(whole: tuple[Record, Components, Progress]) -> None:
     rates = [metrics["learner/learning_rate"] for metrics in whole[0].metrics]
     # before each iteration: 8e-4 x (1 - timesteps / 200)
