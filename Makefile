@@ -8,7 +8,7 @@ endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help train evaluate test test-slow validate bench learncheck lint format tensorboard clean
+.PHONY: help train evaluate test test-slow test-gpu validate bench learncheck lint format tensorboard clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -24,6 +24,9 @@ test: .venv/installed-dev ## Run the tests, the slow ones left out
 
 test-slow: .venv/installed-dev ## Run the slow tests
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-gpu: .venv/installed-dev ## Run the tests that need a GPU, and no others
+	$(BIN)/python -m pytest -m gpu $(ARGS)
 
 validate: .venv/installed ## Check that everything works on this machine
 	$(BIN)/python -m rlbot.validate $(ARGS)

@@ -18,6 +18,7 @@ def test_the_line() -> None:
     assert gpu_line(stats) == "[OK] GPU utilization: 85.3%, Memory: 2048/8192 MB"
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_on_a_gpu() -> None:
     stats = gpu_stats(0)

@@ -30,19 +30,43 @@ SETTINGS: dict[str, Any] = {
     "normalize_return": True,
 }
 
+GPU = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU"),
+]
+NO_BF16 = torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False)
+ON_GPU = [
+    pytest.param(("fp32", "cuda"), marks=GPU, id="cuda-fp32"),
+    pytest.param(("fp16", "cuda"), marks=GPU, id="cuda-fp16"),
+    pytest.param(
+        ("bf16", "cuda"), marks=[*GPU, pytest.mark.skipif(NO_BF16, reason="needs a GPU with bf16")], id="cuda-bf16"
+    ),
+]
+ON_CPU = [pytest.param((precision, "cpu"), id=f"cpu-{precision}") for precision in ("fp32", "bf16")]
+
+Place = tuple[str, str]  # precision and device, as make_ppo takes them
 MakePPO = Callable[..., PPO]
 MakeRollout = Callable[..., Rollout]
 
 
+@pytest.fixture(params=[*ON_CPU, *ON_GPU])
+def place(request: pytest.FixtureRequest) -> Place:
+    """Where an update is computed: on the CPU, and on a GPU where there is one."""
+    return request.param
+
+
 @pytest.fixture
 def make_ppo() -> MakePPO:
-    """make_ppo(head="table", precision="fp32", **settings): the same weights every time."""
+    """make_ppo(head="table", precision="fp32", device="cpu", **settings): the same weights every time."""
 
     def make(head: str = "table", precision: str = "fp32", device: str = "cpu", **settings: Any) -> PPO:
         hardware = Hardware.choose(device, precision)
         hardware.seed(3)
         model = ActorCritic(OBS, make_head(head, TABLE), (32, 32)).to(hardware.device)
-        return PPO(model, hardware=hardware, **{**SETTINGS, **settings})
+        ppo = PPO(model, hardware=hardware, **{**SETTINGS, **settings})
+        if precision == "fp16":  # a scale that fits at once: no step is lost while a larger one is tried
+            ppo._scaler = torch.amp.GradScaler("cuda", init_scale=1024.0)
+        return ppo
 
     return make
 
@@ -61,7 +85,7 @@ def make_rollout() -> MakeRollout:
                 actions, log_probs = ppo.model.act(torch.from_numpy(obs).to(ppo.hardware.device), generator=generator)
             terminated, truncated = rng.random((2, num_agents)) < 0.15
             rewards = rng.normal(size=num_agents)
-            rollout.add(obs, actions, log_probs, rewards, terminated, truncated, final_obs)
+            rollout.add(obs, actions.cpu(), log_probs.cpu(), rewards, terminated, truncated, final_obs)
         rollout.finish(rng.normal(size=(num_agents, OBS)))
         return rollout
 

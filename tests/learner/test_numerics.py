@@ -7,6 +7,7 @@ import pytest
 
 from rlbot.settings.command import compose
 from rlbot.training.build import build
+from tests.learner.conftest import Place
 
 # 100 iterations of two minibatches each.
 SETTINGS = (
@@ -16,9 +17,10 @@ SETTINGS = (
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_two_hundred_updates_in_the_game(precision: str) -> None:
-    parts = build(compose([*SETTINGS.split(), f"hardware.precision={precision}"]), print)
+def test_two_hundred_updates_in_the_game(place: Place) -> None:
+    precision, device = place
+    hardware = [f"hardware.precision={precision}", f"hardware.device={device}"]
+    parts = build(compose([*SETTINGS.split(), *hardware]), print)
     parts.publish()
     collector = parts.make_collector(0)
     history: list[dict[str, float]] = []
@@ -28,8 +30,9 @@ def test_two_hundred_updates_in_the_game(precision: str) -> None:
         parts.publish()
     collector.close()
     assert sum(each["learner/updates"] for each in history) == 200.0
-    assert all(math.isfinite(value) for each in history for value in each.values())
-    assert all(each["learner/bad_updates"] == 0.0 for each in history)
+    good = history[10:] if precision == "fp16" else history  # its scaler tries scales that are too large at first
+    assert all(math.isfinite(value) for each in good for value in each.values())
+    assert all(each["learner/bad_updates"] == 0.0 for each in good)
 
     def late(name: str) -> float:
         return float(np.median([each[name] for each in history[-30:]]))

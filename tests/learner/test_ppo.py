@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from rlbot.collect.rollout import Rollout
 from rlbot.hardware.hardware import ROWS
 from rlbot.learner import PPO, diagnosis, gae, next_values
-from tests.learner.conftest import MakePPO, MakeRollout
+from tests.learner.conftest import GPU, ON_GPU, MakePPO, MakeRollout, Place
 
 HEADS = ["table", "multi_discrete", "continuous"]
 
@@ -26,11 +26,11 @@ def assert_same(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
 
 def reference_step(ppo: PPO, rollout: Rollout) -> dict[str, Tensor]:
     """One full-batch step written after CleanRL, with plain PyTorch; returns the weights after it."""
-    model = copy.deepcopy(ppo.model)
+    model, device = copy.deepcopy(ppo.model), ppo.hardware.device
     term, trunc = rollout.terminated, rollout.truncated
     with torch.no_grad():
-        values = torch.stack([model.value(obs) for obs in torch.from_numpy(rollout.observations)])
-        finals = model.value(torch.from_numpy(rollout.final_observations))
+        values = torch.stack([model.value(obs) for obs in torch.from_numpy(rollout.observations).to(device)]).cpu()
+        finals = model.value(torch.from_numpy(rollout.final_observations).to(device)).cpu()
     running, sums = np.zeros(rollout.num_agents), []
     for t in range(rollout.num_steps):
         running = running * ppo.gamma + rollout.rewards[t].astype(np.float64)
@@ -39,14 +39,14 @@ def reference_step(ppo: PPO, rollout: Rollout) -> dict[str, Tensor]:
     rewards = (rollout.rewards / np.std(sums)).astype(np.float32)
     following = next_values(values.numpy(), rollout.final_index, finals.numpy())
     arrays = gae(rewards, values[:-1].numpy(), following, term, trunc, ppo.gamma, ppo.gae_lambda)
-    advantages, returns = (torch.from_numpy(each).flatten() for each in arrays)
+    advantages, returns = (torch.from_numpy(each).flatten().to(device) for each in arrays)
     advantages = (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-8)
 
     optimizer = torch.optim.Adam(model.parameters(), lr=ppo.learning_rate, eps=1e-5)
-    obs = torch.from_numpy(rollout.observations[:-1]).flatten(0, 1)
-    actions = torch.from_numpy(rollout.actions).flatten(0, 1)
+    obs = torch.from_numpy(rollout.observations[:-1]).flatten(0, 1).to(device)
+    actions = torch.from_numpy(rollout.actions).flatten(0, 1).to(device)
     log_prob, entropy, value = model.evaluate(obs, actions)
-    ratio = (log_prob - torch.from_numpy(rollout.log_probs).flatten()).exp()
+    ratio = (log_prob - torch.from_numpy(rollout.log_probs).flatten().to(device)).exp()
     surrogate = torch.max(-advantages * ratio, -advantages * ratio.clamp(0.8, 1.2)).mean()
     loss = surrogate - 0.01 * entropy.mean() + 0.5 * (0.5 * ((value - returns) ** 2).mean())
     loss.backward()
@@ -55,9 +55,12 @@ def reference_step(ppo: PPO, rollout: Rollout) -> dict[str, Tensor]:
     return model.state_dict()
 
 
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=GPU)])
 @pytest.mark.parametrize("head", HEADS)
-def test_one_step_equals_an_independent_reference(head: str, make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
-    ppo = make_ppo(head, epochs=1, minibatch_size=1000)
+def test_one_step_equals_an_independent_reference(
+    head: str, device: str, make_ppo: MakePPO, make_rollout: MakeRollout
+) -> None:
+    ppo = make_ppo(head, device=device, epochs=1, minibatch_size=1000)
     rollout = make_rollout(ppo)
     assert len(rollout.final_observations) > 0 and rollout.terminated.any()
     before, expected = weights(ppo), reference_step(ppo, rollout)
@@ -67,21 +70,22 @@ def test_one_step_equals_an_independent_reference(head: str, make_ppo: MakePPO, 
         torch.testing.assert_close(tensor, expected[name], rtol=1e-4, atol=2e-5)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("head", HEADS)
 def test_before_the_first_step_the_ratio_is_one(
-    head: str, precision: str, make_ppo: MakePPO, make_rollout: MakeRollout
+    head: str, place: Place, make_ppo: MakePPO, make_rollout: MakeRollout
 ) -> None:
-    ppo = make_ppo(head, precision, epochs=1, minibatch_size=1000)
+    ppo = make_ppo(head, *place, epochs=1, minibatch_size=1000)
     rollout = make_rollout(ppo)
-    if precision == "bf16":
+    if place[0] != "fp32":
         rollout.log_probs += 0.1  # as if acting had rounded otherwise: they are computed anew
     metrics = ppo.update(rollout)
-    assert metrics["policy/ratio_max"] == pytest.approx(1.0, abs=2e-5)
-    assert metrics["policy/kl"] == pytest.approx(0.0, abs=1e-6)
+    # A GPU may round a row otherwise where it stands beside others.
+    near = 1e-5 if place[1] == "cpu" else 1e-3 if place[0] == "fp32" else 2e-2
+    assert metrics["policy/ratio_max"] == pytest.approx(1.0, abs=2 * near)
+    assert metrics["policy/kl"] == pytest.approx(0.0, abs=0.1 * near)
     assert metrics["policy/clip_fraction"] == 0.0 and metrics["learner/updates"] == 1.0
     # standardised advantages average to zero, and so does the surrogate at ratio one
-    assert metrics["loss/policy"] == pytest.approx(0.0, abs=1e-5)
+    assert metrics["loss/policy"] == pytest.approx(0.0, abs=near)
 
 
 def test_rows_of_an_earlier_policy_are_weighed_and_clipped_around_the_present_one(
@@ -167,12 +171,11 @@ def test_number_of_minibatches(
     assert ppo.update(make_rollout(ppo, *rows))["learner/updates"] == count
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("head", HEADS)
 def test_continuing_from_a_saved_state_is_exact(
-    head: str, precision: str, make_ppo: MakePPO, make_rollout: MakeRollout
+    head: str, place: Place, make_ppo: MakePPO, make_rollout: MakeRollout
 ) -> None:
-    straight = make_ppo(head, precision)
+    straight = make_ppo(head, *place)
     rollouts = [make_rollout(straight, seed=seed) for seed in range(2)]
     straight.update(rollouts[0])
     model_state = weights(straight)
@@ -181,7 +184,7 @@ def test_continuing_from_a_saved_state_is_exact(
     expected = straight.update(rollouts[1])
     assert_same(tensors, kept)  # what was saved does not change with the learner
 
-    resumed = make_ppo(head, precision, learning_rate=1.0, seed=99)
+    resumed = make_ppo(head, *place, learning_rate=1.0, seed=99)
     resumed.update(rollouts[1])  # leaves traces everywhere, all of which the state must replace
     resumed.model.load_state_dict(model_state)
     resumed.load_state(tensors, json.loads(json.dumps(meta)))
@@ -227,10 +230,10 @@ def test_the_same_seed_repeats_and_the_global_generator_is_not_used(
 
 
 def test_a_reward_that_is_not_finite_changes_nothing_and_is_counted(
-    make_ppo: MakePPO, make_rollout: MakeRollout
+    place: Place, make_ppo: MakePPO, make_rollout: MakeRollout
 ) -> None:
     for value in (float("nan"), float("inf")):
-        ppo = make_ppo()
+        ppo = make_ppo("table", *place)
         ppo.update(make_rollout(ppo))
         before, state = weights(ppo), ppo.state()[0]
         broken = make_rollout(ppo, seed=1)
@@ -375,25 +378,31 @@ def test_gradient_is_clipped_to_its_norm(make_ppo: MakePPO, make_rollout: MakeRo
     assert norm.item() == pytest.approx(1e-3, rel=1e-3)
 
 
-def test_bf16_learns_nearly_what_fp32_learns(make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
-    exact, rough = make_ppo(), make_ppo(precision="bf16")
+@pytest.mark.parametrize("place", [pytest.param(("bf16", "cpu"), id="cpu-bf16"), *ON_GPU])
+def test_elsewhere_is_learned_nearly_what_fp32_on_the_cpu_learns(
+    place: Place, make_ppo: MakePPO, make_rollout: MakeRollout
+) -> None:
+    exact, rough = make_ppo(), make_ppo("table", *place)
     rollout = make_rollout(exact)
     first, second = exact.update(rollout), rough.update(rollout)
-    assert first["loss/value"] != second["loss/value"]
+    assert place[0] == "fp32" or first["loss/value"] != second["loss/value"]
     assert second["loss/value"] == pytest.approx(first["loss/value"], rel=0.05)
     assert second["learner/bad_updates"] == 0.0
     assert all(p.dtype == torch.float32 for p in rough.model.parameters())
 
 
-def test_the_gradient_in_bf16_is_nearly_that_in_fp32(make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
+@pytest.mark.parametrize("place", [pytest.param(("bf16", "cpu"), id="cpu-bf16"), *ON_GPU])
+def test_the_gradient_elsewhere_is_nearly_that_in_fp32_on_the_cpu(
+    place: Place, make_ppo: MakePPO, make_rollout: MakeRollout
+) -> None:
     settings = {"epochs": 1, "minibatch_size": 10_000, "max_grad_norm": 1e9}
-    exact, rough = make_ppo(**settings), make_ppo(precision="bf16", **settings)
+    exact, rough = make_ppo(**settings), make_ppo("table", *place, **settings)
     rollout = make_rollout(exact, num_steps=64, num_agents=16)
     exact.update(rollout)
     rough.update(rollout)
     for name, parameter in exact.model.named_parameters():
         # Rewards are noise here: the gradients of the rows nearly cancel out, their rounding does not.
-        error = rough.model.get_parameter(name).grad - parameter.grad  # type: ignore[operator]
+        error = rough.model.get_parameter(name).grad.cpu() - parameter.grad  # type: ignore[union-attr]
         assert error.norm() < 0.15 * parameter.grad.norm(), name  # type: ignore[union-attr]
 
 
@@ -416,16 +425,15 @@ def test_metrics_describe_the_rollout(make_ppo: MakePPO, make_rollout: MakeRollo
     assert metrics["loss/value"] == pytest.approx(0.5 * ((values[:-1] - returns) ** 2).mean(), rel=1e-3)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_on_a_gpu(precision: str, make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
-    ppo = make_ppo("table", precision, "cuda")
-    metrics = ppo.update(make_rollout(ppo))
-    assert metrics["learner/bad_updates"] < metrics["learner/updates"]
-    assert np.isfinite(metrics["loss/total"])
-    batch, _ = ppo._prepare(make_rollout(ppo))
+@pytest.mark.parametrize("place", ON_GPU)
+@pytest.mark.parametrize("head", HEADS)
+def test_a_gpu_is_not_waited_for(head: str, place: Place, make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
+    ppo = make_ppo(head, *place)
+    ppo.update(make_rollout(ppo))  # what is set up on first use may wait
+    batch, _ = ppo._prepare(make_rollout(ppo, seed=1))
+    rows = torch.arange(10, device="cuda")
     torch.cuda.set_sync_debug_mode("error")  # raises where the host waits
     try:
-        ppo._step(batch, torch.arange(10, device="cuda"))
+        ppo._step(batch, rows)
     finally:
         torch.cuda.set_sync_debug_mode("default")

@@ -8,7 +8,7 @@ from rlbot.collect.rollout import Rollout
 from rlbot.hardware import Hardware
 from rlbot.learner import PPO
 from rlbot.model import ActorCritic, make_head
-from tests.learner.conftest import SETTINGS
+from tests.learner.conftest import SETTINGS, Place
 
 TABLE = np.random.default_rng(0).choice([-1.0, 1.0], size=(20, 8))
 TABLE[:2] = [[1, 0, 0, 0, 0, 0, 1, 0], [-1, 0, 0, 0, 0, 0, 0, 0]]
@@ -19,15 +19,15 @@ def reward(side: np.ndarray, controls: np.ndarray) -> np.ndarray:
     return side * (controls[:, 0] + np.where(controls[:, 6] > 0, 1.0, -1.0))
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("head", ["table", "multi_discrete", "continuous"])
-def test_a_bandit_with_two_contexts(head: str, precision: str) -> None:
-    hardware = Hardware.choose("cpu", precision)
+def test_a_bandit_with_two_contexts(head: str, place: Place) -> None:
+    precision, device = place
+    hardware = Hardware.choose(device, precision)
     hardware.seed(0)
-    model = ActorCritic(2, make_head(head, TABLE), (32,))
+    model = ActorCritic(2, make_head(head, TABLE), (32,)).to(hardware.device)
     settings = SETTINGS | {"learning_rate": 1e-2, "epochs": 4, "minibatch_size": 64}
     ppo = PPO(model, hardware=hardware, **settings)
-    rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    rng, generator = np.random.default_rng(0), torch.Generator(hardware.device).manual_seed(0)
     rollout = Rollout(4, 64, 2, model.head.action_shape, model.head.action_dtype)
     always, never = np.ones(64, dtype=bool), np.zeros(64, dtype=bool)
     means = []
@@ -37,9 +37,9 @@ def test_a_bandit_with_two_contexts(head: str, precision: str) -> None:
             side = rng.choice([-1.0, 1.0], size=64)
             obs = np.stack([side, np.ones(64)], -1).astype(np.float32)
             with torch.inference_mode():
-                actions, log_probs = model.act(torch.from_numpy(obs), generator=generator)
-            rewards = reward(side, model.head.controls(actions).numpy())
-            rollout.add(obs, actions, log_probs, rewards, always, never, None)
+                actions, log_probs = model.act(torch.from_numpy(obs).to(hardware.device), generator=generator)
+            rewards = reward(side, model.head.controls(actions).cpu().numpy())
+            rollout.add(obs, actions.cpu(), log_probs.cpu(), rewards, always, never, None)
         rollout.finish(obs)
         ppo.update(rollout)
         means.append(float(rollout.rewards.mean()))
