@@ -186,7 +186,7 @@ def _values(kind: Any) -> str:
     if origin is Annotated:
         if isinstance(arguments[1], Range):
             return _values(arguments[0]) + _limits(arguments[1])
-        return " ".join(f"`{name}`" for name in names_of(kind))
+        return ", ".join(f"`{name}`" for name in names_of(kind))
     if hasattr(kind, "parse"):
         return "name, path, or mapping of them to shares" if kind is OpponentConfig else "weight"
     if origin is Literal:

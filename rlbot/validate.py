@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from rlbot.processes.environment_variables import set_defaults
+from rlbot.processes.text import printable
 from rlbot.validation import game, machine, options, storage
 
 Check = tuple[str, Callable[[], str]]  # its name, and what raises if it fails, else returns what was found
@@ -38,10 +39,6 @@ def checks(meshes: str | None) -> Iterator[Check]:
     yield "GPU", machine.gpu
 
 
-def _ascii(text: str) -> str:
-    return " ".join(text.split()).encode("ascii", "backslashreplace").decode()
-
-
 def run(meshes: str | None) -> int:
     """Run all checks, print a line for each and the count; returns how many failed."""
     passed = failed = 0
@@ -57,7 +54,7 @@ def run(meshes: str | None) -> int:
         except Exception as error:  # whatever it is, it is a line, and the next check has its turn
             line = f"[ERROR] {name}: {error if isinstance(error, ValueError) else repr(error)}"
             failed += 1
-        print(_ascii(line), flush=True)
+        print(printable(" ".join(line.split())), flush=True)
     print(f"Tests Passed: {passed}\nTests Failed: {failed}")
     return failed
 
@@ -68,7 +65,7 @@ def main() -> None:
     for argument in sys.argv[1:]:
         name, _, value = argument.partition("=")
         if name != MESHES or not value:
-            print(_ascii(f"[ERROR] {argument[:200]}: the only setting here is {MESHES}=FOLDER"), file=sys.stderr)
+            print(printable(f"[ERROR] {argument[:200]}: the only setting here is {MESHES}=FOLDER"), file=sys.stderr)
             sys.exit(1)
         meshes = None if value == "null" else value
     sys.exit(1 if run(meshes) else 0)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from rlbot.hardware import Hardware
-from rlbot.model import ActorCritic
+from rlbot.model.actor_critic import ActorCritic
 
 
 class Products:

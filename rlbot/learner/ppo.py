@@ -16,7 +16,7 @@ from rlbot.learner.batch_shard import BatchShard
 from rlbot.learner.gae import gae, next_values
 from rlbot.learner.losses import approximate_kl, importance, policy_loss, value_loss
 from rlbot.learner.return_scale import ReturnScale
-from rlbot.model import ActorCritic
+from rlbot.model.actor_critic import ActorCritic
 
 STEP_METRICS = (
     "loss/policy",

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rlbot.hardware import SINGLE
 from rlbot.learner.batch_shard import BatchShard, moments_of
 from rlbot.learner.gae import Flags, Floats
-from rlbot.model import RunningMeanStd
+from rlbot.model.running import RunningMeanStd
 
 
 @njit(cache=True)

@@ -186,6 +186,7 @@ def _keep_bounds(head: ContinuousHead, _: Any) -> None:
 
 
 Head = TableHead | MultiDiscreteHead | ContinuousHead
+HEADS: dict[str, Any] = {"table": TableHead, "multi_discrete": MultiDiscreteHead, "continuous": ContinuousHead}
 
 
 def make_head(kind: str, table: Any = None) -> Head:
@@ -194,12 +195,8 @@ def make_head(kind: str, table: Any = None) -> Head:
 
     Raises ValueError for another name, or for "table" without a table.
     """
-    if kind == "table":
-        if table is None:
-            raise ValueError("model.action_head=table needs an action table of shape (K, 8); none was given.")
-        return TableHead(table)
-    if kind == "multi_discrete":
-        return MultiDiscreteHead()
-    if kind == "continuous":
-        return ContinuousHead()
-    raise ValueError(f"model.action_head={kind!r} is unknown; use table, multi_discrete or continuous.")
+    if kind not in HEADS:
+        raise ValueError(f"model.action_head={kind!r} is unknown; use one of {', '.join(HEADS)}.")
+    if kind == "table" and table is None:
+        raise ValueError("model.action_head=table needs an action table of shape (K, 8); none was given.")
+    return TableHead(table) if kind == "table" else HEADS[kind]()

@@ -6,8 +6,10 @@ Worker processes, opponents, evaluation and exported bots all act through this p
     controls = bot.act(observations)  # (B, 180) -> (B, 8)
 """
 
-from rlbot.policy.actor import ACTION_HEADS, ACTIVATIONS, Network, Policy
+from rlbot.model.activations import ACTIVATIONS
+from rlbot.policy.actor import Network, Policy
 from rlbot.policy.bot import Bot, load
+from rlbot.policy.heads import HEADS
 from rlbot.policy.sampling import random_rows, uniforms
 
-__all__ = ["ACTION_HEADS", "ACTIVATIONS", "Bot", "Network", "Policy", "load", "random_rows", "uniforms"]
+__all__ = ["ACTIVATIONS", "HEADS", "Bot", "Network", "Policy", "load", "random_rows", "uniforms"]

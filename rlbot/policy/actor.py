@@ -12,14 +12,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from rlbot.model.activations import NO_ACTIVATION, activate, number
+from rlbot.policy.heads import HEADS, Floats, Head
 from rlbot.policy.matmul import matmul, padded, whole_tiles
-from rlbot.policy.sampling import draw, draw_each, draw_normal, subtract_largest, uniforms
+from rlbot.policy.sampling import uniforms
 
-Floats = NDArray[np.float32]
-
-ACTIVATIONS = ("relu", "tanh", "elu", "gelu", "leaky_relu", "silu")
-_NO_ACTIVATION = -1
-ACTION_HEADS = ("table", "multi_discrete", "continuous")
 _EPSILON = 1e-5  # of layer norm, as in PyTorch
 
 
@@ -33,17 +30,18 @@ class Network:
     activation: str
     action_head: str
 
-    def outputs(self, table_rows: int = 90) -> int:
-        return {"table": table_rows, "multi_discrete": 21, "continuous": 8}[self.action_head]
+    @property
+    def head(self) -> Head:
+        return HEADS[self.action_head]
 
     @property
     def action_shape(self) -> tuple[int, ...]:
         """Of one stored action."""
-        return () if self.action_head == "table" else (8,)
+        return self.head.action_shape
 
     @property
     def action_dtype(self) -> type[np.generic]:
-        return np.float32 if self.action_head == "continuous" else np.int64
+        return self.head.action_dtype
 
     def arrays(self) -> list[tuple[str, tuple[int, ...]]]:
         """Name and shape of every array of the actor, in the order they stand in one vector. Names are those of
@@ -55,8 +53,8 @@ class Network:
             found += [(f"actor_trunk.linears.{i}.bias", (width,))]
             if self.layer_norm:
                 found += [(f"actor_trunk.norms.{i}.{name}", (width,)) for name in ("weight", "bias")]
-        found += [("actor_output.weight", (sizes[-1], self.outputs())), ("actor_output.bias", (self.outputs(),))]
-        return found + ([("head.log_std", (8,))] if self.action_head == "continuous" else [])
+        found += [("actor_output.weight", (sizes[-1], self.head.outputs)), ("actor_output.bias", (self.head.outputs,))]
+        return found + ([("head.log_std", (8,))] if self.head.has_log_std else [])
 
     def size(self) -> int:
         """Numbers in the actor's vector."""
@@ -96,25 +94,12 @@ def _finish_layer(x, bias, gain, shift, normalise, activation):  # type: ignore[
         else:
             for j in range(width):
                 row[j] += bias[j]
-        if activation == 0:
+        if activation == 0:  # by itself, so that the loop is compiled to vector instructions
             for j in range(width):
                 row[j] = max(row[j], np.float32(0.0))
         elif activation > 0:
             for j in range(width):
-                row[j] = _activate(row[j], activation)
-
-
-@njit(cache=True)
-def _activate(x, activation):  # type: ignore[no-untyped-def]
-    if activation == 1:
-        return np.tanh(x)
-    if activation == 2:
-        return x if x > 0 else np.expm1(x)
-    if activation == 3:
-        return 0.5 * x * (1.0 + math.erf(x / math.sqrt(2.0)))
-    if activation == 4:
-        return x if x > 0 else 0.01 * x
-    return x / (1.0 + np.exp(-x))
+                row[j] = activate(row[j], activation)
 
 
 class Policy:
@@ -123,7 +108,7 @@ class Policy:
     def __init__(self, network: Network, vector: Floats, table: Floats) -> None:
         """`table` (90, 8): the controls of each choice of the "table" head."""
         self.network, self._table = network, table
-        self._activation = ACTIVATIONS.index(network.activation)
+        self._activation = number(network.activation)
         arrays, at = {}, 0
         for name, shape in network.arrays():
             arrays[name] = vector[at : at + math.prod(shape)].reshape(shape)
@@ -145,7 +130,7 @@ class Policy:
         """(M, 180) -> (M, outputs), in memory that the next call uses again."""
         count = len(observations)
         if count > len(self._buffers[0]):
-            sizes = (self.network.observation_size, *self.network.hidden, self.network.outputs())
+            sizes = (self.network.observation_size, *self.network.hidden, self.network.head.outputs)
             self._buffers = [padded(count, size) for size in sizes]
         rows = whole_tiles(count)
         x = self._buffers[0][:rows]
@@ -157,7 +142,7 @@ class Policy:
         weight, bias = self._output
         matmul(x, weight, self._buffers[-1][:rows])
         logits = self._buffers[-1][:count, : len(bias)]
-        _finish_layer(logits, bias, bias, bias, False, _NO_ACTIVATION)
+        _finish_layer(logits, bias, bias, bias, False, NO_ACTIVATION)
         return logits
 
     def sample(self, observations: Floats, seed: int, step: int, cars: NDArray[np.int64]) -> tuple[Any, Floats, Floats]:
@@ -169,36 +154,18 @@ class Policy:
 
     def choose(self, logits: Floats, seed: int, step: int, cars: NDArray[np.int64]) -> tuple[Any, Floats, Floats]:
         """What `sample` gives, from the logits (M, outputs), which it writes over."""
-        count = len(logits)
-        columns = {"table": 1, "multi_discrete": 8, "continuous": 16}[self.network.action_head]
-        uniform = np.empty((count, columns), np.float32)
+        count, head = len(logits), self.network.head
+        uniform = np.empty((count, head.uniforms), np.float32)
         uniforms(seed, step, cars, uniform)
-        actions = np.empty((count, *self.network.action_shape), self.network.action_dtype)
+        actions = np.empty((count, *head.action_shape), head.action_dtype)
         log_probs = np.empty(count, np.float32)
-        if self.network.action_head == "table":
-            subtract_largest(logits)
-            draw(np.exp(logits, out=logits), uniform, actions, log_probs)
-        elif self.network.action_head == "multi_discrete":
-            draw_each(logits, uniform, actions, log_probs)
-        else:
-            draw_normal(logits, self._log_std, uniform, actions, log_probs)
+        head.draw(logits, self._log_std, uniform, actions, log_probs)
         return actions, log_probs, self.controls(actions)
 
     def mode(self, observations: Floats) -> Floats:
         """Controls (M, 8) of the likeliest actions."""
-        logits = self.logits(observations)
-        if self.network.action_head == "table":
-            return self.controls(logits.argmax(1))
-        if self.network.action_head == "multi_discrete":
-            parts = np.split(logits, [3, 6, 9, 12, 15, 17, 19], axis=1)
-            return self.controls(np.stack([part.argmax(1) for part in parts], axis=1))
-        return self.controls(logits)
+        return self.controls(self.network.head.mode(self.logits(observations)))
 
     def controls(self, actions: Any) -> Floats:
         """Stored actions (M, *action_shape) -> controls (M, 8)."""
-        if self.network.action_head == "table":
-            controls: Floats = self._table[actions]
-            return controls
-        if self.network.action_head == "multi_discrete":
-            return np.asarray(actions - (np.arange(8) < 5), np.float32)
-        return np.where(np.arange(8) < 5, np.tanh(actions), actions > 0).astype(np.float32)
+        return self.network.head.controls(actions, self._table)

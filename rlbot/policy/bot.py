@@ -13,7 +13,9 @@ from safetensors import SafetensorError
 
 from rlbot.env.action import ACTION_TABLE
 from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
-from rlbot.policy.actor import ACTION_HEADS, ACTIVATIONS, Floats, Network, Policy
+from rlbot.model.activations import ACTIVATIONS
+from rlbot.policy.actor import Network, Policy
+from rlbot.policy.heads import HEADS, Floats
 from rlbot.run import resolve_resume
 from rlbot.run.files import from_json
 from rlbot.run.manifest import read_verified
@@ -110,7 +112,7 @@ def _network(document: Mapping[str, Any]) -> Network:
     network = Network(**{**document, "hidden": tuple(document["hidden"])})
     if network.observation_size != OBSERVATION_SIZE:
         raise ValueError(f"its network sees {network.observation_size} numbers, this version gives {OBSERVATION_SIZE}")
-    for name, known in (("activation", ACTIVATIONS), ("action_head", ACTION_HEADS)):
+    for name, known in (("activation", ACTIVATIONS), ("action_head", HEADS)):
         if document[name] not in known:
             raise ValueError(f"its network's {name} is {document[name]}, this version knows {', '.join(known)}")
     if not network.hidden or not all(isinstance(width, int) and width > 0 for width in network.hidden):

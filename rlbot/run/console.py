@@ -13,6 +13,7 @@ from rich.console import Console as RichConsole
 from rich.live import Live
 from rich.text import Text
 
+from rlbot.processes.text import printable
 from rlbot.run.log import LogFile
 
 _REDRAW_SECONDS = 0.1
@@ -160,11 +161,6 @@ class _AsciiStream:
 
     def fileno(self) -> int:
         return self.wrapped.fileno()
-
-
-def printable(text: str) -> str:
-    """One line of printable ASCII: control characters and all beyond ASCII become backslash escapes."""
-    return "".join(char if " " <= char <= "~" else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def progress_text(timesteps: int, total: int, speed: float, reward: float | None, unit: str = "timesteps") -> str:

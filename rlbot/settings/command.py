@@ -38,6 +38,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from rlbot.processes.environment_variables import set_defaults
+from rlbot.processes.text import printable
 from rlbot.processes.torchrun import LostProcess, World
 from rlbot.settings.config import config_dir, load
 from rlbot.settings.document import document, fill, load_document
@@ -253,7 +254,7 @@ def _job(main: Main, config_name: str, verbose: bool) -> Callable[[DictConfig], 
         multirun = settings.mode == RunMode.MULTIRUN
         fresh = _is_bare(directory, settings.output_subdir) and (multirun or Guard.made is not None)
         if multirun:
-            print(_ascii(f"[START] Job {settings.job.num}: {' '.join(_overrides(settings))}"), flush=True)
+            print(printable(f"[START] Job {settings.job.num}: {' '.join(_overrides(settings))}"), flush=True)
         try:
             return main(load(cfg, ROOTS[config_name]), directory)
         except KeyboardInterrupt:
@@ -269,7 +270,7 @@ def _job(main: Main, config_name: str, verbose: bool) -> Callable[[DictConfig], 
                 "torchrun --max-restarts=3 goes on from the last checkpoint by itself, resume=RUN by hand"
             )
         except Exception as error:
-            print(_ascii(traceback.format_exc(), keep="\n"), file=sys.stderr)
+            print(printable(traceback.format_exc(), keep="\n"), file=sys.stderr)
             failure = ConfigError(f"{type(error).__name__}: {error}")
         if not multirun:
             _report(failure, verbose)
@@ -297,7 +298,7 @@ def _warn_of_objective(config: DictConfig) -> None:
     of_reward = [name for name in names if "reward" in name.split(".")]
     if of_reward and config.get("objective") == "reward":
         told = "jobs with other weights cannot be compared by it; take objective=rating, touches or goals"
-        print(_ascii(f"[WARN] objective=reward while {of_reward[0]} changes: {told}"), flush=True)
+        print(printable(f"[WARN] objective=reward while {of_reward[0]} changes: {told}"), flush=True)
 
 
 def _report_sweep(root: Path) -> None:
@@ -305,9 +306,9 @@ def _report_sweep(root: Path) -> None:
 
     try:
         for line in report(root):
-            print(_ascii(line), flush=True)
+            print(printable(line), flush=True)
     except (OSError, ValueError, KeyboardInterrupt) as error:
-        print(_ascii(f"[WARN] The table of {root} is missing: {error}; python -m rlbot.sweep {root}"), flush=True)
+        print(printable(f"[WARN] The table of {root} is missing: {error}; python -m rlbot.sweep {root}"), flush=True)
 
 
 def _overrides(settings: Any, kind: str = "task") -> list[str]:
@@ -335,24 +336,20 @@ def _of_rank(rank: int, error: Exception) -> ConfigError | None:
     if isinstance(error, ConfigError):
         time.sleep(_TOLD_BY_THE_FIRST)
     elif not isinstance(error, LostProcess):
-        print(_ascii(traceback.format_exc(), keep="\n"), file=sys.stderr)
+        print(printable(traceback.format_exc(), keep="\n"), file=sys.stderr)
     kind = "" if isinstance(error, (ConfigError, LostProcess)) else f"{type(error).__name__}: "
     return ConfigError(f"rank {rank}: {kind}{error}")
 
 
 def _report(error: ConfigError, verbose: bool) -> None:
     if verbose and error.__traceback__ is not None:
-        print(_ascii("".join(traceback.format_exception(error)), keep="\n"), file=sys.stderr)
+        print(printable("".join(traceback.format_exception(error)), keep="\n"), file=sys.stderr)
     for line in str(error).splitlines():
         _print_error(line)
 
 
 def _print_error(line: str) -> None:
-    line = _ascii(f"[ERROR] {line}")
+    line = printable(f"[ERROR] {line}")
     if len(line) > MAX_LENGTH:  # the setting stands in front, what to do at the end
         line = f"{line[: MAX_LENGTH // 2]} ... {line[-MAX_LENGTH // 2 :]}"
     print(line, file=sys.stderr, flush=True)
-
-
-def _ascii(text: str, keep: str = "") -> str:
-    return "".join(c if " " <= c <= "~" or c in keep else c.encode("unicode_escape").decode() for c in text)

@@ -1,15 +1,16 @@
 """Plain values (what a YAML file gives) as frozen dataclasses, with every fault found rather than the first.
 
 Types are those of the dataclass fields: bool, int, float, str, Literal, X | None, tuple[X, ...],
-dict[str, X], other dataclasses; Annotated[int, Range(...)] limits a number, Annotated[str, (names...)] the
+dict[str, X], other dataclasses; Annotated[int, Range(...)] limits a number, Annotated[str, Names(...)] a name or the
 keys of a dict. Nothing is converted that could hide a slip: 1e3 is no whole number and "yes" no bool.
 """
 
 import dataclasses
+import importlib
 import json
 import math
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -31,6 +32,17 @@ class Range:
         return f"must be at most {_plain(self.high)}" if value > self.high else None
 
 
+@dataclass(frozen=True)
+class Names:
+    """The names in `attribute` of `module`, which is imported when they are first asked for: that takes a second."""
+
+    module: str
+    attribute: str
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(getattr(importlib.import_module(self.module), self.attribute))
+
+
 def _plain(number: float) -> str:
     return f"{int(number):_}" if number == int(number) else f"{number:g}"
 
@@ -42,8 +54,12 @@ def shown(value: object) -> str:
 
 
 def names_of(kind: Any) -> tuple[str, ...]:
-    """The names that Annotated[str, (names...)] allows; none for str itself, where any will do."""
-    return get_args(kind)[1] if get_origin(kind) is Annotated else ()
+    """The names that Annotated[str, Names(...)] allows; none for str itself, where any will do."""
+    return tuple(get_args(kind)[1]) if _is_named(kind) else ()
+
+
+def _is_named(kind: Any) -> bool:
+    return get_origin(kind) is Annotated and isinstance(get_args(kind)[1], Names)
 
 
 class Converter:
@@ -57,9 +73,16 @@ class Converter:
     def __init__(self, unknown: Callable[[str], str]) -> None:
         self.problems: list[str] = []
         self._unknown = unknown
+        self._named: list[tuple[str, str, Names]] = []  # the start of a line, a name, and those that it may be
 
     def fault(self, key: str, value: object, what: str) -> None:
         self.problems.append(f"{key}={shown(value)}: {what}")
+
+    def check_names(self) -> None:
+        """Adds to `problems` the names that do not exist. Apart from `convert`, since it imports whole rooms."""
+        for line, name, names in self._named:
+            if name not in list(names):
+                self.problems.append(line + ", ".join(names))
 
     def convert(self, kind: Any, value: Any, key: str) -> Any:
         """`value` as `kind`; `key` is its dotted name, empty for the root."""
@@ -71,7 +94,9 @@ class Converter:
             return None if value is None else self.convert(arguments[0], value, key)
         if origin is Annotated:
             number = self.convert(arguments[0], value, key)
-            if number is not None and (what := arguments[1].fault(number)):
+            if number is not None and isinstance(arguments[1], Names):
+                self._named.append((f"{key}={shown(value)}: must be one of ", number, arguments[1]))
+            elif number is not None and (what := arguments[1].fault(number)):
                 self.fault(key, value, what)
             return number
         if origin is Literal:
@@ -99,12 +124,11 @@ class Converter:
         return kind(**(dict.fromkeys(hints) | given))
 
     def _mapping(self, kinds: tuple[Any, Any], value: Mapping[Any, Any], key: str) -> dict[str, Any]:
-        names = names_of(kinds[0])
         for name in value:
-            if names and name not in names:
-                self.problems.append(f"{key}.{shown(name)}: no such name; there are: {', '.join(names)}")
-            elif not isinstance(name, str):
+            if not isinstance(name, str):
                 self.problems.append(f"{key}.{shown(name)}: a name must be text")
+            elif _is_named(kinds[0]):
+                self._named.append((f"{key}.{shown(name)}: no such name; there are: ", name, get_args(kinds[0])[1]))
         return {str(name): self.convert(kinds[1], item, f"{key}.{name}") for name, item in value.items()}
 
     def _scalar(self, kind: type, value: Any, key: str) -> Any:

@@ -18,6 +18,8 @@ def load_document(
     """The same from plain values, such as `document` gives. Raises ConfigError with every problem found."""
     converter = Converter(lambda key: unknown(key, kind))
     config: Root = converter.convert(kind, plain, "")
+    if not converter.problems:
+        converter.check_names()
     problems = converter.problems or list(check(config))
     if problems:
         raise ConfigError(*map(one_line, problems))

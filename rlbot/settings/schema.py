@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-from rlbot.settings.convert import MISSING, Converter, Range
+from rlbot.settings.convert import MISSING, Converter, Names, Range
 
 Count = Annotated[int, Range(1)]
 Natural = Annotated[int, Range(0)]
@@ -18,8 +18,11 @@ Matches = Annotated[int, Range(1, 1_000_000)]
 Processes = Annotated[int, Range(0, 1_024)]
 Fraction = Annotated[float, Range(0, 1)]
 
-ResetKind = Annotated[str, ("kickoff", "near_ball", "airborne", "anywhere", "shot")]
-Teams = Annotated[str, ("1v1", "1v2", "2v2")]
+# What there is to choose from stands in the room that has it.
+ResetKind = Annotated[str, Names("rlbot.env.reset", "RESETS")]
+Teams = Annotated[str, Names("rlbot.curriculum.stages", "TEAM_SIZES")]
+Activation = Annotated[str, Names("rlbot.model.activations", "ACTIVATIONS")]
+ActionHead = Annotated[str, Names("rlbot.policy.heads", "HEADS")]
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,9 @@ class RewardConfig:
 class ModelConfig:
     hidden: tuple[Annotated[int, Range(1, 16_384)], ...]
     layer_norm: bool
-    activation: Literal["relu", "tanh", "elu", "gelu", "leaky_relu", "silu"]
+    activation: Activation
     shared_trunk: bool
-    action_head: Literal["table", "multi_discrete", "continuous"]
+    action_head: ActionHead
 
 
 @dataclass(frozen=True)
@@ -210,7 +213,7 @@ class EvaluateConfig:
 class BenchSettings:
     rounds: Count
     seconds: Positive
-    teams: tuple[Literal["1v1", "1v2", "2v2"], ...]
+    teams: tuple[Teams, ...]
     num_envs: tuple[Arenas, ...]
     workers: tuple[Processes, ...]
     peer: Literal["rlgym", "rlgym_learn"] | None
@@ -228,7 +231,7 @@ class LearncheckSettings:
     seeds: tuple[Annotated[int, Range(0, 2**31 - 1)], ...]
     parallel: Count | None
     interval: Count
-    teams: tuple[Literal["1v1", "1v2", "2v2"], ...]
+    teams: tuple[Teams, ...]
     matches: Count
     match_seconds: Positive
     of: tuple[str, ...]

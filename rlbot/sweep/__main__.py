@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from rlbot.run.console import printable
+from rlbot.processes.text import printable
 from rlbot.sweep.report import report
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rlbot.processes.text import printable  # the font has not every letter
 from rlbot.sweep.values import number, shown
 
 _MANY = 8  # distinct values: beyond, an axis shows some
@@ -69,11 +70,7 @@ def _label(axes: Any, at: int, name: str, lane: Axis) -> None:
         "bbox": {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5},
     }
     axes.axvline(at, color="black", linewidth=0.8)
-    axes.text(at, 1.07, _ascii(name) + (" (log)" if lane.log else ""), ha="center", va="bottom", **style)
+    axes.text(at, 1.07, printable(name) + (" (log)" if lane.log else ""), ha="center", va="bottom", **style)
     for height, label in lane.ticks:
         axes.plot([at - 0.02, at], [height, height], color="black", linewidth=0.8)
-        axes.text(at - 0.04, height, _ascii(label), ha="right", va="center", **style)
-
-
-def _ascii(text: str) -> str:
-    return text.encode("ascii", "backslashreplace").decode()  # the font has not every letter
+        axes.text(at - 0.04, height, printable(label), ha="right", va="center", **style)

@@ -16,7 +16,8 @@ from rlbot.env import ACTION_TABLE
 from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
 from rlbot.hardware import SINGLE, Group, Hardware, available_cores
 from rlbot.learner import PPO
-from rlbot.model import ActorCritic, make_head
+from rlbot.model.actor_critic import ActorCritic
+from rlbot.model.heads import make_head
 from rlbot.policy import Bot, Network, load
 from rlbot.settings.schema import TrainConfig
 from rlbot.sim import load_meshes

@@ -13,7 +13,8 @@ from rlbot.collect.rollout import Rollout
 from rlbot.curriculum import Pool
 from rlbot.env import ACTION_TABLE, BatchEnv, Rules
 from rlbot.env.batch import COUNTS
-from rlbot.model import ActorCritic, make_head
+from rlbot.model.actor_critic import ActorCritic
+from rlbot.model.heads import make_head
 from rlbot.policy import Network, Policy
 from rlbot.reward import Reward, Term
 from rlbot.sim import CarPlacement, Placement

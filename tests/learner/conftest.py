@@ -10,7 +10,8 @@ import torch
 from rlbot.collect.rollout import Rollout
 from rlbot.hardware import Hardware
 from rlbot.learner import PPO
-from rlbot.model import ActorCritic, make_head
+from rlbot.model.actor_critic import ActorCritic
+from rlbot.model.heads import make_head
 
 OBS = 6
 TABLE = np.random.default_rng(0).uniform(-1, 1, size=(9, 8))

@@ -10,7 +10,8 @@ from rlbot.collect.rollout import Rollout
 from rlbot.hardware import SINGLE, Group, Hardware
 from rlbot.learner import PPO
 from rlbot.learner.batch_shard import BatchShard
-from rlbot.model import ActorCritic, make_head
+from rlbot.model.actor_critic import ActorCritic
+from rlbot.model.heads import make_head
 from rlbot.processes.torchrun import World
 from tests.learner.conftest import OBS, SETTINGS, TABLE
 from tests.together import together

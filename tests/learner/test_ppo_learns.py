@@ -7,7 +7,8 @@ import torch
 from rlbot.collect.rollout import Rollout
 from rlbot.hardware import Hardware
 from rlbot.learner import PPO
-from rlbot.model import ActorCritic, make_head
+from rlbot.model.actor_critic import ActorCritic
+from rlbot.model.heads import make_head
 from tests.learner.conftest import SETTINGS, Place
 
 TABLE = np.random.default_rng(0).choice([-1.0, 1.0], size=(20, 8))

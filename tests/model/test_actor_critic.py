@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from rlbot.model import ActorCritic, MultiDiscreteHead, make_head
-from rlbot.model.actor_critic import _output
+from rlbot.model.actor_critic import ActorCritic, _output
+from rlbot.model.heads import MultiDiscreteHead, make_head
 
 OBS = 12
 

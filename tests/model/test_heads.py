@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.distributions import Categorical, Normal, TanhTransform, TransformedDistribution
 
-from rlbot.model import ContinuousHead, Head, MultiDiscreteHead, TableHead, make_head
+from rlbot.model.heads import ContinuousHead, Head, MultiDiscreteHead, TableHead, make_head
 
 TABLE = np.random.default_rng(0).choice([-1.0, 0.0, 1.0], size=(90, 8))
 

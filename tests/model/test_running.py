@@ -1,6 +1,6 @@
 import torch
 
-from rlbot.model import RunningMeanStd, merge_moments
+from rlbot.model.running import RunningMeanStd, merge_moments
 
 
 def test_batches_give_the_statistics_of_all_rows_at_once() -> None:

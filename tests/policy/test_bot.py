@@ -15,7 +15,7 @@ import torch
 import rlbot
 from rlbot import policy
 from rlbot.env import ACTION_TABLE
-from rlbot.model import ActorCritic
+from rlbot.model.actor_critic import ActorCritic
 from rlbot.run import save_checkpoint
 from rlbot.settings.command import compose
 from rlbot.training.build import make_model, policy_document

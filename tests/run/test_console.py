@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from rlbot.run.console import Console, bar_text, printable, progress_bar, progress_text
+from rlbot.processes.text import printable
+from rlbot.run.console import Console, bar_text, progress_bar, progress_text
 
 ROOT = Path(__file__).parents[2]
 
@@ -149,6 +150,7 @@ def test_a_terminal_shows_one_bar_below_the_lines(tmp_path):
     script = f"""
 import sys, time
 from pathlib import Path
+from rlbot.processes.text import printable
 from rlbot.run.console import Console
 with Console(Path({str(tmp_path / "train.log")!r}), interval=3600.0) as console:
     console.start("Training [1v1]")
