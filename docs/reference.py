@@ -322,9 +322,9 @@ def _rewards() -> Iterator[str]:
     yield "\n## A term of your own\n"
     yield (
         "A function of (state before the step, state after it, and any arguments of its own) that returns an array "
-        "of N arenas x 4 car slots; see the README for a working example. It is called once a step for the whole "
-        "batch in every worker process, so write array code, not loops. An exception, another shape or a number "
-        "that is not finite ends the run with a line that names the term.\n"
+        "of N arenas x 4 car slots; see [your-own-parts.md](your-own-parts.md) for an example. It is called once "
+        "a step for the whole batch in every worker process, so write array code, not loops. An exception, another "
+        "shape or a number that is not finite ends the run with a line that names the term.\n"
     )
     yield "Both states hold these float32 arrays in the world frame (uu, uu/s, rad/s, seconds; N arenas):\n"
     yield "| array | shape | |\n|---|---|---|"

@@ -26,6 +26,7 @@ if not (ROOT / "README.md").is_file():
     pytest.skip("needs a checkout, with README.md and docs/", allow_module_level=True)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]}
+EVERYTHING = "\n".join(PAGES.values())
 GROUPS = [name for name in TrainConfig.__dataclass_fields__ if (ROOT / "conf" / name).is_dir()]
 MAPPINGS = ("env.reset", "reward.terms", "curriculum.stages.NAME.teams", "curriculum.stages.NAME.reward")
 
@@ -64,16 +65,16 @@ def jobs(arguments: list[str]) -> list[list[str]]:
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the files that the README tells to make, and a conf/ with those of its YAML blocks."""
+    """A folder with the files that the pages tell to make, and a conf/ with those of their YAML blocks."""
     shutil.copytree(ROOT / "conf", tmp_path / "conf")
-    for block in blocks(README, "yaml", "python"):
+    for block in blocks(EVERYTHING, "yaml", "python"):
         if match := re.match(r"# (\S+\.(?:yaml|py))\n", block):
             (tmp_path / match[1]).write_text(block, encoding="utf-8")
     (tmp_path / "meshes" / "soccar").mkdir(parents=True)
     (tmp_path / "meshes" / "soccar" / "mesh_0.cmf").write_bytes(b"")
     for folder in re.findall(r"\w=(outputs/[\w/-]+)", "".join(PAGES.values())):
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-    for folder in re.findall(r"multirun/learncheck/[a-z]+", README):
+    for folder in re.findall(r"multirun/learncheck/[a-z]+", EVERYTHING):
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         (tmp_path / folder / "learncheck.csv").touch()
     monkeypatch.setattr(explain, "config_dir", lambda: tmp_path / "conf")
@@ -172,9 +173,9 @@ def test_the_files_of_the_tree_exist() -> None:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The README's example of a reward of one's own, trained for a moment: the folder it was started from."""
+    """The example of a reward of one's own, trained for a moment: the folder it was started from."""
     folder = tmp_path_factory.mktemp("run")
-    (example,) = (block for block in blocks(README, "python") if block.startswith("# rewards.py"))
+    (example,) = (block for block in blocks(EVERYTHING, "python") if block.startswith("# rewards.py"))
     (folder / "rewards.py").write_text(example, encoding="utf-8")
     (arguments,) = (each for each in commands() if any("rewards.py" in word for word in each))
     python(folder, "-m", *arguments, "experiment=debug", "env.time_limit=1", "env.workers=0", "hardware.threads=1")
@@ -196,12 +197,12 @@ def test_every_curve_is_explained(run: Path) -> None:
     assert "reward_term/near_ball" in curves
     written = {re.sub(r"^(reward_term\w*)/.*", r"\1/NAME", name) for name in curves}
     assert written | {"reward_term_transformed/NAME", *(name for name in explained if "gpu/" in name)} == explained
-    mentioned = re.findall(r"`((?:play|reward|policy|value|speed)/[a-z_]+)`", README)
+    mentioned = re.findall(r"`((?:play|reward|policy|value|speed)/[a-z_]+)`", PAGES["runs.md"])
     assert mentioned and set(mentioned) <= explained
 
 
 def test_what_a_run_leaves_is_listed(run: Path) -> None:
-    (listing,) = (block for block in blocks(README, "") if block.startswith("outputs/"))
+    (listing,) = (block for block in blocks(PAGES["runs.md"], "") if block.startswith("outputs/"))
     (directory,) = (run / "outputs").glob("*-*/*")
     (checkpoint, *_) = sorted((directory / "checkpoints").iterdir())
     for path in (*directory.iterdir(), *checkpoint.iterdir()):
@@ -209,7 +210,7 @@ def test_what_a_run_leaves_is_listed(run: Path) -> None:
 
 
 def test_the_examples_in_python(run: Path) -> None:
-    (bot,) = (block for block in blocks(README, "python") if "rlbot.policy" in block)
+    (bot,) = (block for block in blocks(PAGES["python.md"], "python") if "rlbot.policy" in block)
     (batch,) = (block for block in blocks(PAGES["python.md"], "python") if "make_env" in block)
     assert python(run, "-c", f"{bot}\n{batch}").splitlines() == ["(16, 180) (16,)"]
 
