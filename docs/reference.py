@@ -304,7 +304,7 @@ def _rewards() -> Iterator[str]:
         "weight 0 is not computed.\n"
     )
     yield "## Built-in terms\n"
-    yield "Every term is positive for what its name says. The last columns: its weight in `reward=OPTION`.\n"
+    yield "Every term is positive for what its name says. A demolished car earns nothing by a term about itself; `ball_to_goal`, `goal` and `concede` pay its whole team. The last columns: its weight in `reward=OPTION`.\n"
     yield "| term | in one step | " + " | ".join(f"`{name}`" for name in weights) + " |"
     yield "|---|---|" + "---|" * len(weights)
     for name in TERMS:

@@ -1,8 +1,9 @@
 """The built-in reward terms: what each car earned in one step, from the state before it and after it.
 
 Each term is one scalar function of (arena before, arena after, car before, car after, team sign); positive is the
-natural direction ("concede" is positive when a goal is conceded, so its weight is negative). A single compiled pass
-evaluates all the terms a run uses. Sources of the shapes: the field's guides; the numbers of RocketSim: car at most
+natural direction ("concede" is positive when a goal is conceded, so its weight is negative). A term about the car pays
+nothing while it is demolished; a term about the ball or the score (`ball_to_goal`, `goal`, `concede`) pays the whole
+team. A single compiled pass evaluates all the terms a run uses. Sources of the shapes: the field's guides; the numbers of RocketSim: car at most
 2300 uu/s, ball at most 6000 uu/s, goals at |y| = 5120 uu.
 """
 
@@ -40,6 +41,8 @@ def touch(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def speed_to_ball(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     """Speed toward the ball over the top speed, 0 to 1; driving away is not punished."""
+    if car.is_demoed > 0:
+        return 0.0
     ball = arena.ball_pos
     return max(_toward(car.pos, car.vel, ball[0], ball[1], ball[2]) / CAR_SPEED, 0.0)
 
@@ -47,6 +50,8 @@ def speed_to_ball(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-de
 @njit(cache=True)
 def face_ball(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     """Cosine between the car's nose and the direction to the ball, -1 to 1."""
+    if car.is_demoed > 0:
+        return 0.0
     ball = arena.ball_pos
     return _toward(car.pos, car.forward, ball[0], ball[1], ball[2])
 
@@ -82,13 +87,15 @@ def air(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def boost_keep(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     """Root of the share of boost in the tank, 0 to 1: the first boost counts most."""
+    if car.is_demoed > 0:
+        return 0.0
     return np.sqrt(max(car.boost, 0.0) / 100.0)
 
 
 @njit(cache=True)
 def boost_gain(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     """Growth of the root of the tank's share, 0 to 1; boost used is not punished, nor a respawn rewarded."""
-    if car0.is_demoed > 0:
+    if car0.is_demoed > 0 or car.is_demoed > 0:
         return 0.0
     return max(np.sqrt(max(car.boost, 0.0) / 100.0) - np.sqrt(max(car0.boost, 0.0) / 100.0), 0.0)
 
@@ -102,6 +109,8 @@ def demo(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def save(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     """1 for a save as the game counts it: touching away a ball that was about to enter the own goal."""
+    if car.is_demoed > 0:
+        return 0.0
     return max(car.saves - car0.saves, 0.0)
 
 
@@ -128,6 +137,8 @@ def touch_to_goal(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-de
 def align(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     """Cosine between the ways from the car to the ball and from the ball to the middle of the opponents' goal, -1 to 1:
     1 where driving through the ball scores, -1 where it is an own goal."""
+    if car.is_demoed > 0:
+        return 0.0
     ball = arena.ball_pos
     way = (-ball[0], sign * GOAL_Y - ball[1], 321.0 - ball[2])
     length = np.sqrt(way[0] ** 2 + way[1] ** 2 + way[2] ** 2)

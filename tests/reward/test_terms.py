@@ -86,6 +86,17 @@ def test_absent_cars_earn_nothing_and_every_arena_is_its_own() -> None:
     np.testing.assert_array_equal(earned("goal", before, after), [[0, 0, 0, 0], [1, 1, 0, 0]])
 
 
+@pytest.mark.parametrize("name", sorted(set(TERMS) - {"ball_to_goal", "goal", "concede"}))
+def test_a_demolished_car_earns_nothing_but_what_its_whole_team_earns(name: str) -> None:
+    rng = np.random.default_rng(3)
+    before, after = random_state(rng, *[(2, 2)] * 30), random_state(rng, *[(2, 2)] * 30)
+    after.car_is_demoed[:, ::2], after.car_is_demoed[:, 1::2] = 1, 0
+    after.car_touched[:, ::2] = after.car_on_ground[:, 1::2] = 0  # RocketSim takes its car away: it touches nothing
+    after.car_demos[:, ::2] = before.car_demos[:, ::2]
+    rewards = earned(name, before, after)
+    assert not rewards[:, ::2].any() and rewards[:, 1::2].any()
+
+
 @pytest.mark.parametrize("name", TERMS)
 def test_a_turned_field_with_swapped_teams_pays_the_same(name: str) -> None:
     rng = np.random.default_rng(0)
