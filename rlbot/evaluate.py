@@ -47,7 +47,7 @@ def _tournament(config: EvaluateConfig, directory: Path) -> float:
         newest = resolve_resume(config.checkpoint, Path("outputs"), "checkpoint").checkpoint
         paths, warnings = valid_checkpoints(newest.parent)
         versions = sorted((load(path) for path in paths), key=lambda bot: bot.timesteps)
-        others = [load(path, f"others.{i}") for i, path in enumerate(config.others)]
+        others = [load(path, setting=f"others.{i}") for i, path in enumerate(config.others)]
         players = tournament.named(versions, others)
         conditions = _conditions(config, list(players.items()))
         pairings = tournament.schedule(len(versions), len(players), config.matches, config.max_matches, config.seed)

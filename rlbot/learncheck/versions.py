@@ -31,7 +31,7 @@ class Version:
 def find(run: str, path: str, interval: int, setting: str = "run") -> list[Version]:
     """The versions to evaluate of the run directory `path`, which is called `run`. Raises ValueError, naming `setting`,
     where it holds no sound checkpoint or one that is not played in this version of the code."""
-    folder = load(path, setting).path.parent
+    folder = load(path, setting=setting).path.parent
     by_timesteps = {checkpoint_info(each).timesteps: each for each in valid_checkpoints(folder)[0]}
     versions = []
     for point, timesteps in choose(by_timesteps, interval).items():

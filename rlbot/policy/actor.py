@@ -124,14 +124,18 @@ class Policy:
         ]
         self._output = arrays["actor_output.weight"], arrays["actor_output.bias"]
         self._log_std = arrays.get("head.log_std", np.zeros(8, np.float32))
-        self._buffers: list[Floats] = [np.zeros((0, 0), np.float32)]
+        self._buffers = self._memory(0)
+
+    def _memory(self, count: int) -> list[Floats]:
+        """For the observations of `count` cars and what each layer makes of them."""
+        sizes = (self.network.observation_size, *self.network.hidden, self.network.head.outputs)
+        return [padded(count, size) for size in sizes]
 
     def logits(self, observations: Floats) -> Floats:
         """(M, 180) -> (M, outputs), in memory that the next call uses again."""
         count = len(observations)
         if count > len(self._buffers[0]):
-            sizes = (self.network.observation_size, *self.network.hidden, self.network.head.outputs)
-            self._buffers = [padded(count, size) for size in sizes]
+            self._buffers = self._memory(count)
         rows = whole_tiles(count)
         x = self._buffers[0][:rows]
         x[:count, : observations.shape[1]] = observations

@@ -1,5 +1,6 @@
 """A trained bot out of a checkpoint, refused where this version of the code would play it as something else."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from itertools import zip_longest
@@ -55,13 +56,16 @@ class Bot:
         return Bot, tuple(getattr(self, each.name) for each in fields(self))
 
 
-def load(path: str | Path, setting: str = "checkpoint") -> Bot:
+def load(path: str | Path, seed: int | None = None, *, setting: str = "checkpoint") -> Bot:
     """The bot of a checkpoint directory, or of a run directory's newest sound checkpoint ("latest": of the newest run).
 
-    Every byte is checked against the manifest, nothing is unpickled. Raises ValueError, naming the `setting` the path
-    came from, where there is no sound checkpoint, and naming the difference where its observation, action table or
-    network is not what this version of the code plays.
+    What `act` draws is a function of `seed`, the number of the call and the observations; without a seed every load
+    draws on its own. Every byte is checked against the manifest, nothing is unpickled. Raises ValueError for a seed
+    that is no whole number of at least 0; naming the `setting` the path came from, if there is no sound checkpoint;
+    and naming the difference, if its observation, action table or network is not what this version of the code plays.
     """
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
+        raise ValueError(f"seed={seed!r}: must be a whole number of at least 0, or None to draw anew with every load")
     checkpoint = resolve_resume(str(path), Path("outputs"), setting).checkpoint
     manifest, files = read_verified(checkpoint)
     try:
@@ -78,7 +82,12 @@ def load(path: str | Path, setting: str = "checkpoint") -> Bot:
         fault = f"its {_DOCUMENT} lacks {error}" if isinstance(error, KeyError) else error
         which = "" if Path(path).name == checkpoint.name else f"{checkpoint.name}: "
         raise ValueError(f"{setting}={path}: {which}{fault}") from error
-    return Bot(network, weights, tick_skip, action_delay, manifest["timesteps"], checkpoint)
+    return Bot(network, weights, tick_skip, action_delay, manifest["timesteps"], checkpoint, _seed(seed))
+
+
+def _seed(seed: int | None) -> int:
+    """63 bits: compiled code takes it as an int64."""
+    return secrets.randbits(63) if seed is None else int(seed) & (2**63 - 1)
 
 
 def _check_layout(document: Mapping[str, Any]) -> None:

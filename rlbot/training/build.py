@@ -135,7 +135,7 @@ def make_stages(config: TrainConfig) -> tuple[Stage, ...]:
     stages = []
     for stage, each in config.curriculum.stages.items():
         shares = {
-            name if name in KINDS else str(load(name, f"curriculum.stages.{stage}.opponent").path): share
+            name if name in KINDS else str(load(name, setting=f"curriculum.stages.{stage}.opponent").path): share
             for name, share in each.opponent.shares.items()
         }
         stages.append(Stage(stage, each.until, each.teams, shares, each.reward, each.reset))

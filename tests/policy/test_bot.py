@@ -63,7 +63,7 @@ def test_it_acts_like_the_network_that_was_trained(tmp_path: Path, head: str, ac
 @pytest.mark.parametrize("head", HEADS)
 def test_drawn_actions_follow_the_policy_and_can_be_repeated(tmp_path: Path, head: str) -> None:
     path, _ = write(tmp_path, f"model.action_head={head}")
-    first, second = policy.load(path), pickle.loads(pickle.dumps(policy.load(path)))
+    first, second = policy.load(path, seed=3), pickle.loads(pickle.dumps(policy.load(path, seed=3)))
     same = np.repeat(observations(1), 4000, axis=0)
     drawn = first.act(same)
     np.testing.assert_array_equal(drawn, second.act(same))
@@ -73,6 +73,32 @@ def test_drawn_actions_follow_the_policy_and_can_be_repeated(tmp_path: Path, hea
         share = np.exp(logits - logits.max()).ravel()
         rows = [int(np.flatnonzero((row == ACTION_TABLE).all(1))[0]) for row in drawn]
         np.testing.assert_allclose(np.bincount(rows, minlength=90) / 4000, share / share.sum(), atol=0.04)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_loads_of_one_checkpoint_draw_each_on_their_own_unless_they_are_seeded_alike(tmp_path: Path, head: str) -> None:
+    path, _ = write(tmp_path, f"model.action_head={head}")
+    same = np.repeat(observations(1), 100, axis=0)
+    drawn = [[bot.act(same) for _ in range(2)] for bot in (policy.load(path), policy.load(path))]
+    assert (drawn[0][0] != drawn[1][0]).any() and (drawn[0][1] != drawn[1][1]).any()
+    for seed in (0, 7, 2**63 - 1, 2**200):
+        one, other = policy.load(path, seed), policy.load(path, seed=seed)
+        for _ in range(2):
+            np.testing.assert_array_equal(one.act(same), other.act(same))
+    for wrong in (-1, 1.5, True, "7"):
+        with pytest.raises(ValueError, match=r"^seed=.*: must be a whole number of at least 0"):
+            policy.load(path, seed=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+@pytest.mark.parametrize("head", HEADS)
+def test_no_observations_give_no_controls(tmp_path: Path, head: str, deterministic: bool) -> None:
+    path, _ = write(tmp_path, f"model.action_head={head}")
+    bot = policy.load(path)
+    for _ in range(2):  # as the first call, and after one that had rows
+        controls = bot.act(observations(0), deterministic)
+        assert controls.shape == (0, 8) and controls.dtype == np.float32
+        assert bot.act(observations(5), deterministic).shape == (5, 8)
 
 
 def test_it_says_how_it_is_to_be_played(tmp_path: Path) -> None:
@@ -130,7 +156,7 @@ REFUSED = [
 def test_what_would_be_played_as_something_else_is_refused(tmp_path: Path, change: Any, message: str) -> None:
     path, _ = write(tmp_path, change=change)
     with pytest.raises(ValueError, match=r"^opponent=") as caught:
-        policy.load(path, "opponent")
+        policy.load(path, setting="opponent")
     assert message in str(caught.value) and len(str(caught.value).splitlines()) == 1
 
 
