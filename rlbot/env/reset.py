@@ -1,4 +1,7 @@
-"""How an episode starts: kickoff, near the ball, airborne, anywhere or a shot, drawn by weight."""
+"""How an episode starts: kickoff, near the ball, airborne, anywhere or a shot, drawn by weight.
+
+Cars and ball start inside the field, clear of its walls and curved edges and of each other.
+"""
 
 import math
 import random
@@ -20,7 +23,7 @@ REST_Z = 17.0  # height of a car that stands on its wheels
 BALL_REST_Z = 93.15
 FIELD_X, FIELD_Y = 4096.0, 5120.0
 _CORNER = 8064.0  # |x| + |y| of the walls across the corners
-_MIN_GAP = 200.0  # between two cars placed at random
+_MIN_GAP = 200.0  # between two cars placed at random, or a car and the ball: a car reaches 93 uu from its origin
 _MAX_TRIES = 100
 
 Slots = Sequence[int]  # the occupied slots of an arena; 0 and 1 are blue
@@ -86,9 +89,12 @@ def shot(rng: random.Random, slots: Slots) -> Placement:
     sign = 1.0 if attacker < 2 else -1.0  # the way it attacks
     x, y = rng.uniform(-2500.0, 2500.0), sign * rng.uniform(500.0, 4000.0)
     goal_x, goal_y = rng.uniform(-700.0, 700.0) - x, sign * FIELD_Y - y
-    way = math.atan2(goal_y, goal_x) + rng.gauss(0.0, 0.3)
-    distance = rng.uniform(300.0, 1500.0)
-    start = (x - distance * math.cos(way), y - distance * math.sin(way), REST_Z)
+    while True:
+        way = math.atan2(goal_y, goal_x) + rng.gauss(0.0, 0.3)
+        distance = rng.uniform(300.0, 1500.0)
+        start = (x - distance * math.cos(way), y - distance * math.sin(way), REST_Z)
+        if _has_room(start):  # behind a ball near a corner may be a wall
+            break
     yaw, speed = way + rng.gauss(0.0, 0.2), rng.uniform(0.0, 1600.0)
     vel = (speed * math.cos(yaw), speed * math.sin(yaw), 0.0)
     ball = (x, y, BALL_REST_Z)
@@ -129,6 +135,12 @@ def _point(rng: random.Random, margin: float, low: float, high: float) -> tuple[
             return x, y, rng.uniform(low, high)
 
 
+def _has_room(pos: tuple[float, float, float]) -> bool:
+    """Whether a car at `pos`, turned any way, is clear of the walls and of the curved edges below them."""
+    x, y, _ = pos
+    return abs(x) < FIELD_X - 300 and abs(y) < FIELD_Y - 300 and abs(x) + abs(y) < _CORNER - 500
+
+
 def _around(
     rng: random.Random,
     taken: Sequence[tuple[float, float, float]],
@@ -142,20 +154,23 @@ def _around(
     for _ in range(_MAX_TRIES):
         angle, distance = rng.uniform(0.0, 2 * math.pi), rng.uniform(low, high)
         pos = (x + distance * math.cos(angle), y + distance * math.sin(angle), z)
-        inside = (
-            abs(pos[0]) < FIELD_X - 300 and abs(pos[1]) < FIELD_Y - 300 and abs(pos[0]) + abs(pos[1]) < _CORNER - 500
-        )
-        if inside and _free(pos, taken):
+        if _has_room(pos) and _free(pos, taken):
             return pos
-    return _point(rng, 400.0, z, z)
+    return _free_point(rng, taken, z, z)
+
+
+def _free_point(
+    rng: random.Random, taken: Sequence[tuple[float, float, float]], low: float, high: float
+) -> tuple[float, float, float]:
+    """A free place anywhere on the field, z in [low, high]; four cars and a ball leave nearly all of it free."""
+    while True:
+        pos = _point(rng, 400.0, low, high)
+        if _free(pos, taken):
+            return pos
 
 
 def _car(rng: random.Random, taken: list[tuple[float, float, float]], airborne: bool) -> CarPlacement:
-    pos = (0.0, 0.0, REST_Z)
-    for _ in range(_MAX_TRIES):
-        pos = _point(rng, 400.0, 150.0, 1600.0) if airborne else _point(rng, 400.0, REST_Z, REST_Z)
-        if _free(pos, taken):
-            break
+    pos = _free_point(rng, taken, 150.0, 1600.0) if airborne else _free_point(rng, taken, REST_Z, REST_Z)
     taken.append(pos)
     yaw = rng.uniform(-math.pi, math.pi)
     if not airborne:
