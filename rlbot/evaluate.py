@@ -28,8 +28,12 @@ def _matches(config: EvaluateConfig, directory: Path) -> float:
     from rlbot.run import Console
 
     with _asking():
-        first: Player = load(config.checkpoint, "checkpoint")
-        second: Player = config.opponent if config.opponent in ("random", "idle") else load(config.opponent, "opponent")  # type: ignore[assignment]  # one of the two
+        first: Player = load(config.checkpoint)
+        second: Player = (
+            config.opponent  # type: ignore[assignment]  # one of the two
+            if config.opponent in ("random", "idle")
+            else load(config.opponent, setting="opponent")
+        )
         conditions = _conditions(config, [("checkpoint", first), ("opponent", second)])
     with Console(directory / "evaluate.log") as console:
         result = compare(first, second, config.matches, conditions, _machine(config), console)
