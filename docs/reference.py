@@ -17,11 +17,11 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from rlbot.env import ACTION_TABLE, CONTROL_NAMES
 from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
 from rlbot.reward import TERMS, terms
-from rlbot.settings.convert import Range, names_of
 from rlbot.settings.explain import composed
 from rlbot.settings.names import NAME, settings
 from rlbot.settings.schema import ROOTS, OpponentConfig, StageConfig, TrainConfig
 from rlbot.sim.state import ARENA, CAR
+from rlbot.values.convert import Range, names_of
 
 DOCS = Path(__file__).resolve().parent
 CONF = DOCS.parent / "conf"
@@ -283,7 +283,8 @@ def _observation() -> Iterator[str]:
     yield "\n## Actions\n"
     yield (
         f"The environment takes {len(CONTROL_NAMES)} controls a car, in this order: {', '.join(CONTROL_NAMES)}. The "
-        "first five are in [-1, 1], the last three are pressed above 0. A policy with `model.action_head=table` "
+        "first five are in [-1, 1], the last three are pressed above 0; what is beyond is clipped. A policy with "
+        "`model.action_head=table` "
         f"chooses one of {len(ACTION_TABLE)} rows of controls (`rlbot.env.ACTION_TABLE`: 24 for the ground, 66 for "
         "the air), with `multi_discrete` each control by itself (-1, 0, 1 or pressed or not), with `continuous` "
         "numbers."
@@ -304,7 +305,10 @@ def _rewards() -> Iterator[str]:
         "weight 0 is not computed.\n"
     )
     yield "## Built-in terms\n"
-    yield "Every term is positive for what its name says. A demolished car earns nothing by a term about itself; `ball_to_goal`, `goal` and `concede` pay its whole team. The last columns: its weight in `reward=OPTION`.\n"
+    yield (
+        "Every term is positive for what its name says. A demolished car earns nothing by a term about itself; "
+        "`ball_to_goal`, `goal` and `concede` pay its whole team. The last columns: its weight in `reward=OPTION`.\n"
+    )
     yield "| term | in one step | " + " | ".join(f"`{name}`" for name in weights) + " |"
     yield "|---|---|" + "---|" * len(weights)
     for name in TERMS:

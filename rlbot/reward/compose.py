@@ -9,6 +9,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rlbot.reward import terms
+from rlbot.values.convert import checked, no_such_name
+from rlbot.values.kinds import Fraction, Number, Positive
 
 # (state before, state after) -> (N, P) of what each car earned; the states' fields are listed in rlbot.sim.State.
 Function = Callable[[Any, Any], NDArray[np.float32]]
@@ -64,12 +66,21 @@ class Reward:
     def __init__(
         self, items: Sequence[Term], zero_sum: Sequence[str] = (), team_spirit: float = 0.0, clip: float = 10.0
     ) -> None:
+        """`zero_sum`: names of terms. Raises ValueError for a weight that is not finite, a `clip` that is not above 0,
+        a `team_spirit` outside [0, 1] and a name that is no term's."""
+        for term in items:
+            checked(Number, term.weight, f"reward.terms.{term.name}")
+        known = [*terms.TERMS, *(term.name for term in items)]
+        for name in zero_sum:
+            if name not in known:
+                raise ValueError(no_such_name(f"reward.zero_sum.{name}", name, known))
         active = [term for term in items if term.weight != 0]
         self.names = [term.name for term in active]
         self.labels = [f"reward.terms.{t.name}" + (f" ({t.source})" if t.source else "") for t in active]
         self._weights = np.array([term.weight for term in active], np.float64)
         self._zero_sum = np.array([name in zero_sum for name in self.names], np.bool_)
-        self._team_spirit, self._clip = float(team_spirit), float(clip)
+        self._team_spirit = float(checked(Fraction, team_spirit, "reward.team_spirit"))
+        self._clip = float(checked(Positive, clip, "reward.clip"))
         built_in = [k for k, term in enumerate(active) if term.function is None]
         self._rows = np.array(built_in, np.int64)
         self._which = terms.indices([self.names[k] for k in built_in])

@@ -3,13 +3,15 @@
 Each term is one scalar function of (arena before, arena after, car before, car after, team sign); positive is the
 natural direction ("concede" is positive when a goal is conceded, so its weight is negative). A term about the car pays
 nothing while it is demolished; a term about the ball or the score (`ball_to_goal`, `goal`, `concede`) pays the whole
-team. A single compiled pass evaluates all the terms a run uses. Sources of the shapes: the field's guides; the numbers of RocketSim: car at most
-2300 uu/s, ball at most 6000 uu/s, goals at |y| = 5120 uu.
+team. A single compiled pass evaluates all the terms a run uses. Sources of the shapes: the field's guides; the numbers
+of RocketSim: car at most 2300 uu/s, ball at most 6000 uu/s, goals at |y| = 5120 uu.
 """
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+from rlbot.values.convert import no_such_name
 
 CAR_SPEED = 2300.0
 BALL_SPEED = 6000.0
@@ -208,5 +210,5 @@ def indices(names: list[str]) -> NDArray[np.int64]:
     """The numbers by which `evaluate` knows built-in terms. Raises ValueError for a name that is not one."""
     for name in names:
         if name not in TERMS:
-            raise ValueError(f"reward term {name!r} does not exist; there are: {', '.join(TERMS)}")
+            raise ValueError(no_such_name(f"reward.terms.{name}", name, TERMS))
     return np.array([TERMS.index(name) for name in names], np.int64)

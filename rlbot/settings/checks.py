@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 
-from rlbot.settings.convert import shown
 from rlbot.settings.names import built_in_terms, unknown_name
 from rlbot.settings.schema import BenchConfig, EvaluateConfig, LearncheckConfig, StageConfig, TrainConfig
+from rlbot.values.convert import delay_fault, share_fault, shown
 
 MAX_WEIGHTS = 100_000_000  # of a network: 0.4 GB, and three times that to train it
 MAX_POOL = 4_000_000_000  # weights of all versions in the pool: 16 GB
@@ -56,8 +56,8 @@ def _holds_meshes(path: str, pattern: str) -> bool:
 
 def _check_training(config: TrainConfig) -> Iterator[str]:
     env = config.env
-    if env.action_delay >= env.tick_skip:
-        yield f"env.action_delay={env.action_delay}: must be below env.tick_skip={env.tick_skip}"
+    if fault := delay_fault("env.", env.action_delay, env.tick_skip):
+        yield fault
     yield from _check_shares("env.reset", env.reset)
     yield from _check_meshes("env.collision_meshes", env.collision_meshes)
     yield from _check_path("resume", config.resume)
@@ -100,8 +100,8 @@ def _check_learncheck(config: LearncheckConfig) -> Iterator[str]:
 
 
 def _check_shares(key: str, shares: Mapping[str, float]) -> Iterator[str]:
-    if sum(shares.values()) <= 0:
-        yield f"{key}={shown(shares)}: at least one share must be above 0"
+    if fault := share_fault(key, shares):
+        yield fault
 
 
 def _check_network(config: TrainConfig) -> Iterator[str]:

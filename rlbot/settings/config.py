@@ -6,10 +6,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rlbot.settings.convert import MISSING
 from rlbot.settings.document import load_document
 from rlbot.settings.errors import ConfigError
 from rlbot.settings.schema import Root
+from rlbot.values.convert import MISSING
 
 
 def config_dir() -> Path:

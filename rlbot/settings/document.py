@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlbot.settings.checks import check
-from rlbot.settings.convert import Converter
 from rlbot.settings.errors import ConfigError, one_line
 from rlbot.settings.names import NAME, settings, unknown
 from rlbot.settings.schema import OpponentConfig, RewardTerm, Root, TrainConfig
+from rlbot.values.convert import Converter
 
 
 def load_document(

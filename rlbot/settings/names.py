@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin, get_type_hints
 
-from rlbot.settings.convert import names_of
 from rlbot.settings.schema import RewardTerm, TrainConfig
+from rlbot.values.convert import names_of, no_such_name
 
 NAME = "NAME"  # stands for the name that a user gives an item of a mapping of groups
 
@@ -69,8 +69,7 @@ def _names_in(kind: Any) -> list[str]:
 def unknown_name(key: str, name: str, names: list[str]) -> str:
     if not names or name in names:
         return f"{key}: not in the chosen file yet; add it with +{key}=VALUE"
-    near = difflib.get_close_matches(name, names, 1)
-    return f"{key}: no such name; {f'did you mean {near[0]}?' if near else 'there are: ' + ', '.join(names)}"
+    return no_such_name(key, name, names)
 
 
 def built_in_terms() -> list[str]:

@@ -5,18 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-from rlbot.settings.convert import MISSING, Converter, Names, Range
+from rlbot.values.convert import MISSING, Converter, Names, Range
+from rlbot.values.kinds import Count, Fraction, Natural, NonNegative, Number, Positive, TeamSize, TickSkip
 
-Count = Annotated[int, Range(1)]
-Natural = Annotated[int, Range(0)]
-Number = Annotated[float, Range(-1e15)]
-Positive = Annotated[float, Range(0, above=True)]
-NonNegative = Annotated[float, Range(0)]
 # Above these no machine follows: to be told is better than to wait for the memory to run out.
 Arenas = Annotated[int, Range(1, 100_000)]
 Matches = Annotated[int, Range(1, 1_000_000)]
 Processes = Annotated[int, Range(0, 1_024)]
-Fraction = Annotated[float, Range(0, 1)]
 
 # What there is to choose from stands in the room that has it.
 ResetKind = Annotated[str, Names("rlbot.env.reset", "RESETS")]
@@ -29,7 +24,7 @@ ActionHead = Annotated[str, Names("rlbot.policy.heads", "HEADS")]
 class EnvConfig:
     num_envs: Arenas
     workers: Processes | None
-    tick_skip: Annotated[int, Range(1, 120)]
+    tick_skip: TickSkip
     action_delay: Natural
     time_limit: Positive | None
     no_touch_limit: Positive | None
@@ -195,8 +190,8 @@ class TrainConfig:
 class EvaluateConfig:
     checkpoint: str
     opponent: str
-    team_size: Annotated[int, Range(1, 2)]
-    opponent_team_size: Annotated[int, Range(1, 2)] | None
+    team_size: TeamSize
+    opponent_team_size: TeamSize | None
     matches: Matches
     match_seconds: Positive
     deterministic: bool

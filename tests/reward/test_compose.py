@@ -1,6 +1,7 @@
 """How terms are put together: weights, zero-sum, team spirit, clip, stages, and terms of the user's own."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,6 +93,29 @@ def test_the_books_hold_every_term_before_and_after_the_transforms() -> None:
     np.testing.assert_allclose(out, [0.5, 0.0])
     term_totals.clear()
     assert not term_totals.before.any() and not term_totals.after.any()
+
+
+@pytest.mark.parametrize(
+    ("items", "settings", "message"),
+    [
+        ([Term("touch", float("nan"))], {}, r"reward\.terms\.touch=NaN: must be a finite number"),
+        ([Term("touch", float("inf"))], {}, r"reward\.terms\.touch=Infinity: must be a finite number"),
+        (
+            [Term("nothing_of_that_name", 1.0)],
+            {},
+            r"reward\.terms\.nothing_of_that_name: no such name; there are: touch, ",
+        ),
+        ([], {"clip": 0}, r"reward\.clip=0: must be above 0"),
+        ([], {"team_spirit": 1.5}, r"reward\.team_spirit=1\.5: must be at most 1"),
+        ([], {"zero_sum": ["goals"]}, r"reward\.zero_sum\.goals: no such name; did you mean goal\?"),
+    ],
+)
+def test_wrong_values_are_refused_as_on_the_command_line(
+    items: list[Term], settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        Reward(items, **settings)
+    assert Reward([Term("touch", np.float32(0.5)), Term("goal", 10)]).names == ["touch", "goal"]
 
 
 def test_a_stage_replaces_weights_and_adds_built_in_terms() -> None:

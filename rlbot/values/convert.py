@@ -6,11 +6,12 @@ keys of a dict. Nothing is converted that could hide a slip: 1e3 is no whole num
 """
 
 import dataclasses
+import difflib
 import importlib
 import json
 import math
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -151,3 +152,42 @@ class Converter:
             return text if text.strip() else self.fault(key, value, "must not be empty")
         what = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}[kind]
         return self.fault(key, value, f"must be {what}")
+
+
+def checked(kind: Any, value: Any, key: str) -> Any:
+    """`value` as `kind`, for values that come from Python: NumPy's numbers count as numbers. Raises ValueError with a
+    line for every fault, each "KEY=VALUE: what to do"; `key` is how the caller knows the value."""
+    converter = Converter(lambda name: f"{name}: no such name")
+    converted = converter.convert(kind, _plain_value(value), key)
+    if not converter.problems:
+        converter.check_names()
+    if converter.problems:
+        raise ValueError("\n".join(converter.problems))
+    return converted
+
+
+def _plain_value(value: Any) -> Any:
+    """A number of NumPy as Python's own, also within a mapping or a sequence."""
+    if isinstance(value, Mapping):
+        return {name: _plain_value(item) for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain_value(item) for item in value]
+    return value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else value
+
+
+def no_such_name(key: str, name: str, names: Sequence[str]) -> str:
+    """The line for a name that is none of `names`, with the nearest one that is."""
+    near = difflib.get_close_matches(name, names, 1)
+    return f"{key}: no such name; {f'did you mean {near[0]}?' if near else 'there are: ' + ', '.join(names)}"
+
+
+def share_fault(key: str, shares: Mapping[str, float]) -> str | None:
+    """What is wrong with shares none of which is above 0; None if one is."""
+    return None if sum(shares.values()) > 0 else f"{key}={shown(shares)}: at least one share must be above 0"
+
+
+def delay_fault(prefix: str, action_delay: int, tick_skip: int) -> str | None:
+    """What is wrong with a delay that a step has no time for; None if it fits."""
+    if action_delay < tick_skip:
+        return None
+    return f"{prefix}action_delay={action_delay}: must be below {prefix}tick_skip={tick_skip}"

@@ -1,0 +1,57 @@
+"""How time passes and when an episode ends, and the shares of its beginnings: checked as on the command line."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Annotated, get_type_hints
+
+from rlbot.values.convert import Names, checked, delay_fault, share_fault
+from rlbot.values.kinds import Natural, NonNegative, Positive, TickSkip
+
+TICKS_PER_SECOND = 120
+MAX_TEAM = 2  # cars
+_ResetKind = Annotated[str, Names("rlbot.env.reset", "RESETS")]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How time passes and when an episode ends. Limits in seconds, None for no limit.
+
+    A goal terminates; a time limit, or nobody touching the ball for a while, truncates. Raises ValueError for a
+    `tick_skip` other than a whole number from 1 to 120, an `action_delay` not below it, and a limit not above 0.
+    """
+
+    tick_skip: TickSkip = 8
+    action_delay: Natural = 0
+    time_limit: Positive | None = 300.0
+    no_touch_limit: Positive | None = 10.0
+
+    def __post_init__(self) -> None:
+        kinds = get_type_hints(type(self), include_extras=True)
+        for each in fields(self):  # a frozen dataclass is set this way
+            object.__setattr__(self, each.name, checked(kinds[each.name], getattr(self, each.name), each.name))
+        if fault := delay_fault("", self.action_delay, self.tick_skip):
+            raise ValueError(fault)
+
+    @property
+    def seconds_per_step(self) -> float:
+        return self.tick_skip / TICKS_PER_SECOND
+
+
+def checked_reset_mix(reset_mix: Mapping[str, float]) -> dict[str, float]:
+    """The shares of kinds of beginnings. Raises ValueError for an unknown kind, a share below 0, and if none is above
+    0."""
+    shares: dict[str, float] = checked(dict[_ResetKind, NonNegative], reset_mix, "reset_mix")
+    if fault := share_fault("reset_mix", shares):
+        raise ValueError(fault)
+    return shares
+
+
+def checked_team_sizes(team_sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """(blue, orange) of each arena. Raises ValueError for other sizes than 0 to 2, an arena without a car, and no
+    arena."""
+    if len(team_sizes) == 0:
+        raise ValueError("team_sizes=[]: needs at least one arena, such as (1, 1)")
+    for n, sizes in enumerate(team_sizes):
+        if len(sizes) != 2 or any(size not in range(MAX_TEAM + 1) for size in sizes) or sum(sizes) == 0:
+            raise ValueError(f"team_sizes.{n}={tuple(sizes)}: must be (blue, orange), 0 to 2 cars each, at least one")
+    return [(int(blue), int(orange)) for blue, orange in team_sizes]
