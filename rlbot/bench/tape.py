@@ -29,6 +29,6 @@ def record(env: BatchEnv, seed: int) -> Tape:
     restarts = []
     env.reset(seed=seed)
     for row in rows:
-        info = env.step(ACTION_TABLE[row])[4]
-        restarts.append(np.flatnonzero(info["ended"]).tolist() if info else [])
+        env.step(ACTION_TABLE[row])
+        restarts.append(np.flatnonzero(env.ended).tolist())
     return Tape(rows, restarts)

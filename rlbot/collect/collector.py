@@ -13,7 +13,8 @@ from rlbot.collect.env_shard import EnvInfo, Matchup, RolloutStats
 from rlbot.collect.rollout import Rollout, Shape
 from rlbot.collect.worker import LocalWorker, Memory, Task, Worker, WorkerDied
 from rlbot.curriculum import Pool
-from rlbot.env.batch import COUNTS, BatchEnv
+from rlbot.env.batch import BatchEnv
+from rlbot.env.counts import COUNTS
 from rlbot.env.nonfinite import NonFiniteCounts, merged
 from rlbot.env.observation import OBSERVATION_SIZE
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rlbot.collect.rollout import Rollout
 from rlbot.curriculum import Opponents, Pool
 from rlbot.env import ACTION_TABLE
+from rlbot.env.action import NonFiniteControls
 from rlbot.env.batch import BROKEN, BatchEnv
 from rlbot.env.nonfinite import NonFiniteCounts, merged
 from rlbot.policy import Network, Policy
@@ -130,11 +131,11 @@ class EnvShard:
             if self.opponents is not None:
                 others = self._obs[self._other_cars]
                 self._controls[self._other_cars] = self.opponents.controls(others, self._step)
-            self._obs, rewards, terminated, truncated, info = self.env.step(self._controls)
+            self._obs, rewards, terminated, truncated, info = self._play()
             self._step += 1
             self._episode_return += rewards
             self._episode_steps += 1
-            final_obs = info["final_obs"][mine] if info else None
+            final_obs = self.env.final_obs[mine] if info else None
             rollout.add(obs, actions, log_probs, rewards[mine], terminated[mine], truncated[mine], final_obs)
             if info:
                 over = terminated | truncated
@@ -142,9 +143,9 @@ class EnvShard:
                 lengths += self._episode_steps[mine][over[mine]].tolist()
                 self._episode_return[over], self._episode_steps[over] = 0.0, 0
                 if self.opponents is not None:
-                    ended = np.flatnonzero(info["ended"])
-                    whole = ended[info["ended"][ended] != BROKEN]
-                    scores = [SCORES[how] for how in info["ended"][whole].tolist()]
+                    ended = np.flatnonzero(self.env.ended)
+                    whole = ended[self.env.ended[ended] != BROKEN]
+                    scores = [SCORES[how] for how in self.env.ended[whole].tolist()]
                     against += zip(self.opponents.played(whole), scores, strict=True)
                     self.opponents.redraw(ended, self._step)
             beat()
@@ -161,6 +162,20 @@ class EnvShard:
             [(version, score) for version, score in against if version >= 0],
             self.env.faults,
         )
+
+    def _play(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """A step of the environment. Raises ValueError, which names the player, for controls that are not finite."""
+        try:
+            return self.env.step(self._controls)
+        except NonFiniteControls as error:
+            raise ValueError(f"{self._player(error.row)} gave controls that are not finite: {error}") from error
+
+    def _player(self, car: int) -> str:
+        if self.opponents is None or car not in self._other_cars:
+            return "the policy that is trained"
+        kind, version = self.opponents.current[self.env.car_arena[car]]
+        name = self.opponents.names[kind]
+        return f"the opponent of timestep {version}" if name == "past" else f"the opponent {name}"
 
     def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """All that decides what is collected next, as (arrays, JSON-able). Every array has a row for each arena, or for

@@ -1,12 +1,10 @@
-"""The game as a learning problem: observation, action, reset, ending, the batch of arenas and the Gymnasium env."""
-
-import gymnasium
+"""The game as a learning problem: observation, action, reset, ending, the batch of arenas and the Gymnasium envs."""
 
 from rlbot.env.action import ACTION_TABLE, CONTROL_NAMES
-from rlbot.env.batch import BatchEnv, Rules
+from rlbot.env.batch import BatchEnv
 from rlbot.env.finite import replay
+from rlbot.env.rules import Rules
 from rlbot.env.soccar import RocketSimEnv
+from rlbot.env.vector import RocketSimVectorEnv
 
-__all__ = ["ACTION_TABLE", "CONTROL_NAMES", "BatchEnv", "RocketSimEnv", "Rules", "replay"]
-
-gymnasium.register(id="RocketSim-v0", entry_point="rlbot.env.soccar:RocketSimEnv")
+__all__ = ["ACTION_TABLE", "CONTROL_NAMES", "BatchEnv", "RocketSimEnv", "RocketSimVectorEnv", "Rules", "replay"]

@@ -4,11 +4,15 @@ Controls are 8 numbers: throttle, steer, pitch, yaw, roll in [-1, 1]; jump, boos
 """
 
 from itertools import product
+from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 CONTROL_NAMES = ("throttle", "steer", "pitch", "yaw", "roll", "jump", "boost", "handbrake")
+_LARGEST = np.finfo(np.float32).max
+_ONE = np.float32(1.0)
 
 
 def _ground_rows() -> list[tuple[int, ...]]:
@@ -36,3 +40,50 @@ def _air_rows() -> list[tuple[int, ...]]:
 
 
 ACTION_TABLE: NDArray[np.float32] = np.array(_ground_rows() + _air_rows(), dtype=np.float32)  # (90, 8)
+
+
+class NonFiniteControls(ValueError):
+    """Controls that hold NaN or infinity. `row`: the first of them, of the array that was given."""
+
+    def __init__(self, message: str, row: int) -> None:
+        super().__init__(message, row)
+        self.row = row
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+@njit(cache=True)
+def _take(controls, out):  # type: ignore[no-untyped-def]
+    """Write `controls` into `out`, clipped to [-1, 1]. Returns -1, or, with `out` as it was, the index of the first
+    number that is NaN or infinite."""
+    count = 0
+    for i in range(len(controls)):  # to the end: that way it is vectorized
+        count += not (abs(controls[i]) <= _LARGEST)
+    if count:
+        for i in range(len(controls)):
+            if not (abs(controls[i]) <= _LARGEST):
+                return i
+    for i in range(len(controls)):
+        out[i] = min(max(controls[i], -_ONE), _ONE)
+    return -1
+
+
+def take_controls(given: Any, out: NDArray[np.float32], name: str = "actions") -> None:
+    """Write the controls `given` into `out` (C, 8) or (8,), clipped to [-1, 1].
+
+    Raises ValueError for another shape than that of `out` and for what are no numbers, NonFiniteControls for NaN and
+    infinity; `out` is then as it was. `name`: what was given, for the message.
+    """
+    try:
+        controls = np.asarray(given, np.float32, order="C")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}={given!r}: must be an array of numbers of shape {out.shape}") from error
+    if controls.shape != out.shape:
+        what = f" of shape {np.shape(given)}" if np.ndim(given) else f"={given!r}"
+        raise ValueError(f"{name}{what}: must be of shape {out.shape}, the 8 controls of a car in a row")
+    flat = controls.reshape(-1)
+    if (at := _take(flat, out.reshape(-1))) >= 0:
+        row, column = divmod(int(at), 8)
+        which = f"{name}[{row}]" if out.ndim > 1 else name
+        raise NonFiniteControls(f"{which} holds {flat[at]} for {CONTROL_NAMES[column]}: must be finite numbers", row)

@@ -1,7 +1,6 @@
 """N arenas as one batch of learning problems: every car present is one row of the batch."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
@@ -12,14 +11,16 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rlbot.env import finite, reset
+from rlbot.env.action import NonFiniteControls, take_controls
+from rlbot.env.counts import COUNTS, count
 from rlbot.env.finite import all_finite
 from rlbot.env.nonfinite import NonFinite, NonFiniteCount, NonFiniteCounts
 from rlbot.env.observation import LIMIT, OBSERVATION_SIZE, observe
+from rlbot.env.rules import Rules, checked_reset_mix, checked_team_sizes
 from rlbot.reward import Reward
 from rlbot.reward.compose import TermTotals
 from rlbot.sim import Arenas
 
-TICKS_PER_SECOND = 120
 OBSERVATION_SPACE = gymnasium.spaces.Box(-LIMIT, LIMIT, (OBSERVATION_SIZE,), np.float32)
 ACTION_SPACE = gymnasium.spaces.Box(-1.0, 1.0, (8,), np.float32)
 
@@ -27,57 +28,15 @@ ACTION_SPACE = gymnasium.spaces.Box(-1.0, 1.0, (8,), np.float32)
 BROKEN = 4  # how an episode ended whose last step gave a number that is not finite
 
 
-@dataclass(frozen=True)
-class Rules:
-    """How time passes and when an episode ends. Limits in seconds, None for no limit.
-
-    A goal terminates; a time limit, or nobody touching the ball for a while, truncates.
-    """
-
-    tick_skip: int = 8
-    action_delay: int = 0
-    time_limit: float | None = 300.0
-    no_touch_limit: float | None = 10.0
-
-    @property
-    def seconds_per_step(self) -> float:
-        return self.tick_skip / TICKS_PER_SECOND
-
-
-# What is counted for every car: the columns of `BatchEnv.counts`.
-COUNTS = (
-    "touches", "goals", "conceded", "demos", "saves", "shots", "boost_pickups", "boost_used", "air", "speed", "steps",
-)  # fmt: skip
-_TOUCHES, _GOALS, _CONCEDED, _DEMOS, _SAVES, _SHOTS, _PICKUPS, _USED, _AIR, _SPEED, _STEPS = range(len(COUNTS))
-
-
 @njit(cache=True)
-def _count(arenas0, arenas, cars0, cars, car_arena, car_slot, counts):  # type: ignore[no-untyped-def]
-    for c in range(len(car_arena)):
-        n, slot = car_arena[c], car_slot[c]
-        car0, car, row = cars0[n, slot], cars[n, slot], counts[c]
-        blue = arenas[n].blue_score - arenas0[n].blue_score
-        orange = arenas[n].orange_score - arenas0[n].orange_score
-        row[_TOUCHES] += car.touched
-        row[_GOALS] += blue if slot < 2 else orange
-        row[_CONCEDED] += orange if slot < 2 else blue
-        row[_DEMOS] += max(car.demos - car0.demos, 0.0)
-        row[_SAVES] += max(car.saves - car0.saves, 0.0)
-        row[_SHOTS] += max(car.shots - car0.shots, 0.0)
-        row[_PICKUPS] += max(car.boost_pickups - car0.boost_pickups, 0.0)
-        if not car0.is_demoed:  # else it came back with a new tank
-            row[_USED] += max(car0.boost - car.boost, 0.0)
-        row[_AIR] += 1.0 - max(car.on_ground, car.is_demoed)
-        row[_SPEED] += np.sqrt(car.vel[0] ** 2 + car.vel[1] ** 2 + car.vel[2] ** 2)
-        row[_STEPS] += 1.0
-
-
-@njit(cache=True)
-def _end(arenas0, arenas, cars, steps, untouched, max_steps, max_untouched, broken, ended):  # type: ignore[no-untyped-def]
-    """Advance the clocks of every arena; ended[n] becomes 0 (goes on), 1 (blue scored), 2 (orange scored), 3 (a limit)
-    or BROKEN. Returns how many end."""
+def _end(arenas0, arenas, cars, steps, untouched, max_steps, max_untouched, broken, waiting, ended):  # type: ignore[no-untyped-def]
+    """Advance the clocks of every arena that is not waiting; ended[n] becomes 0 (goes on), 1 (blue scored), 2 (orange
+    scored), 3 (a limit) or BROKEN. Returns how many end."""
     count = 0
     for n in range(len(arenas)):
+        if waiting[n]:
+            ended[n] = 0
+            continue
         steps[n] += 1
         touched = 0.0
         for slot in range(cars.shape[1]):
@@ -101,8 +60,11 @@ class BatchEnv(VectorEnv):
     """N RocketSim arenas as a gymnasium.vector.VectorEnv whose rows are cars, ordered by arena, then slot.
 
     `num_envs` = C, the cars present over all arenas; `car_arena` and `car_slot` (C,) locate them, slots 0 and 1 are
-    blue. All cars of an arena start and end their episodes together, and an arena that ended starts anew within the
-    same step (autoreset mode SAME_STEP). Arenas of one batch may have different team sizes.
+    blue. All cars of an arena start and end their episodes together. Arenas of one batch may have different team sizes.
+
+    In autoreset mode SAME_STEP an arena that ended starts anew within the same step. In NEXT_STEP, which some of
+    Gymnasium's wrappers ask for, the step that ends an episode returns its last observation, and the next step starts
+    the arena anew whatever its actions are, with a reward of 0.
 
     A step that gives an arena a number that is not finite, in its physics, in what a car earned or in what it sees, is
     taken back: the arena's cars earn nothing, their episode is truncated where it was before the step, and the arena
@@ -117,14 +79,25 @@ class BatchEnv(VectorEnv):
         team_sizes: Sequence[tuple[int, int]],
         reward: Reward,
         reset_mix: Mapping[str, float],
-        rules: Rules = Rules(),
+        rules: Rules = Rules(),  # noqa: B008 - frozen
         first_arena: int = 0,
+        autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
     ) -> None:
         """`team_sizes`: (blue, orange) of each arena. `first_arena`: number of the first arena in a batch that is
-        spread over processes; seeds belong to arenas, so that the spread changes nothing."""
-        self.rules, self.reward, self.reset_mix = rules, reward, dict(reset_mix)
-        self.arenas = Arenas(team_sizes, rules.tick_skip, rules.action_delay)
-        self.team_sizes, self.first_arena = list(team_sizes), first_arena
+        spread over processes; seeds belong to arenas, so that the spread changes nothing.
+
+        Raises ValueError for team sizes, a `reset_mix`, `rules` or a mode that do not exist."""
+        self.team_sizes, self.first_arena = checked_team_sizes(team_sizes), first_arena
+        self.reset_mix = checked_reset_mix(reset_mix)
+        if not isinstance(rules, Rules):
+            raise ValueError(f"rules={rules!r}: must be rlbot.env.Rules(...)")
+        mode = AutoresetMode(autoreset_mode)
+        if mode == AutoresetMode.DISABLED:
+            raise ValueError(f"autoreset_mode={mode.value}: must be SameStep or NextStep")
+        self.metadata = {**self.metadata, "autoreset_mode": mode}
+        self._same_step = mode == AutoresetMode.SAME_STEP
+        self.rules, self.reward = rules, reward
+        self.arenas = Arenas(self.team_sizes, rules.tick_skip, rules.action_delay)
         self.car_arena, self.car_slot = self.arenas.car_arena, self.arenas.car_slot
         self.num_envs = self.arenas.num_cars
         self.single_observation_space, self.single_action_space = OBSERVATION_SPACE, ACTION_SPACE
@@ -141,21 +114,28 @@ class BatchEnv(VectorEnv):
         )
         self.steps = np.zeros(num_arenas, np.int64)
         self._untouched = np.zeros(num_arenas, np.int64)
-        self._ended = np.zeros(num_arenas, np.int64)
         self._broken = np.zeros(num_arenas, np.bool_)
+        self._waiting = np.zeros(num_arenas, np.bool_)  # to start anew in the next step, in mode NEXT_STEP
+        # Of the last step: how the episode of each arena ended (0 where it goes on), and, after a step that ended one,
+        # what every car saw before arenas started anew.
+        self.ended = np.zeros(num_arenas, np.int64)
+        self.final_obs = np.zeros((num_cars, OBSERVATION_SIZE), np.float32)
         self.faults: NonFiniteCounts = {}
         self._controls = np.zeros((num_cars, 8), np.float32)
         self._all_cars = np.arange(num_cars)
         self._cars_of = [np.flatnonzero(self.car_arena == n) for n in range(num_arenas)]
-        self._rngs = self._generators(0)
+        self._rngs = self._generators(np.random.SeedSequence().generate_state(4).tolist())
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Start every arena anew; returns the observations (C, 180) and an empty dict. With a seed, everything that
-        follows is a function of it and of the controls."""
+        follows is a function of it and of the controls. Without one, the random numbers go on from where they are;
+        those of an environment that was never seeded come from the system."""
+        super().reset(seed=seed)
         if seed is not None:
-            self._rngs = self._generators(seed)
+            self._rngs = self._generators([seed])
+        self._waiting[:] = False
         for n in range(len(self.arenas)):
             self._start(n)
         return self._observe(), {}
@@ -163,13 +143,20 @@ class BatchEnv(VectorEnv):
     def step(
         self, actions: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
-        """Advance every arena by tick_skip ticks under `actions` (C, 8), the cars' controls.
+        """Advance every arena by tick_skip ticks under `actions` (C, 8), the cars' controls, clipped to [-1, 1].
 
-        Returns observations (C, 180), rewards (C,), terminated (C,), truncated (C,) and an info dict. Where an episode
-        ended the observation is the first of the next one; info then has "final_obs" (C, 180), valid in those rows, and
-        "ended" (N,): 1 where blue scored, 2 where orange did, 3 for a limit, BROKEN for a step that was taken back.
+        Returns observations (C, 180), rewards (C,), terminated (C,), truncated (C,) and an info dict, empty where no
+        episode ended. Where one did, the observation is the first of the next one, and info holds, as Gymnasium's
+        vector environments do, "final_obs" (C,), an array of the last observations (180,), None in the other rows, and
+        "final_info", in which "ended" (C,) is 1 where blue scored, 2 where orange did, 3 for a limit, BROKEN for a step
+        that was taken back. "_final_obs", "_final_info" and "_ended" (C,) are True in the rows of ended episodes. (In
+        mode NEXT_STEP the observation is the last one, and info holds "ended" and "_ended".) `final_obs` (C, 180) and
+        `ended` (N,) of this object say the same as plain arrays.
+
+        Raises ValueError for actions of another shape, and NonFiniteControls, which names the car, for NaN and
+        infinity.
         """
-        self._controls[:] = actions
+        self._take(actions)
         before, after = self.state, self._before
         self.arenas.step(self._controls, before, after)
         self.state, self._before = after, before
@@ -179,7 +166,15 @@ class BatchEnv(VectorEnv):
             self._take_back(spoilt)
             for n in spoilt:
                 self.arenas.rebuild(n)
+        waiting = [] if self._same_step else np.flatnonzero(self._waiting).tolist()
+        for n in waiting:  # the step is their start, and nothing happens in it
+            self._start(n)
+            after.car_touched[n] = 0
+            before.arenas[n], before.cars[n] = after.arenas[n], after.cars[n]
+            self._broken[n] = False
         earned = self.reward.earn(before, after)
+        if waiting:
+            earned[:, waiting] = 0
         if not all_finite(earned):
             self._take_back(finite.in_rewards(earned, self.reward.labels), earned)
         obs, rewards = self._observe(), np.empty(self.num_envs, np.float32)
@@ -187,13 +182,28 @@ class BatchEnv(VectorEnv):
             self._take_back(finite.in_observations(obs, self.car_arena), earned)
             obs = self._observe()
         self.reward.pay(earned, after, self.car_arena, self.car_slot, self.term_totals, rewards)
-        _count(before.arenas, after.arenas, before.cars, after.cars, self.car_arena, self.car_slot, self.counts)
+        count(
+            before.arenas, after.arenas, before.cars, after.cars, self.car_arena, self.car_slot, self._waiting,
+            self.counts,
+        )  # fmt: skip
         longest, untouched = self._limits
-        clocks = (self.steps, self._untouched)
-        count = _end(before.arenas, after.arenas, after.cars, *clocks, longest, untouched, self._broken, self._ended)
-        info = self._finish(obs) if count else {}
-        ended = self._ended[self.car_arena]
+        how_many = _end(
+            before.arenas, after.arenas, after.cars, self.steps, self._untouched, longest, untouched, self._broken,
+            self._waiting, self.ended,
+        )  # fmt: skip
+        ended = self.ended[self.car_arena]
+        info = self._finish(obs, ended) if how_many else {}
+        if not self._same_step:
+            self._waiting = self.ended > 0
         return obs, rewards, (ended == 1) | (ended == 2), ended >= 3, info
+
+    def _take(self, actions: Any) -> None:
+        try:
+            take_controls(actions, self._controls)
+        except NonFiniteControls as error:
+            n, slot = self.car_arena[error.row], self.car_slot[error.row]
+            whose = f"{'blue' if slot < 2 else 'orange'}, slot {slot} of arena {self.first_arena + n}"
+            raise NonFiniteControls(f"{error} ({whose})", error.row) from None
 
     def _take_back(self, spoilt: Mapping[int, str], earned: NDArray[np.float32] | None = None) -> None:
         """Note what was not finite, by arena, and let these arenas stand where they stood before the step."""
@@ -214,7 +224,7 @@ class BatchEnv(VectorEnv):
         place = {
             "arena": self.first_arena + n,
             "slots": self.arenas.slots[n],
-            "step_of_rollout": int(self.counts[0, _STEPS]),
+            "step_of_rollout": int(self.counts[0, COUNTS.index("steps")]),
             "step_of_episode": int(self.steps[n]),
             "terms": self.reward.names,
             "generator": self._rngs[n].bit_generator.state,  # of the arena, with whose numbers it starts anew
@@ -230,24 +240,30 @@ class BatchEnv(VectorEnv):
         observe(self.state, self._controls, self.car_arena, self.car_slot, self._all_cars, obs)
         return obs
 
-    def _finish(self, obs: NDArray[np.float32]) -> dict[str, Any]:
-        """Start the arenas that ended anew and observe their first state in their rows of `obs`, whose last
-        observations are kept."""
-        over = np.flatnonzero(self._ended).tolist()
-        final_obs = obs.copy()
-        for n in over:
+    def _finish(self, obs: NDArray[np.float32], ended: NDArray[np.int64]) -> dict[str, Any]:
+        """Keep the last observations of the episodes that ended, start their arenas anew (SAME_STEP) and observe their
+        first state in their rows of `obs`. Returns the info of the step; `ended` (C,)."""
+        over = ended > 0
+        self.final_obs = obs.copy()
+        how = {"ended": ended, "_ended": over}
+        if not self._same_step:
+            return how
+        for n in np.flatnonzero(self.ended).tolist():
             self._start(n)
-        cars = np.concatenate([self._cars_of[n] for n in over])
+        cars = np.flatnonzero(over)
         observe(self.state, self._controls, self.car_arena, self.car_slot, cars, obs)
-        return {"final_obs": final_obs, "ended": self._ended.copy()}
+        final_obs = np.full(self.num_envs, None, object)
+        for c in cars.tolist():
+            final_obs[c] = self.final_obs[c]
+        return {"final_obs": final_obs, "_final_obs": over, "final_info": how, "_final_info": over}
 
     def _start(self, n: int) -> None:
         self.arenas.place(n, reset.draw(self._rngs[n], self.reset_mix, self.arenas.slots[n]), self.state)
         self._controls[self._cars_of[n]] = 0
         self.steps[n] = self._untouched[n] = 0
 
-    def _generators(self, seed: int) -> list[np.random.Generator]:
-        return [np.random.default_rng([seed, self.first_arena + n]) for n in range(len(self.arenas))]
+    def _generators(self, entropy: list[int]) -> list[np.random.Generator]:
+        return [np.random.default_rng([*entropy, self.first_arena + n]) for n in range(len(self.arenas))]
 
     def clear_statistics(self) -> None:
         """Begin `term_totals` (what each term paid), `counts` (touches, goals, ...) and `faults` anew."""
@@ -265,6 +281,8 @@ class BatchEnv(VectorEnv):
             "untouched": self._untouched.copy(),
             "car_controls": self._controls.copy(),
         }
+        if not self._same_step:
+            arrays["waiting"] = self._waiting.copy()
         return arrays, {"generators": [rng.bit_generator.state for rng in self._rngs]}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], document: Mapping[str, Any]) -> NDArray[np.float32]:
@@ -276,6 +294,7 @@ class BatchEnv(VectorEnv):
         self.steps[:], self._untouched[:], self._controls[:] = (
             arrays["steps"], arrays["untouched"], arrays["car_controls"],
         )  # fmt: skip
+        self._waiting[:] = arrays.get("waiting", False)
         for rng, state in zip(self._rngs, document["generators"], strict=True):
             rng.bit_generator.state = state
         for n in range(len(self.arenas)):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from rlbot.env import ACTION_TABLE, BatchEnv, Rules
-from rlbot.env.batch import COUNTS
+from rlbot.env.counts import COUNTS
 from rlbot.policy import Bot, random_rows
 from rlbot.reward import Reward
 from rlbot.sim import load_meshes

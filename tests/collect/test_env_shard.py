@@ -12,7 +12,7 @@ from rlbot.collect.env_shard import EnvShard, RolloutStats
 from rlbot.collect.rollout import Rollout
 from rlbot.curriculum import Pool
 from rlbot.env import ACTION_TABLE, BatchEnv, Rules
-from rlbot.env.batch import COUNTS
+from rlbot.env.counts import COUNTS
 from rlbot.model.actor_critic import ActorCritic
 from rlbot.model.heads import make_head
 from rlbot.policy import Network, Policy
@@ -81,7 +81,7 @@ def test_every_row_is_what_the_environment_gave(head: str) -> None:
         for t in range(STEPS):
             np.testing.assert_array_equal(rollout.observations[t], obs)
             controls = play.shard._policy.controls(rollout.actions[t])
-            obs, rewards, terminated, truncated, info = env.step(controls)
+            obs, rewards, terminated, truncated, _ = env.step(controls)
             np.testing.assert_array_equal(rollout.rewards[t], rewards)
             np.testing.assert_array_equal(rollout.terminated[t], terminated)
             np.testing.assert_array_equal(rollout.truncated[t], truncated)
@@ -89,7 +89,7 @@ def test_every_row_is_what_the_environment_gave(head: str) -> None:
                 mine = (rollout.final_index[:, 0] == t).nonzero()[0]
                 assert rollout.final_index[mine, 1].tolist() == truncated.nonzero()[0].tolist()
                 kept = rollout.final_observations[mine]
-                np.testing.assert_array_equal(kept, info["final_obs"][truncated])
+                np.testing.assert_array_equal(kept, env.final_obs[truncated])
                 # row t + 1 is of the next episode, and something else
                 assert (np.abs(kept - rollout.observations[t + 1][truncated]).max(1) > 0.01).all()
                 finals += mine.tolist()
@@ -213,3 +213,21 @@ def test_the_score_of_every_episode_against_a_past_version_is_told() -> None:
     assert stats.against == [(0, float(score)) for score in scores[over]]
     assert {score for _, score in stats.against} == {0.0, 0.5, 1.0}
     assert Play(LOPSIDED, "random").rollout(60)[1].against == []
+
+
+@pytest.mark.parametrize(
+    ("opponent", "arena", "who"),
+    [
+        ("self", 1, "the policy that is trained"),
+        ("past", 0, "the opponent of timestep 0"),
+        ("random", 0, "the opponent random"),
+    ],
+)
+def test_a_player_whose_controls_are_not_finite_is_named(opponent: str, arena: int, who: str) -> None:
+    play = Play(LOPSIDED, opponent)
+    broken = np.zeros((6, 8), np.float32)
+    cars = (play.shard.env.car_arena == arena) & (play.shard.env.car_slot == 2)
+    broken[cars, 3] = np.nan
+    play.shard._controls = broken
+    with pytest.raises(ValueError, match=f"^{who} gave controls that are not finite: .*nan for yaw.* of arena {arena}"):
+        play.shard._play()

@@ -58,9 +58,9 @@ def test_a_term_that_breaks_costs_its_arena_that_step_and_nobody_else_anything(t
     for _ in range(600):
         controls = random_controls(rng, broken.num_envs)
         before = obs
-        obs, rewards, terminated, truncated, info = broken.step(controls)
+        obs, rewards, terminated, truncated, _ = broken.step(controls)
         expected = sound.step(controls)
-        over = info["ended"][broken.car_arena] == BROKEN if info else np.zeros(len(obs), bool)
+        over = broken.ended[broken.car_arena] == BROKEN
         untouched &= ~over
         np.testing.assert_array_equal(obs[untouched], expected[0][untouched])
         np.testing.assert_array_equal(rewards[untouched], expected[1][untouched])
@@ -70,8 +70,8 @@ def test_a_term_that_breaks_costs_its_arena_that_step_and_nobody_else_anything(t
             assert truncated[over].all() and not terminated[over].any() and not rewards[over].any()
             last = before.copy()
             last[:, columns("previous_action")] = 0
-            np.testing.assert_array_equal(info["final_obs"][over], last[over])
-            assert not broken.steps[info["ended"] == BROKEN].any()  # begun anew
+            np.testing.assert_array_equal(broken.final_obs[over], last[over])
+            assert not broken.steps[broken.ended == BROKEN].any()  # begun anew
     assert seen >= 3 and np.isfinite(broken.term_totals.after).all() and np.isfinite(broken.counts).all()
     assert (broken.counts[:, -1] == 600).all()
 
@@ -112,14 +112,14 @@ def test_physics_that_broke_are_as_new_afterwards(what: str, field: str, value: 
         other.step(controls)
     poisoned(env, what, field, value)
     controls = random_controls(rng, env.num_envs)
-    obs, rewards, _, truncated, info = env.step(controls)
+    obs, rewards, _, truncated, _ = env.step(controls)
     expected = other.step(controls)
     assert np.isfinite(obs).all() and np.isfinite(rewards).all() and np.isfinite(env.state.memory).all()
     alone = env.car_arena != 1
     np.testing.assert_array_equal(obs[alone], expected[0][alone])
     (found,) = env.faults.values()
     assert found.first.name.startswith(f"the physics ({what}_{field}") and found.first.place["arena"] == 11
-    assert info["ended"].tolist() == [0, BROKEN, 0] and truncated.tolist() == [n == 1 for n in env.car_arena]
+    assert env.ended.tolist() == [0, BROKEN, 0] and truncated.tolist() == [n == 1 for n in env.car_arena]
     assert not np.isfinite(found.first.arrays[f"after/{what}_{field}"]).all()
     assert all(np.isfinite(each).all() for name, each in found.first.arrays.items() if name.startswith("before/"))
     # From a placement on, its future is that of an arena that was never broken.
@@ -130,15 +130,6 @@ def test_physics_that_broke_are_as_new_afterwards(what: str, field: str, value: 
         controls = random_controls(rng, env.num_envs)
         for mine, theirs in zip(env.step(controls)[:4], fresh.step(controls)[:4], strict=True):
             np.testing.assert_array_equal(mine, theirs)
-
-
-def test_controls_that_are_not_finite_are_told_by_the_observation() -> None:
-    env = batch()
-    controls = np.zeros((env.num_envs, 8), np.float32)
-    controls[4, 1] = np.nan
-    obs, *_, info = env.step(controls)
-    assert list(env.faults) == ["the observation (previous_action)"] and info["ended"].tolist() == [0, BROKEN, 0]
-    assert np.isfinite(obs).all() and np.isfinite(info["final_obs"]).all()
 
 
 def test_parts_of_a_batch_put_together_tell_the_same_in_any_order() -> None:

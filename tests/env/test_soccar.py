@@ -1,5 +1,9 @@
 """The Gymnasium environment: the checkers of the field, seeds, opponents."""
 
+import re
+from itertools import combinations
+from typing import Any
+
 import gymnasium
 import numpy as np
 import pytest
@@ -50,19 +54,101 @@ def test_the_opponent_sees_its_own_side_and_drives_its_own_cars() -> None:
     for _ in range(5):
         env.step(np.zeros(8, np.float32))
     assert seen[0].shape == (2, 180)
-    state = env._batch.state
+    state = env.state
     assert np.linalg.norm(state.car_vel[0, 2]) > 300 and np.linalg.norm(state.car_vel[0, 0]) < 10
     assert first[0] == 0 and seen[0][0, 0] == 0  # the ball lies in the middle for everybody
 
 
-@pytest.mark.parametrize("wrong", [{"blue": 3}, {"orange": 0}, {"opponent": "strong"}])
-def test_what_does_not_exist_is_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=str(next(iter(wrong)))):
-        RocketSimEnv(**wrong)  # type: ignore[arg-type]
+WRONG = [
+    ({"blue": 3}, "blue=3: must be at most 2"),
+    ({"orange": 0}, "orange=0: must be at least 1"),
+    ({"opponent": "strong"}, "opponent='strong': give 'idle', 'random' or a function"),
+    ({"opponent": None}, "opponent=None: give 'idle', 'random' or a function"),
+    ({"reset_mix": {"nowhere": 1}}, "reset_mix.nowhere: no such name; there are: kickoff, near_ball"),
+    ({"reset_mix": {"kickoff": -1}}, "reset_mix.kickoff=-1: must be at least 0"),
+    ({"reset_mix": {"kickoff": 0}}, 'reset_mix={"kickoff": 0.0}: at least one share must be above 0'),
+    ({"reset_mix": {}}, "reset_mix={}: at least one share must be above 0"),
+    ({"terms": {"touch": np.nan}}, "terms.touch=NaN: must be a finite number"),
+    ({"terms": {"touch": "much"}}, "terms.touch=much: must be a number"),
+    ({"terms": {"tuch": 1.0}}, "reward.terms.tuch: no such name; did you mean touch?"),
+    ({"terms": ["touch"]}, 'terms=["touch"]: must be a group of settings, such as {NAME: VALUE}'),
+    ({"rules": 8}, "rules=8: must be rlbot.env.Rules(...)"),
+    ({"render_mode": "rgb_array"}, "render_mode='rgb_array': this environment draws nothing; leave it None and read"),
+    ({"render_mode": "human"}, "render_mode='human': this environment draws nothing"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "message"), WRONG, ids=[message[:30] for _, message in WRONG])
+def test_what_does_not_exist_is_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        RocketSimEnv(**wrong)
+
+
+def test_no_terms_are_a_reward_of_nothing() -> None:
+    env = RocketSimEnv(terms={})
+    env.reset(seed=0)
+    assert [env.step(np.ones(8, np.float32))[1] for _ in range(30)] == [0.0] * 30
+
+
+def test_without_a_seed_every_environment_plays_episodes_of_its_own() -> None:
+    envs = [RocketSimEnv(opponent="random") for _ in range(2)]
+    starts = [env.reset()[0] for env in envs] + [envs[0].reset()[0]]
+    assert all((a != b).any() for a, b in combinations(starts, 2))
+    seeded = []
+    for env in envs:  # a reset without a seed goes on with the numbers of the seeded one
+        rows = [env.reset(seed=5)[0], *(env.step(np.zeros(8))[0] for _ in range(3)), env.reset()[0]]
+        seeded.append([*rows, *(env.step(np.zeros(8))[0] for _ in range(3))])
+    np.testing.assert_array_equal(*seeded)
+    assert (seeded[0][0] != seeded[0][4]).any()
+
+
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        (17, "action=17: must be of shape (8,)"),
+        (None, "action=None: must be of shape (8,)"),
+        (np.zeros(1), "action of shape (1,): must be of shape (8,)"),
+        (np.zeros((1, 8)), "action of shape (1, 8): must be of shape (8,)"),
+        (np.full(8, np.nan), "action holds nan for throttle: must be finite numbers"),
+        ([0, 0, 0, 0, -np.inf, 0, 0, 0], "action holds -inf for roll: must be finite numbers"),
+    ],
+)
+def test_an_action_that_is_none_is_refused(action: Any, message: str) -> None:
+    env = RocketSimEnv()
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        env.step(action)
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (0.0, "controls of opponent=0.0: must be of shape (3, 8)"),
+        (None, "controls of opponent=None: must be of shape (3, 8)"),
+        (np.zeros(8), "controls of opponent of shape (8,): must be of shape (3, 8)"),
+        (np.zeros((1, 8)), "controls of opponent of shape (1, 8): must be of shape (3, 8)"),
+        (np.diag([0, np.nan, 0, 0, 0, 0, 0, 0])[:3], "controls of opponent[1] holds nan for steer: must be finite"),
+    ],
+)
+def test_an_opponent_that_gives_no_controls_is_named(reply: Any, message: str) -> None:
+    env = RocketSimEnv(2, 2, lambda observations: reply)
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}") as caught:
+        env.step(np.zeros(8))
+    assert ("(slot 2 of arena 0)" in str(caught.value)) == ("nan" in message)
+
+
+def test_what_an_opponent_gives_is_clipped() -> None:
+    played = []
+    for limit in (1.0, 50.0):
+        env = RocketSimEnv(1, 1, lambda observations, limit=limit: np.full((1, 8), limit))
+        env.reset(seed=1)
+        played.append([env.step(np.zeros(8))[0] for _ in range(20)])
+    np.testing.assert_array_equal(*played)
 
 
 def test_the_defaults_name_real_terms_and_resets() -> None:
     from rlbot.reward import TERMS
 
-    assert set(rlbot.env.soccar.DEFAULT_TERMS) <= set(TERMS)
-    assert set(rlbot.env.soccar.DEFAULT_RESETS) <= set(RESETS)
+    assert set(rlbot.env.vector.DEFAULT_TERMS) <= set(TERMS)
+    assert set(rlbot.env.vector.DEFAULT_RESETS) <= set(RESETS)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rlbot.env import ACTION_TABLE
-from rlbot.env.batch import COUNTS
+from rlbot.env.counts import COUNTS
 from rlbot.env.observation import OBSERVATION_SIZE, columns
 from rlbot.policy import Bot, Network
 from rlbot.rating import matches

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rlbot.env.batch import COUNTS
+from rlbot.env.counts import COUNTS
 from rlbot.rating.matches import Results
 from rlbot.rating.statistics import bootstrap_mean, summarise, table, wilson
 

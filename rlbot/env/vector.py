@@ -1,0 +1,129 @@
+"""Many games of which you play one car each, in one batch: RocketSim-v0 as a vector environment."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from rlbot.env.action import NonFiniteControls, take_controls
+from rlbot.env.batch import ACTION_SPACE, OBSERVATION_SPACE, BatchEnv
+from rlbot.env.rules import Rules
+from rlbot.reward import Reward, Term
+from rlbot.sim import State, load_meshes
+from rlbot.values.convert import checked
+from rlbot.values.kinds import Count, Number, TeamSize
+
+Policy = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # observations (B, 180) -> controls (B, 8)
+DEFAULT_TERMS = {
+    "touch": 1.0,
+    "speed_to_ball": 0.05,
+    "face_ball": 0.01,
+    "ball_to_goal": 0.1,
+    "goal": 10.0,
+    "concede": -8.0,
+}
+DEFAULT_RESETS = {"kickoff": 0.2, "near_ball": 0.5, "airborne": 0.1, "anywhere": 0.2}
+
+
+class RocketSimVectorEnv(VectorEnv):
+    """N arenas as one batch: `gymnasium.make_vec("rlbot:RocketSim-v0", num_envs=N, blue=1, orange=1)`.
+
+    You play the first blue car of each arena, `opponent` all others. Observations (N, 180), actions (N, 8), as in
+    RocketSimEnv; infos and autoreset modes as in BatchEnv, with a row for each of your cars.
+    """
+
+    metadata: dict[str, Any] = BatchEnv.metadata
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        blue: int = 1,
+        orange: int = 1,
+        opponent: str | Policy = "idle",
+        terms: Mapping[str, float] | None = None,
+        reset_mix: Mapping[str, float] | None = None,
+        rules: Rules = Rules(),  # noqa: B008 - frozen
+        collision_meshes: str | Path | None = None,
+        render_mode: str | None = None,
+        autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
+    ) -> None:
+        """`opponent` plays every other car: "idle", "random", or a function from observations (B, 180) to controls (B,
+        8), called once a step for the B cars of all arenas. `terms`: built-in reward terms and their weights, none for
+        a reward of 0; `reset_mix`: shares of the kinds of beginnings.
+
+        Raises ValueError for a value that is not allowed, and where no collision meshes are found.
+        """
+        if render_mode is not None:
+            raise ValueError(
+                f"render_mode={render_mode!r}: this environment draws nothing; leave it None and read "
+                "env.unwrapped.state, which holds ball and cars as arrays"
+            )
+        if not callable(opponent) and opponent not in ("idle", "random"):
+            raise ValueError(
+                f"opponent={opponent!r}: give 'idle', 'random' or a function from observations to controls"
+            )
+        sizes = (checked(TeamSize, blue, "blue"), checked(TeamSize, orange, "orange"))
+        count = checked(Count, num_envs, "num_envs")
+        weights = DEFAULT_TERMS if terms is None else checked(dict[str, Number], terms, "terms")
+        reward = Reward([Term(name, weight) for name, weight in weights.items()])
+        load_meshes(collision_meshes)
+        mix = DEFAULT_RESETS if reset_mix is None else reset_mix
+        self._batch = BatchEnv([sizes] * count, reward, mix, rules, autoreset_mode=autoreset_mode)
+        self.metadata, self.num_envs = self._batch.metadata, count
+        self.single_observation_space, self.single_action_space = OBSERVATION_SPACE, ACTION_SPACE
+        self.observation_space = batch_space(OBSERVATION_SPACE, count)
+        self.action_space = batch_space(ACTION_SPACE, count)
+        self._opponent = opponent
+        mine = self._batch.car_slot == 0
+        self._mine, self._others = np.flatnonzero(mine), np.flatnonzero(~mine)
+        self._observations = np.zeros((self._batch.num_envs, OBSERVATION_SPACE.shape[0]), np.float32)
+        self._controls = np.zeros((self._batch.num_envs, 8), np.float32)
+        self._actions, self._replies = np.zeros((count, 8), np.float32), np.zeros((len(self._others), 8), np.float32)
+
+    @property
+    def state(self) -> State:
+        """The N arenas as arrays, as they are now."""
+        return self._batch.state
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Start all arenas anew: observations (N, 180) and an empty dict. Seeds as in BatchEnv."""
+        super().reset(seed=seed)
+        self._observations, info = self._batch.reset(seed=seed)
+        return self._observations[self._mine], info
+
+    def step(
+        self, actions: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Play one step of tick_skip ticks under `actions` (N, 8), clipped to [-1, 1].
+
+        Raises ValueError where they, or what `opponent` gives, have another shape or are not finite, and says whose
+        they are."""
+        take_controls(actions, self._actions)
+        self._controls[self._mine] = self._actions
+        if self._opponent == "random":
+            self._controls[self._others] = self.np_random.uniform(-1.0, 1.0, self._replies.shape)
+        elif callable(self._opponent):
+            self._controls[self._others] = self._reply(self._opponent)
+        self._observations, rewards, terminated, truncated, info = self._batch.step(self._controls)
+        mine = self._mine
+        return self._observations[mine], rewards[mine], terminated[mine], truncated[mine], _rows(info, mine)
+
+    def _reply(self, opponent: Policy) -> NDArray[np.float32]:
+        try:
+            take_controls(opponent(self._observations[self._others]), self._replies, "controls of opponent")
+        except NonFiniteControls as error:
+            car = self._others[error.row]
+            n, slot = self._batch.car_arena[car], self._batch.car_slot[car]
+            raise NonFiniteControls(f"{error} (slot {slot} of arena {n})", error.row) from None
+        return self._replies
+
+
+def _rows(info: dict[str, Any], rows: NDArray[np.int64]) -> dict[str, Any]:
+    """The same of some rows."""
+    return {name: _rows(each, rows) if isinstance(each, dict) else each[rows] for name, each in info.items()}
