@@ -248,9 +248,14 @@ def _comments_of(file: Path) -> Iterator[tuple[str, str]]:
 
 
 def _header(file: Path) -> str:
-    """The comment at the head of a file of conf/; of several lines the first."""
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return next(line for line in lines if not line.startswith("# @")).removeprefix("# ")
+    """The comment at the head of a file of conf/, up to the first line that ends with a sentence."""
+    head = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("# @"):
+            head.append(line.removeprefix("# "))
+            if not line.startswith("#") or line.endswith("."):
+                break
+    return " ".join(head)
 
 
 def _shown(value: Any) -> str:
@@ -327,8 +332,10 @@ def _rewards() -> Iterator[str]:
     yield (
         "A function of (state before the step, state after it, and any arguments of its own) that returns an array "
         "of N arenas x 4 car slots; see [your-own-parts.md](your-own-parts.md) for an example. It is called once "
-        "a step for the whole batch in every worker process, so write array code, not loops. An exception, another "
-        "shape or a number that is not finite ends the run with a line that names the term.\n"
+        "a step for the whole batch in every worker process, so write array code, not loops. An exception or another "
+        "shape ends the run with a line that names the term, and so does a number that is not finite in the check "
+        "before training. Later such a number takes the arena's step back: [troubleshooting.md]"
+        "(troubleshooting.md#numbers-that-are-not-finite).\n"
     )
     yield "Both states hold these float32 arrays in the world frame (uu, uu/s, rad/s, seconds; N arenas):\n"
     yield "| array | shape | |\n|---|---|---|"

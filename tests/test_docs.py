@@ -90,6 +90,11 @@ def reference() -> Any:
     return module
 
 
+def test_what_an_option_is_for_is_said_in_whole_sentences() -> None:
+    described = re.findall(r"^\| `\w+=\w+`(?: \(default\))? \| (.*) \|$", PAGES["settings.md"], re.MULTILINE)
+    assert len(described) > 20 and [text for text in described if not text.endswith(".")] == []
+
+
 def test_the_reference_pages_are_up_to_date() -> None:
     for path, text in reference().pages().items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is old: run python docs/reference.py"

@@ -120,11 +120,6 @@ def _check_batch(config: TrainConfig) -> Iterator[str]:
     batch, part = config.learner.batch_size, config.learner.minibatch_size
     if part > batch:
         yield f"learner.minibatch_size={part}: must be at most learner.batch_size={batch}"
-    elif batch % part:
-        parts = range(-(-batch // part), 100_000)  # the first that divides gives the nearest size below
-        fit = next((batch // n for n in parts if batch % n == 0), batch)
-        fault = f"does not divide learner.batch_size={batch}; use for example {fit}"
-        yield f"learner.minibatch_size={part} {fault}"
     if config.learner.overlap and config.env.workers == 0:
         yield "learner.overlap=true: needs worker processes, which env.workers=0 forbids; leave env.workers at null"
     arenas = config.env.num_envs

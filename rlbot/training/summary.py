@@ -16,7 +16,9 @@ def summary(config: TrainConfig, components: Components) -> Iterator[str]:
     yield f"Mixed precision: {mixed}"
     yield f"Number of environments: {config.env.num_envs} {_workers(config, components)}"
     yield f"Model parameters: {sum(p.numel() for p in components.model.parameters())}"
-    yield f"Batch size: {learner.batch_size} (minibatches of {learner.minibatch_size}, {learner.epochs} epochs)"
+    parts = max(1, round(learner.batch_size / learner.minibatch_size))
+    size = f"about {learner.batch_size // parts}" if learner.batch_size % parts else f"{learner.batch_size // parts}"
+    yield f"Batch size: {learner.batch_size} ({parts} minibatches of {size}, {learner.epochs} epochs)"
     yield f"Learning rate: {learner.learning_rate:g}" + (" (to 0 at the end)" if learner.anneal_learning_rate else "")
     yield f"Checkpoint interval: {config.checkpoint_interval} timesteps"
     if config.hardware.time_limit is not None:

@@ -104,7 +104,6 @@ SETTINGS: list[tuple[list[str], str]] = [
     (["user.notify.events=[stop]"], "user.notify.events.0=stop: must be one of start"),
     # across settings
     (["env.action_delay=8"], "env.action_delay=8: must be below env.tick_skip=8"),
-    (["learner.minibatch_size=3000"], "does not divide learner.batch_size=16384; use for example 2048"),
     (
         ["learner.minibatch_size=40000"],
         "learner.minibatch_size=40000: must be at most learner.batch_size=16384",
@@ -183,7 +182,6 @@ SETTINGS: list[tuple[list[str], str]] = [
     (["learner.overlap=true", "env.workers=0"], "learner.overlap=true: needs worker processes"),
     (["learner.minibatch_size=0"], "learner.minibatch_size=0: must be at least 1"),
     (["learner.batch_size=-1"], "learner.batch_size=-1: must be at least 1"),
-    (["learner.batch_size=32_769"], "does not divide learner.batch_size=32769"),
     (["total_timesteps=1e7"], "total_timesteps=10000000.0: must be a whole number; write 10_000_000"),
     (["keep_best=-1"], "keep_best=-1: must be at least 0"),
     (["log_interval=0"], "log_interval=0: must be at least 1"),

@@ -137,6 +137,13 @@ def test_settings_are_read_only(default: TrainConfig) -> None:
         default.seed = 1  # type: ignore[misc]
 
 
+def test_a_minibatch_need_not_divide_the_batch() -> None:
+    """PPO cuts the batch into equal parts near this size: tests/learner/test_ppo.py."""
+    learner = compose(["learner.batch_size=16384", "learner.minibatch_size=3000"]).learner
+    assert (learner.batch_size, learner.minibatch_size) == (16384, 3000)
+    assert compose(["learner.batch_size=32_769"]).learner.batch_size == 32_769
+
+
 def test_a_list_item_is_set_by_its_index() -> None:
     assert compose(["curriculum.stages.duel.until=20_000"]).curriculum.stages["duel"].until == 20_000
 
