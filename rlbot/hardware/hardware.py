@@ -99,8 +99,8 @@ class Hardware:
         threads: int | None = None,
         group: Group = SINGLE,
     ) -> "Hardware":
-        """Decide, and set the process up: number of threads (None leaves PyTorch's choice, or gives each of several
-        processes its share of the cores) and denormals.
+        """Decide, and set the process up: number of threads (None leaves PyTorch's choice where this process has as many
+        cores, or gives each of several processes its share of them) and denormals.
 
         Raises ValueError naming the key where something was asked for that this machine cannot do, or where the
         processes of the group chose differently.
@@ -110,8 +110,9 @@ class Hardware:
         chosen = _choose_device(device, group.world.local_rank)
         chosen_precision, why = _choose_precision(precision, chosen)
         _require_agreement(group, f"{chosen.type} in {chosen_precision}")
-        if threads is None and group.size > 1:
-            threads = max(available_cores() // group.world.local_size, 1)
+        cores = max(available_cores() // group.world.local_size, 1)
+        if threads is None and (group.size > 1 or cores < torch.get_num_threads()):  # PyTorch sees no limit on time
+            threads = cores
         # Before the thread pool starts: its threads inherit the setting. Numbers below 1e-38 cost a CPU a
         # hundred times the others and mean nothing here; Adam's averages of a dead unit's gradient decay into
         # them.

@@ -1,10 +1,53 @@
 """How many processes are worth starting. Apart from rlbot.hardware, which needs PyTorch."""
 
+import math
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 
-def available_cores() -> int:
-    """Processor cores this process may use: fewer than the machine has in a container or a batch job."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def available_cores(root: Path = Path("/")) -> int:
+    """Processor cores this process may use: fewer than the machine has in a container or a batch job, whether that
+    names the cores (affinity) or limits the time on them (cgroups). `root`: where Linux tells of them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota(root)
+    return cores if quota is None else max(min(cores, math.ceil(quota)), 1)
+
+
+def cpu_quota(root: Path = Path("/")) -> float | None:
+    """How many CPUs' worth of time the control groups of this process allow, the least of all; None: no limit.
+
+    Version 2 has "QUOTA PERIOD" in cpu.max, version 1 a file for each. In a container a group's path may lie outside of
+    what is mounted, hence its parents, up to the mount itself, are looked at as well.
+    https://docs.kernel.org/admin-guide/cgroup-v2.html, https://docs.kernel.org/scheduler/sched-bwc.html
+    """
+    limits = []
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        number, controllers, path = (*line.split(":", 2), "", "")[:3]
+        if number == "0":  # version 2, alone or beside version 1
+            mounts = ["", "unified"]
+        elif "cpu" in controllers.split(","):
+            mounts = ["cpu", controllers]
+        else:
+            continue
+        for mount in mounts:
+            folder = root / "sys/fs/cgroup" / mount
+            parts = [part for part in path.split("/") if part not in ("", "..")]
+            for depth in range(len(parts) + 1):
+                limits += _limit(folder.joinpath(*parts[:depth]))
+    return min(limits, default=None)
+
+
+def _limit(group: Path) -> Iterator[float]:
+    """What one control group allows, where it limits the time at all."""
+    quota, _, period = _read(group / "cpu.max").partition(" ")
+    for allowed, of in ((quota, period), (_read(group / "cpu.cfs_quota_us"), _read(group / "cpu.cfs_period_us"))):
+        if allowed.isdigit() and of.isdigit() and int(of):  # "max" and -1: no limit
+            yield int(allowed) / int(of)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""
