@@ -99,7 +99,7 @@ class Hardware:
         threads: int | None = None,
         group: Group = SINGLE,
     ) -> "Hardware":
-        """Decide, and set the process up: number of threads (None leaves PyTorch's choice where this process has as many
+        """Decide, and set the process up: number of threads (None leaves PyTorch's choice if this process has as many
         cores, or gives each of several processes its share of them) and denormals.
 
         Raises ValueError naming the key where something was asked for that this machine cannot do, or where the

@@ -37,6 +37,16 @@ def make_env(config: TrainConfig, stage: Stage, start: int = 0, stop: int | None
     )
 
 
+def make_sample(config: TrainConfig, stage: Stage) -> BatchEnv:
+    """One arena of each team size of a stage: enough to see whether everything in it works."""
+    return BatchEnv(
+        list(dict.fromkeys(team_sizes(stage, config.env.num_envs))),
+        make_reward(config.reward, stage.reward),
+        stage.reset_mix or config.env.reset,
+        make_rules(config),
+    )
+
+
 def _function(name: str, term: RewardTerm) -> Callable[[Any, Any], Any] | None:
     """The function of a term of the user's own: "package.module.function" or "path/to/file.py:function"."""
     if term.target is None:

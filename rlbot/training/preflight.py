@@ -1,4 +1,5 @@
-"""The checks a run makes before it trains: each one does the thing for real, on objects of its own."""
+"""The checks a run makes before it trains: each one does the thing for real, on objects of its own. They take a few
+arenas, however many the run has: an arena takes 20 ms and more to make, and the processes that play make their own."""
 
 from collections.abc import Iterator
 
@@ -12,7 +13,7 @@ from rlbot.curriculum import Stage
 from rlbot.env.nonfinite import NonFiniteCounts
 from rlbot.settings.schema import TrainConfig
 from rlbot.training.build import Components
-from rlbot.training.build_env import make_env
+from rlbot.training.build_env import make_sample
 
 STEPS = 16  # of the short rollout
 
@@ -21,13 +22,14 @@ def preflight(config: TrainConfig, components: Components) -> Iterator[str]:
     """One line for each check that held. Raises ValueError for the first that did not."""
     yield "Curriculum stages: " + ", ".join(_stage(stage) for stage in components.stages)
     for stage in components.stages:
-        env = make_env(config, stage)
+        env = make_sample(config, stage)
         obs, _ = env.reset(seed=config.seed)
         if not np.isfinite(obs).all():
             raise ValueError(f"curriculum.stages.{stage.name}: the environment gives an observation that is not finite")
         env.step(np.zeros((env.num_envs, 8), np.float32))  # a term of the user's own may fail in one stage only
         _demand_finite(env.faults, f"the first step of curriculum.stages.{stage.name}")
-        yield f"Environment of stage {stage.name}: {len(env.arenas)} arenas, {env.num_envs} cars"
+        sizes = ", ".join(f"{blue}v{orange}" for blue, orange in env.team_sizes)
+        yield f"Environment of stage {stage.name}: one arena of each size, {sizes}, {env.num_envs} cars"
 
     with torch.inference_mode(), components.hardware.autocast():
         controls = components.model.head.controls(
@@ -37,9 +39,9 @@ def preflight(config: TrainConfig, components: Components) -> Iterator[str]:
         raise ValueError(f"model: a forward pass gives controls of shape {tuple(controls.shape)}, not all finite")
     yield f"Model forward pass: observations {tuple(obs.shape)} -> controls {tuple(controls.shape)}"
 
-    network, stage = components.network, components.stages[-1]
-    everybody = Matchup(network, {"self": 1.0}, "uniform", (True,) * config.env.num_envs, config.seed)
-    shard = EnvShard(lambda: make_env(config, stage), everybody, components.publish(), components.pool)
+    network = components.network
+    everybody = Matchup(network, {"self": 1.0}, "uniform", (True,) * len(env.arenas), config.seed)
+    shard = EnvShard(lambda: env, everybody, components.publish(), components.pool)
     cars = len(shard.learner_cars)
     rollout = Rollout(STEPS, cars, network.observation_size, network.action_shape, network.action_dtype)
     stats = shard.collect(rollout)

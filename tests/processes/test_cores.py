@@ -7,6 +7,8 @@ import pytest
 
 from rlbot.processes.cores import available_cores, cpu_quota
 
+QUOTA, PERIOD = "cpu.cfs_quota_us", "cpu.cfs_period_us"  # of version 1
+
 
 @pytest.mark.parametrize(
     ("groups", "files", "quota"),
@@ -15,10 +17,10 @@ from rlbot.processes.cores import available_cores, cpu_quota
         ("0::/", {"cpu.max": "max 100000"}, None),
         ("0::/a/b", {"cpu.max": "max 100000", "a/cpu.max": "150000 100000", "a/b/cpu.max": "400000 100000"}, 1.5),
         ("0::/../outside", {"cpu.max": "300000 100000"}, 3.0),
-        ("4:cpu,cpuacct:/docker/12", {"cpu,cpuacct/cpu.cfs_quota_us": "250000", "cpu,cpuacct/cpu.cfs_period_us": "100000"}, 2.5),
-        ("1:cpu:/job\n0::/", {"cpu/job/cpu.cfs_quota_us": "50000", "cpu/job/cpu.cfs_period_us": "100000"}, 0.5),
-        ("1:cpu:/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
-        ("3:cpuset:/", {"cpuset/cpu.cfs_quota_us": "100000", "cpuset/cpu.cfs_period_us": "100000"}, None),
+        ("4:cpu,cpuacct:/docker/12", {f"cpu,cpuacct/{QUOTA}": "250000", f"cpu,cpuacct/{PERIOD}": "100000"}, 2.5),
+        ("1:cpu:/job\n0::/", {f"cpu/job/{QUOTA}": "50000", f"cpu/job/{PERIOD}": "100000"}, 0.5),
+        ("1:cpu:/", {f"cpu/{QUOTA}": "-1", f"cpu/{PERIOD}": "100000"}, None),
+        ("3:cpuset:/", {f"cpuset/{QUOTA}": "100000", f"cpuset/{PERIOD}": "100000"}, None),
         ("nonsense\n\n0", {"cpu.max": ""}, None),
         ("0::/", {"cpu.max": "100000 0"}, None),
     ],
