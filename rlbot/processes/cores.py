@@ -21,7 +21,7 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
     what is mounted, hence its parents, up to the mount itself, are looked at as well.
     https://docs.kernel.org/admin-guide/cgroup-v2.html, https://docs.kernel.org/scheduler/sched-bwc.html
     """
-    limits = []
+    limits: list[float] = []
     for line in _read(root / "proc/self/cgroup").splitlines():
         number, controllers, path = (*line.split(":", 2), "", "")[:3]
         if number == "0":  # version 2, alone or beside version 1
