@@ -16,7 +16,7 @@ def main(config: TrainConfig, directory: Path) -> float | None:
     # Heavy imports wait until the settings are known to be sound: a slip on the command line is answered at once.
     from rlbot.training.run import train
 
-    outcome = train(config, directory, world, command.resumed(config))
+    outcome = train(config, directory, world)
     if outcome.interrupted and command.in_multirun():
         raise KeyboardInterrupt
     return outcome.value

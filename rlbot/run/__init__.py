@@ -2,19 +2,31 @@
 
 from rlbot.run.checkpoint import (
     CheckpointError,
+    copy_checkpoint,
     load_checkpoint,
     prune_checkpoints,
     save_checkpoint,
     valid_checkpoints,
 )
 from rlbot.run.console import Console
-from rlbot.run.directory import RESULT, Resume, RunDirectory, describe_machine, point_latest, resolve_resume
+from rlbot.run.directory import (
+    OUTPUTS,
+    RESULT,
+    Resume,
+    RunDirectory,
+    check_directory,
+    describe_machine,
+    going_on,
+    point_latest,
+    resolve_resume,
+)
 from rlbot.run.lock import locked
 from rlbot.run.notify import Notifier
 from rlbot.run.tensorboard import TensorBoard
 from rlbot.run.torchrun_job import TorchrunJob
 
 __all__ = [
+    "OUTPUTS",
     "RESULT",
     "CheckpointError",
     "Console",
@@ -23,7 +35,10 @@ __all__ = [
     "RunDirectory",
     "TensorBoard",
     "TorchrunJob",
+    "check_directory",
+    "copy_checkpoint",
     "describe_machine",
+    "going_on",
     "load_checkpoint",
     "locked",
     "point_latest",

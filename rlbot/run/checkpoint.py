@@ -31,7 +31,9 @@ from rlbot.run.manifest import (
     MANIFEST,
     CheckpointInfo,
     checkpoint_fault,
+    checkpoint_files,
     checkpoint_info,
+    has_more,
     info_of,
     read_verified,
     seal,
@@ -107,6 +109,25 @@ def save_checkpoint(
     return final
 
 
+def copy_checkpoint(source: Path, parent: Path, run_id: str) -> Path:
+    """Copies a checkpoint, byte for byte, into the directory of checkpoints of another run, `run_id`; returns its path.
+    It stays the checkpoint of the run that wrote it. Raises OSError, and ValueError if the copy is not sound."""
+    final = parent / f"step_{checkpoint_info(source).timesteps:09d}"
+    temporary = parent / f".writing-{run_id}-{final.name}-{uuid.uuid4().hex[:8]}"
+    temporary.mkdir()
+    try:
+        for name in (*checkpoint_files(source), MANIFEST):
+            write_synced(temporary / name, (source / name).read_bytes())
+        if fault := checkpoint_fault(temporary):
+            raise ValueError(fault)
+        sync_directory(temporary)
+        _rename(temporary, final)
+        sync_directory(parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return final
+
+
 def load_checkpoint(path: Path) -> tuple[Tensors, Documents]:
     """Reads a checkpoint after checking every byte of it; returns (tensors, documents) as they were saved.
 
@@ -175,11 +196,12 @@ def prune_checkpoints(
 
     Kept: the newest sound one, the `keep_best` best by score (no score or NaN ranks last, the newer wins a
     tie), those whose timesteps are in `milestones` (they do not count among the best), and everything that is
-    damaged or was written by another run. `scores`, by timesteps, count instead of those in the manifests, and
-    who has one ranks before who has none. A crash half way leaves a whole checkpoint or a `.deleting-*` that the
-    next save removes.
+    damaged, was written by another run or has a file in it that no save wrote. `scores`, by timesteps, count
+    instead of those in the manifests, and who has one ranks before who has none. A crash half way leaves a whole
+    checkpoint or a `.deleting-*` that the next save removes.
     """
-    own = sorted((i for i in _readable(Path(parent)) if i.run_id == run_id), key=_age, reverse=True)
+    own = [info for info in _readable(Path(parent)) if info.run_id == run_id and not has_more(info.path)]
+    own.sort(key=_age, reverse=True)
     newest = next((info for info in own if checkpoint_fault(info.path) is None), None)
     ranked = [
         info
@@ -269,7 +291,7 @@ def _put_in_place(temporary: Path, final: Path, run_id: str) -> None:
     parent = final.parent
     aside = None
     if os.path.lexists(final):
-        if checkpoint_fault(final) is None and checkpoint_info(final).run_id == run_id:
+        if checkpoint_fault(final) is None and checkpoint_info(final).run_id == run_id and not has_more(final):
             aside = parent / f".replaced-{run_id}-{final.name}"
         else:
             aside = parent / f"kept-{final.name}-{uuid.uuid4().hex[:8]}"

@@ -3,6 +3,8 @@
 import importlib.metadata
 import os
 import platform
+import re
+import shutil
 import subprocess
 import sys
 import uuid
@@ -12,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlbot.run.checkpoint import valid_checkpoints
+from rlbot.processes.torchrun import job
+from rlbot.run.checkpoint import copy_checkpoint, valid_checkpoints
 from rlbot.run.files import from_json, to_json, write_atomic
 from rlbot.run.manifest import MANIFEST, checkpoint_fault
+from rlbot.run.torchrun_job import TorchrunJob
 
 LATEST = "latest"
 _PACKAGES = (
@@ -28,7 +32,11 @@ _PACKAGES = (
     "safetensors",
 )
 
+OUTPUTS = Path("outputs")  # where runs of their own lie
 RESULT = "result.json"  # in a run directory: how the run ended
+# What a run writes into its directory.
+_HALF = re.compile(r"\.(run|ratings|result)\.json-[0-9a-f]{8}")  # of these being written: see write_atomic
+_WRITTEN = ("run.json", "checkpoints", "tensorboard", "train.log", "ratings.json", RESULT, "bad", "code")
 
 
 class RunDirectory:
@@ -59,15 +67,30 @@ class RunDirectory:
         if not self._launches:
             self._write({"run_id": self.run_id})
 
+    def follow(self, resume: "Resume") -> None:
+        """Makes this new run the continuation of another one, which stays as it is: with the checkpoint that is gone on
+        from, the curves, ratings, reward files and starts of the run that it lies in. OSError, ValueError."""
+        copy_checkpoint(resume.checkpoint, self.checkpoints, self.run_id)
+        if resume.run is None:
+            return
+        self._launches = [*self.launches(resume.run), *self._launches]
+        for file in (resume.run / "tensorboard").glob("events.out.tfevents.*"):
+            shutil.copyfile(file, self.tensorboard / file.name)
+        if (resume.run / "ratings.json").is_file():
+            shutil.copyfile(resume.run / "ratings.json", self.path / "ratings.json")
+        if (resume.run / "code").is_dir():
+            shutil.copytree(resume.run / "code", self.path / "code", dirs_exist_ok=True)
+
     def write_run_json(self, info: Mapping[str, Any]) -> None:
         """Writes run.json: `info` of this process and `run_id`; what earlier processes wrote moves to
         "previous". Only for who holds the lock of the directory.
 
         `info` must be JSON-able and hold no secret. ValueError where the file cannot be written.
         """
-        for leftover in self.path.glob(".*.json-????????"):  # of a process that was killed while it wrote a file
-            with suppress(OSError):
-                leftover.unlink()
+        for leftover in self.path.iterdir():  # of a process that was killed while it wrote a file
+            if _HALF.fullmatch(leftover.name):
+                with suppress(OSError):
+                    leftover.unlink()
         previous = [launch for launch in self._launches if launch.keys() != {"run_id"}]
         self._write({**info, "run_id": self.run_id, "previous": previous})
 
@@ -95,8 +118,17 @@ class RunDirectory:
         """What earlier processes wrote, oldest first. An unreadable file is set aside, not overwritten."""
         if not self.run_file.exists():
             return []
+        launches = self.launches(self.path)
+        if not launches:
+            # the run gets a new id: its checkpoints so far then count as another run's and are never deleted
+            self.run_file.replace(self.run_file.with_name("run.broken.json"))
+        return launches
+
+    @staticmethod
+    def launches(path: Path) -> list[dict[str, Any]]:
+        """What the processes of the run in `path` wrote into its run.json, oldest first; none if it is no run."""
         try:
-            content = from_json(self.run_file.read_bytes())
+            content = from_json((path / "run.json").read_bytes())
             previous = content.pop("previous", [])
             if not isinstance(content["run_id"], str) or not content["run_id"].isalnum():
                 raise ValueError("run_id must be letters and digits")
@@ -104,9 +136,32 @@ class RunDirectory:
                 raise ValueError("previous must hold what earlier processes wrote")
             return [*previous, content]
         except (OSError, ValueError, KeyError, AttributeError, TypeError):
-            # the run gets a new id: its checkpoints so far then count as another run's and are never deleted
-            self.run_file.replace(self.run_file.with_name("run.broken.json"))
             return []
+
+
+def check_directory(path: Path, resume: "Resume | None") -> None:
+    """Whether a run may begin in `path`, or go on there if it is resumed. Raises ValueError if something of another run
+    or of the user's would be in its way: nothing that this start has not made is ever overwritten or deleted."""
+    if not path.exists() or (resume is not None and resume.run == path.resolve()):
+        return
+    if not path.is_dir():
+        raise ValueError(f"hydra.run.dir={path}: is a file; name a folder")
+    of_a_start = (".hydra", ".lock")  # left by one that failed
+    names = sorted(each.name for each in path.iterdir() if each.name not in of_a_start)
+    a_run = bool(RunDirectory.launches(path))
+    if (resume is not None and names) or (a_run and any((path / "checkpoints").glob("*step_*"))):
+        if a_run:
+            raise ValueError(
+                f"hydra.run.dir={path}: holds a run; resume={path} goes on with it, or name another folder"
+            )
+        raise ValueError(
+            f"hydra.run.dir={path}: holds {names[0]} and is no run to go on in;\n"
+            "name a new folder, or leave hydra.run.dir out to go on where the run lies"
+        )
+    for name in () if a_run else _WRITTEN:
+        taken = path / name
+        if taken.is_file() or (taken.is_dir() and any(taken.iterdir())):
+            raise ValueError(f"hydra.run.dir={path}: holds {name}, which a run would write to; name another folder")
 
 
 def point_latest(outputs: Path, run: Path) -> str | None:
@@ -140,15 +195,39 @@ def point_latest(outputs: Path, run: Path) -> str | None:
 
 @dataclass(frozen=True)
 class Resume:
-    """Where to go on: a sound checkpoint, the run directory that it lies in (None where it was copied out of
-    one), and one line for each broken checkpoint that was passed over."""
+    """Where to go on: a sound checkpoint, the run directory that it lies in (None if it was copied out of one), and one
+    line for each broken checkpoint that was passed over."""
 
     checkpoint: Path
     run: Path | None
     warnings: list[str]
+    named: bool = False  # this very checkpoint was asked for, not the newest of a run
+
+    @property
+    def value(self) -> str:
+        """What to give `resolve_resume` to find it again, from any folder."""
+        return str(self.checkpoint if self.named or self.run is None else self.run)
+
+    def settings(self) -> dict[str, Any]:
+        """What the run was trained with: a `document` of rlbot.settings. Raises ValueError if there is none."""
+        try:
+            settings = from_json((self.checkpoint / "config.json").read_bytes())
+            if not isinstance(settings, dict):
+                raise ValueError("no settings")
+        except (OSError, ValueError) as error:
+            raise ValueError(f"resume={self.checkpoint}: config.json cannot be read ({error})") from error
+        return settings
 
 
-def resolve_resume(value: str, outputs: Path, setting: str = "resume") -> Resume:
+def going_on(value: str | None, outputs: Path = OUTPUTS) -> Resume | None:
+    """Where a command line with resume=VALUE goes on (None: nowhere); a process that torchrun started anew goes on with
+    the run that those before it began. Raises ValueError as `resolve_resume`."""
+    begun = TorchrunJob(outputs, job()).run()
+    value = value if begun is None else str(begun)
+    return None if value is None else resolve_resume(value, outputs)
+
+
+def resolve_resume(value: str, outputs: Path = OUTPUTS, setting: str = "resume") -> Resume:
     """Finds what SETTING=VALUE means: "latest" (the run that OUTPUTS/latest leads to), a run directory, a directory of
     checkpoints, a text pointer, or one checkpoint. Of several checkpoints the newest sound one is taken.
 
@@ -167,7 +246,7 @@ def resolve_resume(value: str, outputs: Path, setting: str = "resume") -> Resume
     folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
     # a damaged checkpoint may have lost its manifest: its name still says what it was meant to be
     if (path / MANIFEST).exists() or (folder == path and path.name.startswith("step_")):
-        return Resume(_sound(setting, value, path), _run_of(path.parent), [])
+        return Resume(_sound(setting, value, path), _run_of(path.parent), [], named=True)
     found, warnings = valid_checkpoints(folder)
     if not found:
         raise ValueError(

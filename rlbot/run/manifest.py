@@ -44,6 +44,16 @@ def checkpoint_fault(path: Path) -> str | None:
     return None
 
 
+def checkpoint_files(path: Path) -> list[str]:
+    """The names of the files of a checkpoint, the manifest aside. ValueError as `checkpoint_info`."""
+    return list(_read_manifest(Path(path))["files"])
+
+
+def has_more(path: Path) -> bool:
+    """Whether somebody put more into the directory of a checkpoint than belongs there."""
+    return {each.name for each in path.iterdir()} > {*checkpoint_files(path), MANIFEST}
+
+
 def read_verified(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The manifest and the bytes of every file it names, all checked. ValueError naming file and fault."""
     manifest = _read_manifest(path)

@@ -30,11 +30,11 @@ def _check_evaluation(config: EvaluateConfig) -> Iterator[str]:
 
 
 def _check_path(key: str, path: str | None) -> Iterator[str]:
-    if path not in (None, "latest") and not _exists(str(path)):
+    if path not in (None, "latest") and not exists(str(path)):
         yield f"{key}={path}: no such folder; name a run, a checkpoint, or latest"
 
 
-def _exists(path: str) -> bool:
+def exists(path: str) -> bool:
     try:
         return Path(path).expanduser().exists()
     except (OSError, RuntimeError):  # longer than the system takes; the home of somebody it does not know
@@ -149,7 +149,7 @@ def _check_stages(stages: Mapping[str, StageConfig]) -> Iterator[str]:
 def _check_opponents(key: str, shares: Mapping[str, float]) -> Iterator[str]:
     yield from _check_shares(key, shares)
     for name in shares:
-        if name not in ("self", "past", "random", "idle") and not _exists(name):
+        if name not in ("self", "past", "random", "idle") and not exists(name):
             there_are = "self, past, random, idle, or the path of a run or checkpoint"
             yield f"{key}={name}: no such opponent; there are: {there_are}"
 

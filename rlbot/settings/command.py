@@ -14,25 +14,24 @@ failed are named at the end.
 """
 
 import argparse
-import copy
 import functools
 import itertools
 import json
 import logging
 import os
-import shutil
 import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NoReturn, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, overload
 
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, read_write
@@ -40,12 +39,16 @@ from omegaconf import DictConfig, OmegaConf, read_write
 from rlbot.processes.environment_variables import set_defaults
 from rlbot.processes.text import printable
 from rlbot.processes.torchrun import LostProcess, World
+from rlbot.settings.checks import exists
 from rlbot.settings.config import config_dir, load
-from rlbot.settings.document import document, fill, load_document
-from rlbot.settings.errors import CommandFailed, ConfigError, one_line
+from rlbot.settings.errors import CommandFailed, ConfigError, building, one_line
 from rlbot.settings.explain import INPUT_ERRORS, composed, explain, key
+from rlbot.settings.resumed import compose_over, lay_over, quoted, resume_of
 from rlbot.settings.schema import ROOTS, BenchConfig, EvaluateConfig, LearncheckConfig, TrainConfig
 from rlbot.sweep import FAILURES, failures
+
+if TYPE_CHECKING:
+    from rlbot.run import Resume
 
 Main = Callable[[Any, Path], float | None]  # of the settings that ROOTS names for the command
 Follow = Callable[[Any], None]
@@ -93,12 +96,16 @@ def run(main: Main, config_name: str = "train", follow: Follow | None = None) ->
             raise ConfigError("--multirun: torchrun starts the processes of one run; start it once for each run")
         if follow is not None and world.rank > 0:
             if not any((arguments.cfg, arguments.info, arguments.help, arguments.hydra_help)):
-                follow(compose(overrides))
+                follow(compose(_of_a_follower(overrides)))
             return
+        root = config_name
+        if config_name == "train" and not (arguments.multirun or arguments.help or arguments.hydra_help):
+            root, overrides = _going_on(overrides)
+        flags = [text for text in sys.argv[1:] if text not in arguments.overrides]
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets errors through instead of printing them
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _command_line([*flags, *overrides]):
             warnings.filterwarnings("error", r"provider=.* is not available")  # a folder of --config-dir or searchpath
-            hydra.main(str(config_dir()), config_name, version_base="1.3")(_job(main, config_name, Guard.verbose))()
+            hydra.main(str(config_dir()), root, version_base="1.3")(_job(main, config_name, Guard.verbose))()
     except SystemExit as stop:
         status = stop.code
     except KeyboardInterrupt:
@@ -122,34 +129,40 @@ def run(main: Main, config_name: str = "train", follow: Follow | None = None) ->
         sys.exit(status or 1)
 
 
-def overlay(saved: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings a checkpoint was made with (a `document`), changed by what this command line names.
+def _going_on(overrides: Sequence[str]) -> tuple[str, list[str]]:
+    """The root configuration and the command line for it: where a run is resumed, its checkpoint's settings."""
+    from rlbot.run import going_on  # late: who starts a run of its own needs none of it
 
-    A group that is named (hardware=cpu) is taken whole from `chosen`, what the command line alone would give;
-    a recipe (experiment=..., +sweep=...) makes `chosen` count in everything. A setting taken away
-    (~reward.terms.air) goes.
-    """
-    overrides = _overrides(HydraConfig.get())
-    if {"experiment", "sweep"} & {key(override) for override in overrides}:
-        return dict(chosen)
-    merged: dict[str, Any] = copy.deepcopy(dict(saved))
-    fill(merged, chosen)
-    for override in ("resume", "debug", *overrides):
-        *path, name = key(override).split(".")
-        source: Any = chosen
-        target: Any = merged
-        for step in path:
-            source, target = source[step], target[step]
-        if override.startswith("~"):
-            target.pop(name, None)
-        else:
-            target[name] = source[name]
-    return merged
+    try:
+        asked = resume_of(overrides)
+    except HydraException:  # which Hydra tells by itself
+        return "train", list(overrides)
+    if asked is not None and asked != "latest" and not (asked.strip() and exists(asked)):
+        return "train", list(overrides)  # which the checks tell
+    with building():
+        resume = Guard.resume = going_on(asked)
+        if resume is None:
+            return "train", list(overrides)
+        root, changes = lay_over(resume.settings(), [text for text in overrides if key(text) != "resume"])
+    return root, [*changes, f"resume={quoted(resume.value)}"]
 
 
-def resumed(config: TrainConfig) -> Callable[[Mapping[str, Any]], TrainConfig]:
-    """The settings a checkpoint was made with (a `document`), changed by what this command line names."""
-    return lambda saved: load_document(overlay(saved, document(config)))
+def _of_a_follower(overrides: list[str]) -> list[str]:
+    """What a process needs to know before the first tells it the rest. It may have no disk with the run to resume."""
+    if "resume" not in map(key, overrides):
+        return overrides
+    return [text for text in overrides if key(text).partition(".")[0] in ("hardware", "experiment")]
+
+
+@contextmanager
+def _command_line(arguments: Sequence[str]) -> Iterator[None]:
+    """Hydra reads it from sys.argv."""
+    before = sys.argv
+    sys.argv = [before[0], *arguments]
+    try:
+        yield
+    finally:
+        sys.argv = before
 
 
 def in_multirun() -> bool:
@@ -178,6 +191,8 @@ class Guard(Callback):
     verbose: ClassVar[bool] = False  # tracebacks are wanted
     root: ClassVar[Path | None] = None  # directory of the run, or of the whole multirun
     made: ClassVar[Path | None] = None  # its topmost parent that was not there before; None where all were
+    own: ClassVar[bool] = False  # whether this process made it
+    resume: ClassVar["Resume | None"] = None  # where a run of this command line goes on
     multirun: ClassVar[bool] = False
     config_name: ClassVar[str] = "train"
 
@@ -186,6 +201,8 @@ class Guard(Callback):
             HydraConfig.instance().set_config(config)  # for settings that refer to Hydra's own
             load(config, ROOTS[Guard.config_name])
             _check_mode(config)
+            if Guard.config_name == "train":
+                _check_directory(config, Guard.resume)
             Guard._claim(config, "run")
         except Exception as error:  # Hydra would turn it into a warning and go on
             Guard._refuse(error, config)
@@ -194,7 +211,7 @@ class Guard(Callback):
         try:
             Guard._claim(config, "sweep")
             assert Guard.root is not None
-            (Guard.root / FAILURES).unlink(missing_ok=True)  # of a sweep before, in a directory of the user's choice
+            _put_aside(Guard.root / FAILURES)  # of a sweep before, in a directory of the user's choice
             logging.disable(logging.INFO)  # Optuna's own lines
             warnings.filterwarnings("ignore", "A worker stopped while some jobs")  # joblib's, of no consequence
             _warn_of_objective(config)
@@ -215,14 +232,15 @@ class Guard(Callback):
             raise ConfigError(f"hydra.{kind}.dir={one_line(name)}: must be printable text")
         cls.root, cls.multirun = Path(path).resolve(), kind == "sweep"
         missing = [folder for folder in (cls.root, *cls.root.parents) if not folder.exists()]
-        cls.made = missing[-1] if missing else None
-        if any(text.startswith(f"hydra.{kind}.dir=") for text in config.hydra.overrides.hydra):
-            return  # the user's own choice, and it may be there already
+        cls.made, cls.own = missing[-1] if missing else None, True
         for number in itertools.count(2):
             try:
-                Path(path).mkdir(parents=True)
+                Path(path).mkdir(parents=True)  # of two starts at once one has made it
                 break
             except FileExistsError:
+                if _is_chosen(config, kind) or (cls.resume and cls.root == cls.resume.run):
+                    cls.own = False  # the user's own choice, or the run's, and it is there already
+                    return
                 path = f"{name}-{number}"
         if path != name:
             cls.made = cls.root = Path(path).resolve()
@@ -235,8 +253,8 @@ class Guard(Callback):
         """Takes away what was made for nothing: a multirun without a job left, and empty parents."""
         if cls.root is None or cls.made is None:
             return
-        if cls.multirun and cls.root.exists() and not any(path.is_dir() for path in cls.root.iterdir()):
-            shutil.rmtree(cls.root, ignore_errors=True)
+        if cls.own and cls.multirun and cls.root.exists() and not any(path.is_dir() for path in cls.root.iterdir()):
+            _take_back(cls.root)
         for folder in (cls.root, *cls.root.parents):
             with suppress(OSError):  # not there, or in use by another run
                 folder.rmdir()
@@ -252,19 +270,21 @@ def _job(main: Main, config_name: str, verbose: bool) -> Callable[[DictConfig], 
         settings = HydraConfig.get()
         directory = Path(settings.runtime.output_dir)
         multirun = settings.mode == RunMode.MULTIRUN
-        fresh = _is_bare(directory, settings.output_subdir) and (multirun or Guard.made is not None)
+        fresh = _is_bare(directory, settings.output_subdir) and (multirun or Guard.own)
         if multirun:
             print(printable(f"[START] Job {settings.job.num}: {' '.join(_overrides(settings))}"), flush=True)
         try:
+            if multirun and config_name == "train" and cfg.resume is not None:
+                cfg = _job_going_on(str(cfg.resume), _overrides(settings))
             return main(load(cfg, ROOTS[config_name]), directory)
         except KeyboardInterrupt:
             if fresh and _is_bare(directory, settings.output_subdir):
-                shutil.rmtree(directory, ignore_errors=True)
+                _take_back(directory)
             raise
         except ConfigError as error:
             failure = error
             if fresh and not isinstance(error, CommandFailed):
-                shutil.rmtree(directory, ignore_errors=True)
+                _take_back(directory)
         except LostProcess:  # which the run has told already
             failure = ConfigError(
                 "torchrun --max-restarts=3 goes on from the last checkpoint by itself, resume=RUN by hand"
@@ -282,6 +302,52 @@ def _job(main: Main, config_name: str, verbose: bool) -> Callable[[DictConfig], 
         return None  # an exception would end the sweep; Optuna's sweeper takes None for a failed trial
 
     return job
+
+
+def _job_going_on(value: str, overrides: Sequence[str]) -> DictConfig:
+    """The settings of a job of a multirun that resumes a run: it goes on in the job's own directory."""
+    from rlbot.run import resolve_resume
+
+    with building():
+        return compose_over(resolve_resume(value).settings(), overrides)
+
+
+def _is_chosen(config: DictConfig, kind: str) -> bool:
+    """Whether the directory is named on the command line."""
+    return any(text.startswith(f"hydra.{kind}.dir=") for text in config.hydra.overrides.hydra)
+
+
+def _check_directory(config: DictConfig, resume: "Resume | None") -> None:
+    """Where a run may write. One that is resumed goes on in its own directory, unless another is named."""
+    from rlbot.run import check_directory
+
+    if resume is not None and resume.run is not None:
+        with read_write(config.hydra):
+            if not _is_chosen(config, "run"):
+                config.hydra.run.dir = str(resume.run)
+            if Path(config.hydra.run.dir).resolve() == resume.run:
+                config.hydra.output_subdir = None  # nothing of it is changed before it is certain that it can go on
+    check_directory(Path(config.hydra.run.dir), resume)
+
+
+def _put_aside(file: Path) -> None:
+    """Renames a file that is in the way, so that it is kept."""
+    numbered = (file.with_name(f"{file.stem}-{number}{file.suffix}") for number in itertools.count(1))
+    if file.exists():
+        file.rename(next(path for path in numbered if not path.exists()))
+
+
+def _take_back(directory: Path) -> None:
+    """Removes a directory that this process made, with what it and Hydra wrote there before anything was trained.
+    Anything else that lies in it stays, and the directory with it."""
+    hydra_files = [f".hydra/{name}.yaml" for name in ("config", "hydra", "overrides")]
+    sweep_files = ["multirun.yaml", "optimization_results.yaml", FAILURES, "sweep.csv", "sweep.png"]
+    for name in (*hydra_files, *sweep_files, ".lock", "run.json", "train.log"):
+        with suppress(OSError):
+            (directory / name).unlink()
+    for name in (".hydra", "checkpoints", "tensorboard", ""):
+        with suppress(OSError):  # not there, or not empty
+            (directory / name).rmdir()
 
 
 def _check_mode(config: DictConfig) -> None:

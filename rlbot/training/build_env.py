@@ -13,6 +13,7 @@ from rlbot.env import BatchEnv, Rules
 from rlbot.reward import Reward, Term
 from rlbot.reward.compose import with_weights
 from rlbot.settings.schema import RewardConfig, RewardTerm, TrainConfig
+from rlbot.sim import MAX_CARS
 
 
 def make_rules(config: TrainConfig) -> Rules:
@@ -39,8 +40,11 @@ def make_env(config: TrainConfig, stage: Stage, start: int = 0, stop: int | None
 
 def make_sample(config: TrainConfig, stage: Stage) -> BatchEnv:
     """One arena of each team size of a stage: enough to see whether everything in it works."""
+    sizes = list(dict.fromkeys(team_sizes(stage, config.env.num_envs)))
+    if len(sizes) == MAX_CARS:  # a term that returns (cars, arenas) would have the right shape
+        sizes.append(sizes[0])
     return BatchEnv(
-        list(dict.fromkeys(team_sizes(stage, config.env.num_envs))),
+        sizes,
         make_reward(config.reward, stage.reward),
         stage.reset_mix or config.env.reset,
         make_rules(config),

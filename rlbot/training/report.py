@@ -30,10 +30,13 @@ class RunReporter:
         total_timesteps: int,
         log_interval: int,
         run_name: str,
+        gpu: int | None,
     ) -> None:
+        """`gpu`: the CUDA device that the run learns on; None: it learns on the CPU, whatever else there is."""
         self._console, self._tensorboard, self._notifier = console, tensorboard, notifier
         self._rater = rater
         self._total, self._log_interval, self._run_name = total_timesteps, log_interval, run_name
+        self._gpu = gpu
         self.iterations = 0  # of this process
         self._recent: deque[dict[str, float]] = deque(maxlen=_RECENT)
 
@@ -51,7 +54,7 @@ class RunReporter:
         self._console.ok(text)
 
     def iteration(self, progress: Progress, metrics: dict[str, float]) -> None:
-        gpu = gpu_stats()
+        gpu = gpu_stats(self._gpu) if self._gpu is not None else None
         if gpu is not None:
             metrics = metrics | {f"gpu/{name}": value for name, value in gpu.items()}
         self._tensorboard.write(metrics, progress.timesteps)

@@ -1,22 +1,13 @@
-"""Going on with a run: which checkpoint, in which directory, and the components brought to where it stopped."""
+"""Going on with a run: the components brought to where its checkpoint stopped."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from rlbot.run import Console, Resume, RunDirectory, resolve_resume
+from rlbot.run import Console, Resume
 from rlbot.settings.errors import building
-from rlbot.settings.schema import TrainConfig
 from rlbot.training.build import Components
 from rlbot.training.loop import Progress, Start
-
-
-def to_resume(config: TrainConfig, begun: Path | None, outputs: Path) -> Resume | None:
-    """Where to go on. `begun`: the run that processes before these began, which torchrun started anew."""
-    value = begun or config.resume
-    return resolve_resume(str(value), outputs) if value else None
 
 
 @contextmanager
@@ -29,16 +20,6 @@ def continuing(resume: Resume) -> Iterator[None]:
             f"resume={resume.checkpoint}: training cannot go on with it ({type(error).__name__}: {error});\n"
             "name another run or checkpoint, or start anew with resume=null"
         ) from error
-
-
-def run_directory(directory: Path, resume: Resume | None) -> RunDirectory:
-    """Where this run lives: a resumed run goes on in the directory of its checkpoint."""
-    if resume is None or resume.run is None:
-        return RunDirectory(directory)
-    home = RunDirectory(resume.run)
-    if directory.resolve() != home.path.resolve():
-        shutil.rmtree(directory, ignore_errors=True)  # Hydra's, made for a run of its own
-    return home
 
 
 def restore(components: Components, saved: Any, console: Console, resume: Resume | None) -> Start:

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +25,9 @@ from rlbot.training.loop import Progress, Reporter, Save, Start
 from rlbot.training.nan_guard import BadUpdates, NanGuard
 from rlbot.training.preflight import preflight
 from rlbot.training.report import RunReporter, Silent
-from rlbot.training.resume import continuing, restore, run_directory, to_resume
+from rlbot.training.resume import restore
 from rlbot.training.saver import Saver
 from rlbot.training.summary import summary
-
-OUTPUTS = Path("outputs")
-Overlay = Callable[[Mapping[str, Any]], TrainConfig]  # the settings of a checkpoint, changed by the command line
 
 
 @dataclass(frozen=True)
@@ -41,44 +38,60 @@ class Outcome:
     interrupted: bool  # by a signal, before it reached total_timesteps
 
 
-def train(config: TrainConfig, directory: Path, world: World, overlay: Overlay) -> Outcome:
-    """Trains in `directory`, or in that of the run that is resumed. Raises ConfigError and CommandFailed."""
+def train(config: TrainConfig, directory: Path, world: World) -> Outcome:
+    """Trains in `directory`. If it resumes a run, that is either where the run lies, or a new one, in which it goes on
+    and leaves the other as it is. Raises ConfigError and CommandFailed."""
     began = time.monotonic()
-    warnings: list[str] = []
-    torchrun_job = run.TorchrunJob(OUTPUTS, job())
+    warn = Deferred()
     with ExitStack() as held:
         with building():
             group = Group.join(world, config.hardware.device)
-            resume = to_resume(config, torchrun_job.run(), OUTPUTS)
-            folder = directory if resume is None or resume.run is None else resume.run
-            held.enter_context(run.locked(folder, warnings.append))
-        warnings += resume.warnings if resume is not None else []
-        return _train(config, directory, resume, warnings, began, group, torchrun_job, overlay)
+            resume = run.resolve_resume(config.resume) if config.resume is not None else None
+            run.check_directory(directory, resume)
+        try:
+            held.enter_context(run.locked(directory, warn))
+        except ValueError as error:  # nothing that lies there is this process's
+            raise CommandFailed(str(error)) from error
+        for line in resume.warnings if resume is not None else ():
+            warn(line)
+        return _train(config, directory, resume, warn, began, group)
+
+
+class Deferred:
+    """Takes lines for a console that is not there yet, and hands them on as soon as it is."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._take: Callable[[str], None] = self._lines.append
+
+    def __call__(self, line: str) -> None:
+        self._take(line)
+
+    def to(self, take: Callable[[str], None]) -> None:
+        """Give `take` all lines, and those to come."""
+        for line in self._lines:
+            take(line)
+        self._take = take
 
 
 def _train(
     config: TrainConfig,
     directory: Path,
     resume: run.Resume | None,
-    warnings: list[str],
+    warn: "Deferred",
     began: float,
     group: Group,
-    torchrun_job: run.TorchrunJob,
-    overlay: Overlay,
 ) -> Outcome:
     """The run in its directory, which nobody else trains in; `began` is when, in time.monotonic()."""
+    torchrun_job = run.TorchrunJob(run.OUTPUTS, job())
     with building():
         saved = run.load_checkpoint(resume.checkpoint) if resume else None
-        if saved is not None and resume is not None:
-            with continuing(resume):
-                config = overlay(saved[1]["config"])
         group.first((config, resume, saved))
-        components = build(config, lambda line: console.warn(line), group)
-        home = run_directory(directory, resume)
+        components = build(config, warn, group)
+        home = run.RunDirectory(directory)
 
     with run.Console(home.log_file) as console, _notifier(config, console) as notifier:
-        for line in warnings:
-            console.warn(line)
+        warn.to(console.warn)
         _introduce(config, components, home, console)
         start = restore(components, saved, console, resume)
         with building():
@@ -86,7 +99,10 @@ def _train(
 
         # Nothing of a run that is resumed is changed before it is certain that it can go on.
         with building():
-            home.write_run_json(_run_document(config, components))
+            if resume is not None and resume.run != home.path.resolve():
+                home.follow(resume)
+                console.ok(f"{home.path} goes on from {resume.checkpoint}, which stays as it is")
+            home.write_run_json(_run_document(config, components, resume))
             (home.path / run.RESULT).unlink(missing_ok=True)
             torchrun_job.begin(home.path)
         tensorboard = run.TensorBoard(
@@ -94,9 +110,16 @@ def _train(
         )
         rater = _rater(config, components, home, console, start[0])
         reporter = RunReporter(
-            console, tensorboard, notifier, rater, config.total_timesteps, config.log_interval, home.path.name
+            console,
+            tensorboard,
+            notifier,
+            rater,
+            config.total_timesteps,
+            config.log_interval,
+            home.path.name,
+            components.hardware.device.index,  # None: the CPU
         )
-        save = Saver(config, components, home, console, reporter, rater, OUTPUTS)
+        save = Saver(config, components, home, console, reporter, rater, run.OUTPUTS)
         limit = config.hardware.time_limit
 
         def over() -> bool:
@@ -257,9 +280,10 @@ def _notifier(config: TrainConfig, console: run.Console) -> Iterator[run.Notifie
         notifier.close()
 
 
-def _run_document(config: TrainConfig, components: Components) -> dict[str, Any]:
+def _run_document(config: TrainConfig, components: Components, resume: run.Resume | None) -> dict[str, Any]:
     hardware = components.hardware
     return {
+        "resumed": None if resume is None else str(resume.checkpoint),
         "user": config.user.name,
         **run.describe_machine(),
         "device": str(hardware.device),

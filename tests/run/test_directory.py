@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import rlbot.run.directory as directory_module
-from rlbot.run.checkpoint import save_checkpoint
+from rlbot.run.checkpoint import prune_checkpoints, save_checkpoint
 from rlbot.run.directory import RunDirectory, describe_machine, point_latest, resolve_resume
 
 
@@ -31,8 +31,11 @@ def test_a_run_directory_is_made_and_opened_again_with_the_same_id(tmp_path):
     again.write_run_json({"user": "second", "host": "h2"})
     third = RunDirectory(run.path)
     (run.path / ".ratings.json-0123abcd").write_text("half")  # of a process that was killed
+    (run.path / ".mine.json-0123abcd").write_text("somebody's")
     third.write_run_json({"user": "third"})
-    assert sorted(path.name for path in run.path.iterdir()) == ["checkpoints", "run.json", "tensorboard"]
+    assert sorted(path.name for path in run.path.iterdir()) == [
+        ".mine.json-0123abcd", "checkpoints", "run.json", "tensorboard"
+    ]  # fmt: skip
     assert json.loads(run.run_file.read_text()) == {
         "user": "third",
         "run_id": run.run_id,
@@ -158,7 +161,7 @@ def test_resume_accepts_run_checkpoints_and_checkpoint_directories(tmp_path, mon
     monkeypatch.chdir(tmp_path)
     assert resolve_resume("a", tmp_path).checkpoint == newest
     os.rename(oldest, tmp_path / "best")  # copied out: there is no run directory to go on in
-    assert resolve_resume("best", tmp_path) == directory_module.Resume(tmp_path / "best", None, [])
+    assert resolve_resume("best", tmp_path) == directory_module.Resume(tmp_path / "best", None, [], named=True)
 
 
 def test_resume_that_cannot_work_names_the_value_and_what_to_do(tmp_path):
@@ -200,3 +203,36 @@ def test_machine_description_without_git_or_repository(tmp_path, monkeypatch):
     assert described["git_changed"] is None
     assert described["host"]
     assert described["python"]
+
+
+def test_a_run_that_goes_on_elsewhere_takes_with_it_what_it_needs_and_leaves_the_other_as_it_is(tmp_path):
+    first = start_run(tmp_path / "a", 10, 20)
+    first.write_run_json({"user": "first"})
+    (first.path / "ratings.json").write_text("{}")
+    (first.tensorboard / "events.out.tfevents.1.host").write_text("curves")
+    (first.path / "train.log").write_text("lines")
+    before = {path: path.read_bytes() for path in first.path.rglob("*") if path.is_file()}
+    second = RunDirectory(tmp_path / "b")
+    second.follow(resolve_resume(str(first.checkpoints / "step_000000010"), tmp_path))
+    second.write_run_json({"user": "second"})
+    assert {path: path.read_bytes() for path in first.path.rglob("*") if path.is_file()} == before
+    assert sorted(path.name for path in second.path.iterdir()) == [
+        "checkpoints", "ratings.json", "run.json", "tensorboard"
+    ]  # fmt: skip
+    content = json.loads(second.run_file.read_text())
+    assert content["run_id"] == second.run_id != first.run_id
+    assert [launch["user"] for launch in content["previous"]] == ["first"]
+    assert (second.tensorboard / "events.out.tfevents.1.host").read_text() == "curves"
+    found = resolve_resume(str(second.path), tmp_path)
+    assert found.checkpoint == second.checkpoints / "step_000000010" and found.run == second.path
+    assert RunDirectory(second.path).run_id == second.run_id
+
+
+def test_a_checkpoint_with_a_file_of_somebody_else_is_never_deleted(tmp_path):
+    run = start_run(tmp_path, 10, 20, 30)
+    (run.checkpoints / "step_000000010" / "notes.txt").write_text("the best one")
+    deleted, warnings = prune_checkpoints(run.checkpoints, run_id=run.run_id, keep_best=0)
+    assert ([path.name for path in deleted], warnings) == (["step_000000020"], [])
+    start_run(tmp_path, 10)  # saved once more: put aside
+    (kept,) = run.checkpoints.glob("kept-*")
+    assert (kept / "notes.txt").read_text() == "the best one"

@@ -18,7 +18,7 @@ from rlbot.settings import command, errors
 def main(config, directory):
     with errors.building():
         if config.seed == 13:
-            (directory / "half.txt").write_text("made while building")
+            (directory / "run.json").write_text("made while building")
             raise ValueError("seed=13: brings bad luck;\\ntake another")
         if config.seed == 130:
             raise KeyboardInterrupt
