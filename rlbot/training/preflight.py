@@ -27,7 +27,7 @@ def preflight(config: TrainConfig, components: Components) -> Iterator[str]:
         if not np.isfinite(obs).all():
             raise ValueError(f"curriculum.stages.{stage.name}: the environment gives an observation that is not finite")
         env.step(np.zeros((env.num_envs, 8), np.float32))  # a term of the user's own may fail in one stage only
-        _demand_finite(env.faults, f"the first step of curriculum.stages.{index}")
+        _demand_finite(env.faults, f"the first step of curriculum.stages.{stage.name}")
         sizes = ", ".join(f"{blue}v{orange}" for blue, orange in dict.fromkeys(env.team_sizes))
         yield f"Environment of stage {stage.name}: one arena of each size, {sizes}, {env.num_envs} cars"
 
