@@ -66,6 +66,15 @@ def _choose_precision(precision: str, device: torch.device) -> tuple[str, str]:
     return "fp16", "the GPU has no bf16 arithmetic; gradients are scaled"
 
 
+def cannot_compile(error: Exception) -> ValueError:
+    """What a user is told if torch.compile fails."""
+    cause = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return ValueError(
+        f"hardware.compile=true: torch.compile failed on this machine ({cause}).\n"
+        "Set hardware.compile=false, or install the C++ compiler that PyTorch needs."
+    )
+
+
 def _require_agreement(group: Group, choice: str) -> None:
     """All processes must compute alike: their gradients are added up."""
     for rank, other in enumerate(group.gather(choice)):
@@ -172,11 +181,7 @@ class Hardware:
             try:
                 return fast(*args, **kwargs)
             except TorchDynamoException as error:
-                cause = str(error).strip().splitlines()[0]
-                raise ValueError(
-                    f"hardware.compile=true: torch.compile failed on this machine ({cause}).\n"
-                    "Set hardware.compile=false, or install the C++ compiler that PyTorch needs."
-                ) from error
+                raise cannot_compile(error) from error
 
         return call
 

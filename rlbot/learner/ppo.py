@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rlbot.collect.rollout import Rollout
 from rlbot.env.nonfinite import NonFinite
-from rlbot.hardware import Hardware
+from rlbot.hardware import Hardware, cannot_compile
 from rlbot.learner import diagnosis
 from rlbot.learner.batch_shard import BatchShard
 from rlbot.learner.gae import gae, next_values
@@ -114,6 +114,26 @@ class PPO:
         self._evaluate = hardware.compile(model.evaluate)
         self._value = hardware.compile(model.value)
         self.fault: NonFinite | None = None  # why the last update did not take a step; None where it took all of them
+
+    def compile_now(self) -> None:
+        """Compile what an update calls, its gradient too, where the hardware compiles: a machine that cannot is found
+        before anything is trained. Changes nothing. Raises ValueError if it cannot."""
+        if not self.hardware.compiled:
+            return
+        rows = min(self.minibatch_size, self.hardware.rows)
+        size = self.model.observation_size
+        observations = torch.zeros(rows, size, device=self.hardware.device, dtype=self.hardware.dtype)
+        try:
+            self._values(observations)
+            with self.hardware.autocast():
+                actions = self.model.act(observations, deterministic=True)[0]
+                outputs = self._evaluate(observations, actions)
+            torch.autograd.backward(torch.stack([each.float().mean() for each in outputs]).sum())
+        except ValueError:
+            raise
+        except Exception as error:  # whatever a compiler, or its absence, raises
+            raise cannot_compile(error) from error
+        self._optimizer.zero_grad()
 
     @property
     def learning_rate(self) -> float:

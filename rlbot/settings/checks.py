@@ -120,6 +120,9 @@ def _check_batch(config: TrainConfig) -> Iterator[str]:
     batch, part = config.learner.batch_size, config.learner.minibatch_size
     if part > batch:
         yield f"learner.minibatch_size={part}: must be at most learner.batch_size={batch}"
+    start, total = config.learner.anneal_from, config.total_timesteps
+    if config.learner.anneal_learning_rate and start >= total:
+        yield f"learner.anneal_from={start}: must be below total_timesteps={total}"
     if config.learner.overlap and config.env.workers == 0:
         yield "learner.overlap=true: needs worker processes, which env.workers=0 forbids; leave env.workers at null"
     arenas = config.env.num_envs

@@ -86,6 +86,8 @@ class LearnerConfig:
     epochs: Count
     learning_rate: Positive
     anneal_learning_rate: bool
+    anneal_from: Natural
+    anneal_to: Fraction
     gamma: Annotated[float, Range(0, 1, above=True)]
     gae_lambda: Fraction
     clip_range: Positive

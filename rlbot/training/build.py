@@ -22,6 +22,7 @@ from rlbot.policy import Bot, Network, load
 from rlbot.settings.schema import TrainConfig
 from rlbot.sim import load_meshes
 from rlbot.training.build_env import make_env, make_reward
+from rlbot.training.loop import Schedule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,10 +91,12 @@ def build(config: TrainConfig, warn: Callable[[str], None], group: Group = SINGL
             warn,
         )
 
+    ppo = make_ppo(config, model, hardware)
+    ppo.compile_now()
     return Components(
         hardware,
         model,
-        make_ppo(config, model, hardware),
+        ppo,
         network,
         shared,
         Pool(config.curriculum.pool_size, size, shared.pool),
@@ -124,9 +127,23 @@ def make_model(config: TrainConfig) -> ActorCritic:
 
 def make_ppo(config: TrainConfig, model: ActorCritic, hardware: Hardware) -> PPO:
     settings = dataclasses.asdict(config.learner)
-    for name in ("batch_size", "anneal_learning_rate", "max_bad_updates"):  # the loop's
+    for name in ("batch_size", "anneal_learning_rate", "anneal_from", "anneal_to", "max_bad_updates"):  # the loop's
         del settings[name]
     return PPO(model, hardware=hardware, seed=config.seed, **settings)
+
+
+def make_schedule(config: TrainConfig) -> Schedule:
+    """When things happen."""
+    learner = config.learner
+    return Schedule(
+        config.total_timesteps,
+        config.checkpoint_interval,
+        learner.learning_rate,
+        learner.anneal_learning_rate,
+        learner.overlap,
+        learner.anneal_from,
+        learner.anneal_to,
+    )
 
 
 def make_stages(config: TrainConfig) -> tuple[Stage, ...]:

@@ -43,11 +43,15 @@ class Schedule:
     learning_rate: float
     anneal_learning_rate: bool
     overlap: bool = False  # collect the next rollout while this one is learned from
+    anneal_from: int = 0  # timesteps at which the learning rate begins to fall
+    anneal_to: float = 0.0  # share of it that is left at total_timesteps
 
     def learning_rate_at(self, timesteps: int) -> float:
-        """Linear to zero at total_timesteps, or constant."""
-        left = 1.0 - timesteps / self.total_timesteps if self.anneal_learning_rate else 1.0
-        return self.learning_rate * max(left, 0.0)
+        """Constant until anneal_from, then linear to anneal_to of it at total_timesteps; or constant throughout."""
+        if not self.anneal_learning_rate:
+            return self.learning_rate
+        left = 1.0 - max(timesteps - self.anneal_from, 0) / max(self.total_timesteps - self.anneal_from, 1)
+        return self.learning_rate * (self.anneal_to + (1.0 - self.anneal_to) * max(left, 0.0))
 
 
 # Where a run goes on: the progress, and the collector of its stage brought to where it stopped (None: from the start).

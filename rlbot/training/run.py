@@ -20,14 +20,14 @@ from rlbot.settings.document import document
 from rlbot.settings.errors import CommandFailed, building
 from rlbot.settings.schema import TrainConfig
 from rlbot.training import loop
-from rlbot.training.build import Components, build, make_bot
+from rlbot.training.build import Components, build, make_bot, make_schedule
 from rlbot.training.loop import Progress, Reporter, Save, Start
 from rlbot.training.nan_guard import BadUpdates, NanGuard
 from rlbot.training.preflight import preflight
 from rlbot.training.report import RunReporter, Silent
 from rlbot.training.resume import restore
 from rlbot.training.saver import Saver
-from rlbot.training.summary import summary
+from rlbot.training.summary import rate_of_a_resumed_run, summary
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,9 @@ def _train(
         warn.to(console.warn)
         _introduce(config, components, home, console)
         start = restore(components, saved, console, resume)
+        if saved is not None:
+            for line in rate_of_a_resumed_run(config, start[0].timesteps, saved[1]):
+                console.line(line)
         with building():
             group.gather("ready")
 
@@ -192,20 +195,14 @@ def _loop(
     nan_guard: NanGuard,
 ) -> Progress:
     """The same in all processes. They stop together: where one was asked to."""
-    learner, group = config.learner, components.hardware.group
+    group = components.hardware.group
     return loop.train(
         ppo=components.ppo,
         pool=components.pool,
         stages=components.stages,
         make_collector=components.make_collector,
         publish=components.publish,
-        schedule=loop.Schedule(
-            config.total_timesteps,
-            config.checkpoint_interval,
-            learner.learning_rate,
-            learner.anneal_learning_rate,
-            learner.overlap,
-        ),
+        schedule=make_schedule(config),
         start=start,
         reporter=reporter,
         save=save,

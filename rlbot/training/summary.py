@@ -1,9 +1,12 @@
 """The configuration of a run, a line for each thing a user looks for."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from rlbot.settings.schema import TrainConfig
-from rlbot.training.build import Components
+from rlbot.training.build import Components, make_schedule
+from rlbot.training.loop import Schedule
 
 
 def summary(config: TrainConfig, components: Components) -> Iterator[str]:
@@ -19,10 +22,45 @@ def summary(config: TrainConfig, components: Components) -> Iterator[str]:
     parts = max(1, round(learner.batch_size / learner.minibatch_size))
     size = f"about {learner.batch_size // parts}" if learner.batch_size % parts else f"{learner.batch_size // parts}"
     yield f"Batch size: {learner.batch_size} ({parts} minibatches of {size}, {learner.epochs} epochs)"
-    yield f"Learning rate: {learner.learning_rate:g}" + (" (to 0 at the end)" if learner.anneal_learning_rate else "")
+    yield f"Learning rate: {learner.learning_rate:g}{_falling(config)}"
     yield f"Checkpoint interval: {config.checkpoint_interval} timesteps"
     if config.hardware.time_limit is not None:
         yield f"Time limit: {config.hardware.time_limit:g} minutes, then the run saves and ends"
+
+
+def _falling(config: TrainConfig) -> str:
+    learner = config.learner
+    if not learner.anneal_learning_rate:
+        return ""
+    since = f" from {learner.anneal_from} timesteps on" if learner.anneal_from else ""
+    return f" (falling{since} to {learner.learning_rate * learner.anneal_to:g} at {config.total_timesteps})"
+
+
+def rate_of_a_resumed_run(config: TrainConfig, timesteps: int, saved: Mapping[str, Any]) -> Iterator[str]:
+    """The learning rate that a run goes on with at `timesteps`; a warning if it is not the one that it would have had
+    with the settings it was `saved` with (the documents of its checkpoint)."""
+    now = make_schedule(config).learning_rate_at(timesteps)
+    try:
+        before = saved["config"]
+        learner = before["learner"]
+        was = Schedule(
+            before["total_timesteps"],
+            before["checkpoint_interval"],
+            learner["learning_rate"],
+            learner["anneal_learning_rate"],
+            anneal_from=learner.get("anneal_from", 0),
+            anneal_to=learner.get("anneal_to", 0.0),
+        ).learning_rate_at(timesteps)
+    except (KeyError, TypeError, AttributeError):  # of another version
+        was = now
+    if math.isclose(now, was, rel_tol=1e-6, abs_tol=1e-12):
+        yield f"[OK] Learning rate now: {now:g}"
+        return
+    rate = was if was > 0.0 else 0.1 * config.learner.learning_rate
+    yield (
+        f"[WARN] Learning rate now: {now:g}; with the settings before it was {was:g}. For a schedule of the rest by "
+        f"itself: learner.anneal_from={timesteps} learner.learning_rate={rate:.2g}"
+    )
 
 
 def _workers(config: TrainConfig, components: Components) -> str:

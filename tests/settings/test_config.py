@@ -52,6 +52,8 @@ REFERENCE: dict[str, Any] = {
     "learner.epochs": 2,
     "learner.learning_rate": 6e-4,
     "learner.anneal_learning_rate": True,
+    "learner.anneal_from": 0,
+    "learner.anneal_to": 0.0,
     "learner.gamma": 0.99,
     "learner.gae_lambda": 0.95,
     "learner.clip_range": 0.2,

@@ -9,9 +9,11 @@ import pytest
 from rlbot.collect import Collector
 from rlbot.curriculum import Stage
 from rlbot.settings.command import compose
+from rlbot.settings.document import document
 from rlbot.training.build import Components, build
 from rlbot.training.loop import Progress, Schedule, Start, train
 from rlbot.training.nan_guard import BadUpdates, NanGuard
+from rlbot.training.summary import rate_of_a_resumed_run
 
 SCHEDULE = Schedule(total_timesteps=200, checkpoint_interval=60, learning_rate=8e-4, anneal_learning_rate=True)
 # An iteration has 32 timesteps with 4 cars of self-play until 64, 33 with the 3 blue cars of 1v2, 32 with 8 cars.
@@ -108,6 +110,31 @@ def test_the_learning_rate_falls_to_zero_over_the_whole_run(whole: tuple[Record,
     assert SCHEDULE.learning_rate_at(200) == SCHEDULE.learning_rate_at(300) == 0.0
     constant = dataclasses.replace(SCHEDULE, anneal_learning_rate=False)
     assert constant.learning_rate_at(0) == constant.learning_rate_at(199) == 8e-4
+
+
+def test_the_learning_rate_of_a_run_that_goes_on() -> None:
+    """Finished at 200 timesteps, going on to 600: by default as if it had been meant to from the start."""
+    longer = dataclasses.replace(SCHEDULE, total_timesteps=600)
+    assert longer.learning_rate_at(200) == pytest.approx(8e-4 * 2 / 3)
+    rest = dataclasses.replace(longer, learning_rate=1e-4, anneal_from=200, anneal_to=0.1)
+    rates = [rest.learning_rate_at(timesteps) for timesteps in (0, 200, 300, 400, 600, 700)]
+    assert rates == pytest.approx([1e-4, 1e-4, 7.75e-5, 5.5e-5, 1e-5, 1e-5])
+
+
+def test_the_learning_rate_that_a_resumed_run_goes_on_with_is_said() -> None:
+    saved = {"config": document(compose(["total_timesteps=1000", "learner.learning_rate=8e-4"]))}
+
+    def told(timesteps: int, *overrides: str) -> list[str]:
+        return list(rate_of_a_resumed_run(compose(["learner.learning_rate=8e-4", *overrides]), timesteps, saved))
+
+    assert told(250, "total_timesteps=1000") == ["[OK] Learning rate now: 0.0006"]
+    (line,) = told(1000, "total_timesteps=4000")
+    assert line.startswith("[WARN] Learning rate now: 0.0006; with the settings before it was 0.")
+    assert line.endswith("learner.anneal_from=1000 learner.learning_rate=8e-05")
+    (line,) = told(1000, "total_timesteps=4000", "learner.anneal_from=1000")
+    assert line.startswith("[WARN] Learning rate now: 0.0008; with the settings before it was 0.")
+    (line,) = told(500, "total_timesteps=1000", "learner.anneal_learning_rate=false")
+    assert line.startswith("[WARN] Learning rate now: 0.0008; with the settings before it was 0.0004")
 
 
 def test_a_checkpoint_whenever_a_multiple_was_passed_and_once_at_the_end(
