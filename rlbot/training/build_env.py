@@ -79,5 +79,7 @@ def _load_file(path: Path) -> Any:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # as import does: dataclasses and pickle look there
+    if str(path.parent) not in sys.path:  # as for a script: it may import files beside it, at any time
+        sys.path.insert(0, str(path.parent))
     spec.loader.exec_module(module)
     return module

@@ -16,6 +16,7 @@ from rlbot.processes.signals import stop_on_signals
 from rlbot.processes.torchrun import World, job
 from rlbot.rating.rater import Plan, Rater, rated_teams
 from rlbot.run.files import to_json, write_atomic
+from rlbot.run.manifest import checkpoint_info
 from rlbot.settings.document import document
 from rlbot.settings.errors import CommandFailed, building
 from rlbot.settings.schema import TrainConfig
@@ -28,6 +29,7 @@ from rlbot.training.report import RunReporter, Silent
 from rlbot.training.resume import restore
 from rlbot.training.saver import Saver
 from rlbot.training.summary import rate_of_a_resumed_run, summary
+from rlbot.training.user_files import absolute, keep, locate
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,18 @@ def _train(
     with building():
         saved = run.load_checkpoint(resume.checkpoint) if resume else None
         group.first((config, resume, saved))
-        components = build(config, warn, group)
+        config = absolute(config)
+        played = config  # with copies of files that are not where they were
+        if resume is not None and resume.run is not None:
+            played, changed = locate(config, resume.run / "code", checkpoint_info(resume.checkpoint).timesteps)
+            for line in changed:
+                warn(line)
+        components = build(played, warn, group)
         home = run.RunDirectory(directory)
 
     with run.Console(home.log_file) as console, _notifier(config, console) as notifier:
         warn.to(console.warn)
-        _introduce(config, components, home, console)
+        _introduce(played, components, home, console)
         start = restore(components, saved, console, resume)
         if saved is not None:
             for line in rate_of_a_resumed_run(config, start[0].timesteps, saved[1]):
@@ -105,6 +113,8 @@ def _train(
             if resume is not None and resume.run != home.path.resolve():
                 home.follow(resume)
                 console.ok(f"{home.path} goes on from {resume.checkpoint}, which stays as it is")
+            if copied := keep(config, home.path / "code", start[0].timesteps):
+                console.ok(copied)
             home.write_run_json(_run_document(config, components, resume))
             (home.path / run.RESULT).unlink(missing_ok=True)
             torchrun_job.begin(home.path)
@@ -167,6 +177,7 @@ def follow(config: TrainConfig, world: World) -> None:
     with building():
         group = Group.join(world, config.hardware.device)
         config, resume, saved = group.first((config, None, None))
+        config = absolute(config)
         components = build(config, lambda line: print(f"[WARN] rank {group.rank}: {line}", file=sys.stderr), group)
         with open(os.devnull, "w") as nowhere, run.Console(stream=nowhere) as console:
             start = restore(components, saved, console, resume)
