@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
@@ -28,9 +29,14 @@ INPUT_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, ValueError, T
 
 
 def composed(overrides: Sequence[str], config_name: str) -> DictConfig:
-    """What Hydra makes of a command line, unchecked."""
-    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return hydra.compose(config_name, list(overrides))
+    """What Hydra makes of a command line, unchecked; also within a job that it runs."""
+    running = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
+            return hydra.compose(config_name, list(overrides))
+    finally:
+        GlobalHydra.instance().hydra = running
 
 
 def explain(

@@ -4,7 +4,6 @@ line over, so that names, types and checks mean what will be trained."""
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
@@ -70,8 +69,7 @@ def lay_over(saved: Mapping[str, Any], overrides: Sequence[str]) -> tuple[str, l
 def compose_over(saved: Mapping[str, Any], overrides: Sequence[str]) -> DictConfig:
     """What Hydra makes of a command line over the settings of a checkpoint."""
     root, changes = lay_over(saved, overrides)
-    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return hydra.compose(root, changes)
+    return composed(changes, root)
 
 
 def _short(opponent: Any) -> Any:

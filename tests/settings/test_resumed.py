@@ -180,3 +180,21 @@ def test_the_settings_of_a_resumed_run_can_be_shown(
     monkeypatch.setattr(sys, "argv", ["program", "resume=run", "--cfg", "job"])
     command.run(lambda config, directory: None, "train")
     assert "seed: 77" in capsys.readouterr().out
+
+
+def test_jobs_of_a_sweep_go_on_from_a_run_in_their_own_directories(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = written(folder / "run", "seed=5", "learner.batch_size=200_000", "learner.minibatch_size=50_000")
+    before = listing(run)
+    found: list[tuple[TrainConfig, Path]] = []
+    sweep = ["-m", "resume=run", "learner.batch_size=100_000,40_000,60_000", "hydra.sweep.dir=sweep"]
+    monkeypatch.setattr(sys, "argv", ["program", *sweep])
+    with pytest.raises(SystemExit):
+        command.run(lambda config, directory: found.append((config, directory)), "train")
+    assert "job 1 (resume=run learner.batch_size=40000): learner.minibatch_size=50000: must be at most" in (
+        capsys.readouterr().err
+    )
+    settings = [(config.seed, config.learner.batch_size, directory) for config, directory in found]
+    assert settings == [(5, 100_000, folder / "sweep/0"), (5, 60_000, folder / "sweep/2")]
+    assert not (folder / "sweep/1").exists() and listing(run) == before
