@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+_LINE = 64  # bytes, of the processor's cache
+
 
 class Shape(NamedTuple):
     """What a rollout stores: the arguments of `Rollout`."""
@@ -35,8 +37,10 @@ class Rollout:
     ) -> None:
         """`memory`: a writable buffer of Rollout.num_bytes(shape) to lie in, such as one shared between processes."""
         arrays = self._layout(num_steps, num_agents, observation_size, action_shape, action_dtype)
-        memory = bytearray(sum(size for *_, size in arrays)) if memory is None else memory
-        at = 0
+        memory = bytearray(sum(size for *_, size in arrays) + _LINE) if memory is None else memory
+        # Shared memory may begin anywhere, by what was shared before it, and PyTorch's products of few rows give other
+        # last bits where a row begins 8 bytes off: what is learned must not depend on it.
+        at = -np.frombuffer(memory, np.uint8).ctypes.data % _LINE
         made = []
         for shape, dtype, size in arrays:
             made.append(np.frombuffer(memory, dtype, math.prod(shape), at).reshape(shape))
@@ -58,13 +62,15 @@ class Rollout:
             ((steps, agents, *action_shape), action_dtype),
             *[((steps, agents), dtype) for dtype in (np.float32, np.float32, np.bool_, np.bool_)],
         ]
-        # Each array starts at a multiple of 64 bytes, a line of the processor's cache.
-        return [(shape, np.dtype(d), -(-math.prod(shape) * np.dtype(d).itemsize // 64) * 64) for shape, d in shapes]
+        # Each array starts at a multiple of _LINE.
+        lines = ((shape, np.dtype(d), -(-math.prod(shape) * np.dtype(d).itemsize // _LINE)) for shape, d in shapes)
+        return [(shape, dtype, count * _LINE) for shape, dtype, count in lines]
 
     @classmethod
     def num_bytes(cls, shape: Shape) -> int:
         """Memory that a rollout of this shape takes."""
-        return sum(size for *_, size in cls._layout(*shape))
+        sizes: list[int] = [size for *_, size in cls._layout(*shape)]
+        return sum(sizes) + _LINE
 
     def columns(self, start: int, stop: int) -> "Rollout":
         """The agents from `start` to `stop` as a rollout of their own over the same memory."""

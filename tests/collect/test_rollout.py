@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rlbot.collect.rollout import Rollout
+from rlbot.collect.rollout import Rollout, Shape
 
 T, A, OBS = 3, 2, 4
 
@@ -25,6 +25,16 @@ def rollout() -> Rollout:
     step(rollout, 1, [1, 0], [0, 0])
     step(rollout, 2, [1, 0], [1, 1])
     return rollout
+
+
+def test_its_arrays_begin_at_lines_of_the_cache_wherever_the_memory_does() -> None:
+    shape = Shape(T, A, OBS, (), np.int64)
+    for offset in (0, 8, 24):
+        memory = np.zeros(Rollout.num_bytes(shape) + offset, np.uint8)[offset:]
+        found = Rollout(*shape, memory=memory)
+        arrays = (found.observations, found.actions, found.log_probs, found.rewards, found.terminated, found.truncated)
+        assert [each.ctypes.data % 64 for each in arrays] == [0] * 6
+    assert Rollout(*shape).observations.ctypes.data % 64 == 0
 
 
 def test_every_step_is_stored_where_it_belongs(rollout: Rollout) -> None:
