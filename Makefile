@@ -7,8 +7,10 @@ BIN := .venv/bin
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+COMPUTES := $(addprefix tests/,env reward policy collect model learner training/test_loop.py test_train.py test_narrow.py)
+
 .DEFAULT_GOAL := help
-.PHONY: help train evaluate test test-slow test-gpu validate bench learncheck lint format tensorboard clean
+.PHONY: help train evaluate test test-slow test-gpu test-narrow validate bench learncheck lint format tensorboard clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -24,6 +26,9 @@ test: .venv/installed-dev ## Run the tests, the slow ones left out
 
 test-slow: .venv/installed-dev ## Run the slow tests
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-narrow: .venv/installed-dev ## Run the quick tests of what computes as on a processor without AVX
+	$(BIN)/python -m tests.narrow -m "not slow" $(COMPUTES) $(ARGS)
 
 test-gpu: .venv/installed-dev ## Run the tests that need a GPU, and no others
 	$(BIN)/python -m pytest -m gpu $(ARGS)

@@ -229,6 +229,23 @@ def test_the_same_seed_repeats_and_the_global_generator_is_not_used(
     assert torch.equal(results[0], results[1]) and not torch.equal(results[0], results[2])
 
 
+def test_several_threads_give_the_same_bits_every_time(make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
+    """Another number of threads may not: sums are then shared out otherwise."""
+    results = []
+    rollout = make_rollout(make_ppo(), num_steps=32, num_agents=64)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for _ in range(3):
+            ppo = make_ppo(minibatch_size=1024)
+            ppo.update(rollout)
+            results.append(weights(ppo))
+    finally:
+        torch.set_num_threads(before)
+    assert_same(results[0], results[1])
+    assert_same(results[0], results[2])
+
+
 def test_a_reward_that_is_not_finite_changes_nothing_and_is_counted(
     place: Place, make_ppo: MakePPO, make_rollout: MakeRollout
 ) -> None:
