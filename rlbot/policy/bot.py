@@ -16,6 +16,7 @@ from rlbot.env.action import ACTION_TABLE
 from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
 from rlbot.model.activations import ACTIVATIONS
 from rlbot.policy.actor import Network, Policy
+from rlbot.policy.exported import MANIFEST, is_exported, read_exported
 from rlbot.policy.heads import HEADS, Floats
 from rlbot.run import resolve_resume
 from rlbot.run.files import from_json
@@ -57,37 +58,52 @@ class Bot:
 
 
 def load(path: str | Path, seed: int | None = None, *, setting: str = "checkpoint") -> Bot:
-    """The bot of a checkpoint directory, or of a run directory's newest sound checkpoint ("latest": of the newest run).
+    """The bot of a checkpoint directory, of a run directory's newest sound checkpoint ("latest": of the newest run), or
+    of a folder that `python -m rlbot.export` made.
 
     What `act` draws is a function of `seed`, the number of the call and the observations; without a seed every load
-    draws on its own. Every byte is checked against the manifest, nothing is unpickled. Raises ValueError for a seed
+    draws on its own. The weights are checked against the manifest, nothing is unpickled. Raises ValueError for a seed
     that is no whole number of at least 0; naming the `setting` the path came from, if there is no sound checkpoint;
     and naming the difference, if its observation, action table or network is not what this version of the code plays.
     """
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
         raise ValueError(f"seed={seed!r}: must be a whole number of at least 0, or None to draw anew with every load")
-    checkpoint = resolve_resume(str(path), Path("outputs"), setting).checkpoint
-    manifest, files = read_verified(checkpoint)
+    exported = is_exported(Path(path))
+    source = Path(path) if exported else resolve_resume(str(path), Path("outputs"), setting).checkpoint
+    manifest, files = ({}, {}) if exported else read_verified(source)
     try:
-        if missing := [name for name in (_WEIGHTS, _DOCUMENT) if name not in files]:
-            raise ValueError(f"holds no {missing[0]}")
-        document = from_json(files[_DOCUMENT])
+        if exported:
+            document, tensors = read_exported(source)
+            manifest = document
+        else:
+            document, tensors = _read_checkpoint(files)
         _check_layout(document)
         network = _network(document["network"])
         tick_skip, action_delay = document["tick_skip"], document["action_delay"]
         if not (isinstance(tick_skip, int) and isinstance(action_delay, int) and 0 <= action_delay < tick_skip):
             raise ValueError(f"its tick_skip={tick_skip} and action_delay={action_delay} do not fit together")
-        weights = _weights(network, files[_WEIGHTS])
+        weights = _weights(network, tensors)
+        timesteps = manifest["timesteps"]
     except (ValueError, KeyError, TypeError) as error:
-        fault = f"its {_DOCUMENT} lacks {error}" if isinstance(error, KeyError) else error
-        which = "" if Path(path).name == checkpoint.name else f"{checkpoint.name}: "
+        fault = f"its {MANIFEST if exported else _DOCUMENT} lacks {error}" if isinstance(error, KeyError) else error
+        which = "" if exported or Path(path).name == source.name else f"{source.name}: "
         raise ValueError(f"{setting}={path}: {which}{fault}") from error
-    return Bot(network, weights, tick_skip, action_delay, manifest["timesteps"], checkpoint, _seed(seed))
+    return Bot(network, weights, tick_skip, action_delay, timesteps, source, _seed(seed))
 
 
 def _seed(seed: int | None) -> int:
     """63 bits: compiled code takes it as an int64."""
     return secrets.randbits(63) if seed is None else int(seed) & (2**63 - 1)
+
+
+def _read_checkpoint(files: Mapping[str, bytes]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(policy.json, the arrays of the model) out of a checkpoint's files."""
+    if missing := [name for name in (_WEIGHTS, _DOCUMENT) if name not in files]:
+        raise ValueError(f"holds no {missing[0]}")
+    try:
+        return from_json(files[_DOCUMENT]), safetensors.numpy.load(files[_WEIGHTS])
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise ValueError(f"{_WEIGHTS} cannot be read: {error}") from error
 
 
 def _check_layout(document: Mapping[str, Any]) -> None:
@@ -129,11 +145,7 @@ def _network(document: Mapping[str, Any]) -> Network:
     return network
 
 
-def _weights(network: Network, data: bytes) -> Floats:
-    try:
-        tensors = safetensors.numpy.load(data)
-    except (SafetensorError, KeyError, TypeError) as error:
-        raise ValueError(f"{_WEIGHTS} cannot be read: {error}") from error
+def _weights(network: Network, tensors: Mapping[str, Any]) -> Floats:
     if missing := [name for name, _ in network.arrays() if name not in tensors]:
         raise ValueError(f"{_WEIGHTS} holds no {missing[0]}, which its network asks for")
     vector = np.empty(network.size(), np.float32)

@@ -6,16 +6,23 @@ from itertools import pairwise
 from pathlib import Path
 
 from rlbot.settings.names import built_in_terms, unknown_name
-from rlbot.settings.schema import BenchConfig, EvaluateConfig, LearncheckConfig, StageConfig, TrainConfig
+from rlbot.settings.schema import BenchConfig, EvaluateConfig, ExportConfig, LearncheckConfig, StageConfig, TrainConfig
 from rlbot.values.convert import delay_fault, share_fault, shown
 
+NAME = re.compile(r"[A-Za-z0-9 _.+-]{1,31}")  # of an exported bot: what the game shows
+DEVELOPER = re.compile(r"[^\"\\]{1,60}")  # fit for a TOML file
 MAX_WEIGHTS = 100_000_000  # of a network: 0.4 GB, and three times that to train it
 MAX_POOL = 4_000_000_000  # weights of all versions in the pool: 16 GB
 
 
-def check(config: TrainConfig | EvaluateConfig) -> Iterator[str]:
+def check(config: TrainConfig | EvaluateConfig | ExportConfig) -> Iterator[str]:
     """The problems that no value has alone."""
-    yield from _check_training(config) if isinstance(config, TrainConfig) else _check_evaluation(config)
+    if isinstance(config, TrainConfig):
+        yield from _check_training(config)
+    elif isinstance(config, EvaluateConfig):
+        yield from _check_evaluation(config)
+    else:
+        yield from _check_export(config)
 
 
 def _check_evaluation(config: EvaluateConfig) -> Iterator[str]:
@@ -27,6 +34,26 @@ def _check_evaluation(config: EvaluateConfig) -> Iterator[str]:
     if config.others and not config.tournament:
         yield f"others={shown(list(config.others))}: only a tournament has others; add tournament=true"
     yield from _check_meshes("collision_meshes", config.collision_meshes)
+
+
+def _check_export(config: ExportConfig) -> Iterator[str]:
+    yield from _check_path("checkpoint", config.checkpoint)
+    if config.name is not None and not (NAME.fullmatch(config.name) and config.name == config.name.strip()):
+        yield f"name={shown(config.name)}: must be 1 to 31 letters, digits, spaces or any of _ . + -"
+    if config.developer is not None and not DEVELOPER.fullmatch(config.developer):
+        yield f"developer={shown(config.developer)}: must be up to 60 characters, without quotes and backslashes"
+    if config.out is not None and not _is_free(config.out):
+        yield f"out={shown(config.out)}: must be the path of a folder that is empty or not there yet"
+    yield from _check_meshes("collision_meshes", config.collision_meshes)
+
+
+def _is_free(path: str) -> bool:
+    """Whether a folder can be written there without writing over anything."""
+    try:
+        folder = Path(path).expanduser()
+        return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    except (OSError, RuntimeError, ValueError):
+        return False
 
 
 def _check_path(key: str, path: str | None) -> Iterator[str]:

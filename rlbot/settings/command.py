@@ -44,7 +44,7 @@ from rlbot.settings.config import config_dir, load
 from rlbot.settings.errors import CommandFailed, ConfigError, building, one_line
 from rlbot.settings.explain import INPUT_ERRORS, composed, explain, key
 from rlbot.settings.resumed import compose_over, lay_over, quoted, resume_of
-from rlbot.settings.schema import ROOTS, BenchConfig, EvaluateConfig, LearncheckConfig, TrainConfig
+from rlbot.settings.schema import ROOTS, BenchConfig, EvaluateConfig, ExportConfig, LearncheckConfig, TrainConfig
 from rlbot.sweep import FAILURES, failures
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ def compose(overrides: Sequence[str], config_name: Literal["evaluate"]) -> Evalu
 def compose(overrides: Sequence[str], config_name: Literal["bench"]) -> BenchConfig: ...
 @overload
 def compose(overrides: Sequence[str], config_name: Literal["learncheck"]) -> LearncheckConfig: ...
+@overload
+def compose(overrides: Sequence[str], config_name: Literal["export"]) -> ExportConfig: ...
 def compose(overrides: Sequence[str] = (), config_name: str = "train") -> Any:
     """The settings of one command line, checked, without a run directory. Raises ConfigError."""
     try:

@@ -240,11 +240,24 @@ class LearncheckConfig(TrainConfig):
     learncheck: LearncheckSettings
 
 
+@dataclass(frozen=True)
+class ExportConfig:
+    checkpoint: str
+    format: Literal["rlbot", "onnx", "torchscript"]
+    out: str | None
+    name: str | None
+    developer: str | None
+    deterministic: bool
+    collision_meshes: str | None
+    debug: bool
+
+
 # The settings of each command, by the name of its root file in conf/.
 ROOTS: dict[str, Any] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
     "bench": BenchConfig,
     "learncheck": LearncheckConfig,
+    "export": ExportConfig,
 }
-Root = TypeVar("Root", TrainConfig, EvaluateConfig, BenchConfig, LearncheckConfig)
+Root = TypeVar("Root", TrainConfig, EvaluateConfig, BenchConfig, LearncheckConfig, ExportConfig)

@@ -538,6 +538,30 @@ EVALUATE: list[tuple[list[str], str]] = [
     (["checkpoint=runs/bare", "tournament=true"], "checkpoint="),
 ]  # fmt: skip
 
+EXPORT: list[tuple[list[str], str]] = [
+    ([], "checkpoint=latest: there is no directory"),
+    (["checkpoint=nowhere"], "checkpoint=nowhere: no such folder"),
+    (["checkpoint=runs/corrupt"], "checkpoint=runs/corrupt: "),
+    (["checkpoint=runs/no_policy"], "checkpoint=runs/no_policy: "),
+    (["format=onyx"], "format=onyx: must be one of rlbot, onnx, torchscript"),
+    (["checkpoint=runs/good", "format=null"], "format=null: must be one of"),
+    (["checkpoint=runs/good", "out=runs"], "out=runs: must be the path of a folder that is empty or not there yet"),
+    (["checkpoint=runs/good", "out=nan.py"], "out=nan.py: must be the path of a folder"),
+    (["checkpoint=runs/good", "out=nan.py/bot"], "out=nan.py/bot: "),
+    (["checkpoint=runs/good", "out='a\nb'"], "out=a\\nb: must be printable text"),
+    (["checkpoint=runs/good", f"out={LONG}"], "out="),
+    (["checkpoint=runs/good", "out=''"], "out=: must not be empty"),
+    (["checkpoint=runs/good", "name=''"], "name=: must not be empty"),
+    (["checkpoint=runs/good", "name=' x'"], "name= x: must be 1 to 31 letters"),
+    (["checkpoint=runs/good", f"name={LONG}"], "name="),
+    (["checkpoint=runs/good", "name='\u0141ukasz'"], "name=\\u0141ukasz: must be 1 to 31 letters, digits, spaces"),
+    (["checkpoint=runs/good", "name='a\"b'"], "must be 1 to 31 letters, digits, spaces"),
+    (["checkpoint=runs/good", "developer='a\"b'"], "must be up to 60 characters, without quotes"),
+    (["checkpoint=runs/good", "deterministic=maybe"], "deterministic=maybe: must be true or false"),
+    (["checkpoint=runs/good", "collision_meshes=nowhere"], "collision_meshes=nowhere: holds no .cmf files"),
+    (["checkpoints=runs/good"], "checkpoints: no such setting; did you mean checkpoint?"),
+]
+
 BENCH: list[tuple[list[str], str]] = [
     (["bench.rounds=0"], "bench.rounds=0: must be at least 1"),
     (["bench.rounds=x"], "bench.rounds=x: must be a whole number"),
@@ -588,6 +612,6 @@ def _cases(rows: list[tuple[list[str], str]], command: str = "train", *before: s
 
 # By what the command has to do before it can tell: nothing, build its parts, be the only thing in its process.
 COMPOSED = [*_cases(SETTINGS), *_cases(OWN, "train", "--config-dir", "own"), *_cases(BENCH, "bench")]
-BUILT = [*_cases(BUILDING), *_cases(EVALUATE, "evaluate"), *_cases(VALIDATE, "validate")]
+BUILT = [*_cases(BUILDING), *_cases(EVALUATE, "evaluate"), *_cases(EXPORT, "export"), *_cases(VALIDATE, "validate")]
 ALONE += _cases(RESUMED)
 CASES = [*COMPOSED, *BUILT, *ALONE]

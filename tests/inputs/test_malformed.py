@@ -12,6 +12,7 @@ import pytest
 
 import rlbot
 from rlbot import evaluate, train, validate
+from rlbot.export import __main__ as export
 from rlbot.settings import command
 from rlbot.settings.command import Guard
 from tests.inputs import world
@@ -19,7 +20,7 @@ from tests.inputs.malformed import ALONE, BUILT, CASES, COMPOSED, Case
 from tests.policy.test_bot import write
 
 ROOT = Path(rlbot.__file__).parents[1]
-MODULES = {name: f"rlbot.{name}" for name in ("train", "evaluate", "bench", "validate")}
+MODULES = {name: f"rlbot.{name}" for name in ("train", "evaluate", "bench", "export", "validate")}
 
 
 def listing(folder: Path) -> set[str]:
@@ -79,6 +80,7 @@ def test_what_cannot_be_built(
     mains = {
         "train": lambda: command.run(train.main, "train"),
         "evaluate": lambda: command.run(evaluate.main, "evaluate"),
+        "export": lambda: command.run(export.main, "export"),
         "validate": validate.main,
     }
     run(case, mains[case.command], monkeypatch, capsys)

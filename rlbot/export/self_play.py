@@ -1,0 +1,198 @@
+"""The play that the self-test of an exported bot repeats: packets, and what the policy saw and did in the simulation.
+
+The cars are played by the policy itself, in short scenes, tick by tick. What a policy may never do by itself (jump,
+flip, demolish, pick up boost) is made to happen: one of the cars does as it is told.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import pi
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlbot.env import reset
+from rlbot.env.observation import OBSERVATION_SIZE, observe
+from rlbot.export.capture import Capture
+from rlbot.policy import Bot
+from rlbot.sim import MAX_CARS, PAD_POSITION, Arenas, CarPlacement, Placement
+
+ACTIVE = 3  # of RLBot's MatchPhase
+FIRST_FRAME = 5000
+PLAYER_IDS = np.array([23, 7, 41, 11])  # by slot
+PACKET_SLOTS = [2, 0, 3, 1]  # the order of a packet is none of training's
+PACKET_PADS = np.lexsort((PAD_POSITION[:, 0], PAD_POSITION[:, 1]))[::-1]
+TICKS = 64  # of a scene
+CLEAR = 1e-3  # by which the likeliest action's logit leads: far above what float32 arithmetic differs by
+SEEDS = 20  # that are tried for a scene until there is no doubt about the ground under the wheels
+FORWARD, BOOST, JUMP, FLIP = (
+    np.array(row, np.float32)
+    for row in ((1, 0, 0, 0, 0, 0, 0, 0), (1, 0, 0, 0, 0, 0, 1, 0), (0, 0, 0, 0, 0, 1, 0, 0), (1, 0, -1, 0, 0, 1, 0, 1))
+)
+HANDBRAKE = np.array((1, 1, 0, 1, 0, 0, 0, 1), np.float32)
+RELEASED = np.zeros(8, np.float32)
+
+
+Script = tuple[tuple[int, NDArray[np.float32] | None], ...]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """`sizes`: blue and orange cars; `own`: slot of the car whose decisions are compared; `beginning`: a placement or
+    the kind of a random one; `told`: by slot, the controls of cars that do as they are told, from each tick on (None:
+    what it chooses)."""
+
+    sizes: tuple[int, int]
+    own: int
+    beginning: Placement | str
+    told: Mapping[int, Script] = field(default_factory=dict)
+    ticks: int = TICKS
+
+
+def scenes() -> list[Scene]:
+    """What the self-test repeats: at least one jump, double jump, flip, demolition and boost pad of the own and of
+    another car each, in every team size."""
+    flip = ((0, RELEASED), (4, JUMP), (16, RELEASED), (24, FLIP), (32, RELEASED))
+    double_jump = ((0, JUMP), (20, RELEASED), (30, JUMP), (34, None))
+    slide = ((0, HANDBRAKE), (30, FORWARD), (50, HANDBRAKE))
+    beside_pad, away = (
+        CarPlacement((-3584, -500, 17), pi / 2, vel=(0, 1400, 0), boost=10),
+        CarPlacement((1e3, 2500, 17), 0),
+    )
+    fetch = Placement((beside_pad, away), (2000, 0, 93))
+    victim, hunter = CarPlacement((0, 500, 17), 0), CarPlacement((0, 1000, 17), -pi / 2, vel=(0, -2290, 0), boost=100)
+    hunt = {0: ((0, RELEASED),), 2: ((0, BOOST),)}
+    demolition = Placement((victim, hunter), (2500, 2500, 93))
+    return [
+        Scene((1, 1), 0, "kickoff"),
+        Scene((2, 2), 3, "kickoff"),
+        Scene((1, 1), 0, "near_ball", {0: flip}, 96),
+        Scene((1, 2), 2, "near_ball", {3: flip}, 96),
+        Scene((2, 2), 1, "near_ball", {1: double_jump}),
+        Scene((1, 1), 2, "anywhere", {0: double_jump}),
+        Scene((1, 1), 0, fetch, {0: ((0, FORWARD),)}),
+        Scene((1, 1), 2, fetch, {0: ((0, FORWARD),)}),
+        Scene((2, 1), 1, "anywhere", {1: slide}),
+        Scene((1, 1), 0, demolition, hunt),
+        Scene((1, 1), 2, demolition, hunt),
+        Scene((2, 2), 0, "airborne"),
+        Scene((1, 2), 3, "airborne"),
+    ]
+
+
+@dataclass
+class Recording:
+    """Arrays of `self_test.npz`, in lists that grow."""
+
+    player_id: list[int] = field(default_factory=list)  # the own car, for every packet
+    first: list[bool] = field(default_factory=list)  # packet of a scene
+    info: list[tuple[int, int]] = field(default_factory=list)  # frame number and phase
+    ball: list[NDArray[np.float32]] = field(default_factory=list)
+    pads: list[NDArray[np.float32]] = field(default_factory=list)
+    cars: list[NDArray[np.float32]] = field(default_factory=list)
+    observations: list[NDArray[np.float32]] = field(default_factory=list)  # for every decision
+    controls: list[NDArray[np.float32]] = field(default_factory=list)
+    clear: list[bool] = field(default_factory=list)  # one action is likelier than the others, beyond rounding
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {name: np.array(values) for name, values in vars(self).items()} | {"pad_order": PACKET_PADS}
+
+    def extend(self, other: "Recording") -> None:
+        for name, values in vars(self).items():
+            values.extend(getattr(other, name))
+
+
+class Play:
+    """One arena, tick by tick, and what its cars observe."""
+
+    def __init__(self, sizes: tuple[int, int]) -> None:
+        self.arenas = Arenas([sizes], 1)
+        self.state, self._spare = self.arenas.state(), self.arenas.state()
+        self.slots = self.arenas.slots[0]
+        self.decided = np.zeros((len(self.slots), 8), np.float32)  # controls that the cars chose last
+        self.applied = np.zeros((len(self.slots), 8), np.float32)  # in the last tick
+
+    def place(self, placement: Placement) -> None:
+        self.arenas.place(0, placement, self.state)
+        self.decided[:] = self.applied[:] = 0
+
+    def observe(self) -> NDArray[np.float32]:
+        """(C, 180) of all cars."""
+        observations = np.zeros((len(self.slots), OBSERVATION_SIZE), np.float32)
+        every = np.arange(len(self.slots))
+        observe(self.state, self.decided, self.arenas.car_arena, self.arenas.car_slot, every, observations)
+        return observations
+
+    def step(self, controls: NDArray[np.float32]) -> None:
+        """Advance by a tick under `controls` (C, 8)."""
+        self.applied[:] = controls
+        self.arenas.step(self.applied, self.state, self._spare)
+        self.state, self._spare = self._spare, self.state
+
+    def applied_by_slot(self) -> NDArray[np.float32]:
+        """(4, 8), zeros for slots without a car."""
+        result = np.zeros((MAX_CARS, 8), np.float32)
+        result[self.slots] = self.applied
+        return result
+
+
+def record(bot: Bot, seed: int = 0, accept: Callable[[Recording], bool] = lambda recording: True) -> Recording:
+    """All scenes, played by the bot. A scene is played anew, up to SEEDS times, until it is accepted.
+
+    Raises RuntimeError if a scene never is.
+    """
+    recording = Recording()
+    for scene in scenes():
+        for attempt in range(SEEDS):
+            played = _play(bot, scene, seed + attempt)
+            if accept(played):
+                recording.extend(played)
+                break
+        else:
+            raise RuntimeError(f"the exported bot does not play {scene} as the policy does")
+    return recording
+
+
+def _play(bot: Bot, scene: Scene, seed: int) -> Recording:
+    """The own car does what is likeliest, the others draw their actions."""
+    play, capture, recording = Play(scene.sizes), Capture(PLAYER_IDS), Recording()
+    beginning = scene.beginning
+    if isinstance(beginning, str):
+        beginning = reset.draw(np.random.default_rng([seed, scene.own]), {beginning: 1.0}, play.slots)
+    play.place(beginning)
+    own, cars = play.slots.index(scene.own), np.arange(len(play.slots))
+    held = np.zeros_like(play.decided)
+    for tick in range(scene.ticks):
+        recording.player_id.append(int(PLAYER_IDS[scene.own]))
+        recording.first.append(tick == 0)
+        recording.info.append((FIRST_FRAME + tick, ACTIVE))
+        recording.ball.append(capture.ball(play.state, 0))
+        recording.pads.append(capture.pads(play.state, 0)[PACKET_PADS])
+        recording.cars.append(capture.cars(play.state, 0, play.applied_by_slot())[PACKET_SLOTS])
+        if tick % bot.tick_skip == 0:
+            observations = play.observe()
+            logits = bot.policy.logits(observations[own : own + 1])
+            recording.clear.append(_is_clear(bot, logits[0]))
+            play.decided[:] = bot.policy.sample(observations, seed, tick, cars)[2]
+            play.decided[own] = bot.policy.mode(observations[own : own + 1])[0]
+            recording.observations.append(observations[own].copy())
+            recording.controls.append(play.decided[own].copy())
+        if tick % bot.tick_skip == bot.action_delay:
+            held[:] = play.decided
+        controls = held.copy()
+        for slot, script in scene.told.items():
+            _, wanted = next(each for each in reversed(script) if each[0] <= tick)
+            if wanted is not None:
+                controls[play.slots.index(slot)] = wanted
+        play.step(controls)
+    return recording
+
+
+def _is_clear(bot: Bot, logits: NDArray[np.float32]) -> bool:
+    """Whether no other choice is so nearly as likely that rounding might prefer it."""
+    head = bot.network.action_head
+    if head == "continuous":
+        return bool((np.abs(logits[5:]) > CLEAR).all())  # the buttons; nothing is chosen for the axes
+    parts = [logits] if head == "table" else np.split(logits, [3, 6, 9, 12, 15, 17, 19])
+    return all(float(part[-1] - part[-2]) > CLEAR for part in (np.sort(part) for part in parts))

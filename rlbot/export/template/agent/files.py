@@ -1,0 +1,72 @@
+"""What lies in the bot's folder: manifest.json and the weights, checked before anything is played."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .network import Network
+from .observation import SIZE
+from .pilot import Pilot
+from .tracker import Tracker
+
+FORMAT, VERSION = "rlbot-export", 1
+MANIFEST, WEIGHTS, RECORDING = "manifest.json", "weights.npz", "self_test.npz"
+
+
+class BrokenFolder(Exception):
+    """The folder lacks something; the message names it."""
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Raises BrokenFolder if there is none, or one of another kind."""
+    try:
+        manifest: dict[str, Any] = json.loads(_read(folder, MANIFEST))
+        kind = manifest["format"], manifest["version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BrokenFolder(f"{folder / MANIFEST} cannot be read: {type(error).__name__}: {error}") from error
+    if kind != (FORMAT, VERSION):
+        raise BrokenFolder(f"{folder / MANIFEST} is of format {kind[0]}, version {kind[1]}, not {FORMAT}, {VERSION}")
+    return manifest
+
+
+def read_arrays(folder: Path, manifest: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The arrays of a .npz file. Raises BrokenFolder if it is missing or not the one of the manifest."""
+    data = _read(folder, name)
+    if hashlib.sha256(data).hexdigest() != manifest["files"].get(name):
+        raise BrokenFolder(f"{folder / name} is not the file that was exported: its checksum differs from {MANIFEST}'s")
+    with np.load(BytesIO(data), allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def load_network(folder: Path, manifest: Mapping[str, Any]) -> Network:
+    """Raises BrokenFolder, naming what is missing."""
+    try:
+        if manifest["network"]["observation_size"] != SIZE:
+            raise BrokenFolder(f"the network sees {manifest['network']['observation_size']} numbers, not {SIZE}")
+        weights = read_arrays(folder, manifest, WEIGHTS)
+        return Network(manifest["network"], weights, manifest["action_table"])
+    except KeyError as error:
+        raise BrokenFolder(f"{folder}: {MANIFEST} or {WEIGHTS} lacks {error}") from error
+
+
+def make_pilot(
+    manifest: Mapping[str, Any], network: Network, field_pads: Any, deterministic: bool | None = None
+) -> Pilot:
+    """`field_pads`: the boost pads of a FieldInfo. `deterministic`: None for what the manifest says."""
+    pads = [(x, y, cooldown) for x, y, cooldown in manifest["constants"]["boost_pads"]]
+    if deterministic is None:
+        deterministic = bool(manifest["deterministic"])
+    tracker = Tracker(pads, field_pads)
+    return Pilot(network, tracker, manifest["tick_skip"], manifest["action_delay"], deterministic)
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise BrokenFolder(f"{folder / name} is missing or cannot be read: {error.strerror}") from error

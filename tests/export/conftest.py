@@ -1,0 +1,89 @@
+"""What the tests of the export share: the environment of an exported bot, and folders that it runs in."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rlbot.export import folder
+from rlbot.policy import Bot, load
+from tests.export.server import Server
+from tests.policy.test_bot import write as write_checkpoint
+
+
+@pytest.fixture(scope="session")
+def bot_python(request: pytest.FixtureRequest) -> Path:
+    """The Python of a virtual environment that holds what requirements.txt names and nothing else. Made once, then kept
+    in pytest's cache."""
+    requirements = folder.TEMPLATE / "requirements.txt"
+    python = next(filter(None, (_is_new_enough(name) for name in (sys.executable, *_PYTHONS))), None)
+    if python is None:
+        pytest.skip("RLBot v5 needs Python 3.11 or later, and none is at hand")
+    key = hashlib.sha256(requirements.read_bytes() + python.encode()).hexdigest()[:12]
+    home = Path(request.config.cache.mkdir(f"rlbot-{key}"))  # type: ignore[union-attr]
+    made = home / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not (home / "complete").exists():
+        shutil.rmtree(home / "venv", ignore_errors=True)
+        subprocess.run([python, "-m", "venv", str(home / "venv")], check=True, timeout=300)
+        install = [str(made), "-m", "pip", "install", "--quiet", "-r", str(requirements)]
+        done = subprocess.run(install, capture_output=True, text=True, timeout=300)
+        if done.returncode:
+            pytest.skip(f"the bot's packages cannot be installed here: {done.stderr.strip().splitlines()[-1]}")
+        (home / "complete").touch()
+    return made
+
+
+_PYTHONS = ("python3.14", "python3.13", "python3.12", "python3.11")
+
+
+def _is_new_enough(name: str) -> str | None:
+    """The path of this Python outside any virtual environment, or None."""
+    code = "import sys; print(getattr(sys, '_base_executable', sys.executable) if sys.version_info >= (3, 11) else '')"
+    try:
+        done = subprocess.run([name, "-c", code], capture_output=True, text=True, timeout=60)
+    except OSError:
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def exported(path: Path, bot: Bot, python: Path | None = None, **about: object) -> Path:
+    """A folder with this bot at `path`; with `python`, its environment stands where bot.toml looks for it."""
+    folder.write(path, folder.rlbot_folder(bot, folder.About("Tested", "nobody", **about)))  # type: ignore[arg-type]
+    if python is not None:
+        try:
+            (path / ".venv").symlink_to(python.parents[1], target_is_directory=True)
+        except OSError:  # Windows asks for a privilege
+            shutil.copytree(python.parents[1], path / ".venv")
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Bot:
+    """A policy with opinions that drives, jumps and flips about."""
+    path, _ = write_checkpoint(tmp_path_factory.mktemp("trained"), "model.hidden=[64,64]")
+    return load(path)
+
+
+@pytest.fixture(scope="session")
+def bot_folder(trained: Bot, bot_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its exported folder. Tests may not change it."""
+    return exported(tmp_path_factory.mktemp("exported") / "a folder", trained, bot_python)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Server]]:
+    """Starts servers; what a failed test leaves running is ended."""
+    started: list[Server] = []
+
+    def begin(*arguments: object) -> Server:
+        started.append(Server(*arguments))  # type: ignore[arg-type]
+        return started[-1]
+
+    yield begin
+    for server in started:
+        server.close()

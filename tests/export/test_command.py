@@ -1,0 +1,90 @@
+"""`python -m rlbot.export` in processes of its own, on a checkpoint that lies where training puts it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rlbot
+from rlbot.export import __main__ as command
+from rlbot.policy import load
+from tests.policy.test_bot import observations, write
+
+ROOT = Path(rlbot.__file__).parents[1]
+
+
+def python(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "cp1252"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run whose version of 2,500,000 timesteps has a rating."""
+    folder = tmp_path_factory.mktemp("workplace")
+    (folder / "outputs" / "run" / "checkpoints").mkdir(parents=True)
+    write(folder / "outputs" / "run" / "checkpoints", timesteps=2_500_000)
+    ratings = {"1v1": {"2500000": {"points": 123.0, "error": 4.0}, "1000": {"points": 0.0, "error": 1.0}}, "2v2": {}}
+    (folder / "outputs" / "run" / "ratings.json").write_text(json.dumps({"ratings": ratings}))
+    return folder
+
+
+def test_what_it_writes_can_be_evaluated_like_the_checkpoint(workplace: Path) -> None:
+    status, out, err = python(workplace, "rlbot.export", "checkpoint=outputs/run", "hydra.run.dir=done")
+    assert (status, err) == (0, "")
+    assert out.isascii() and out.startswith("[OK] Written: ") and "Bot 2.5M" in out
+    assert "[OK] Written: " in (workplace / "done" / "export.log").read_text()
+    made = workplace / "done" / "bot-2-5m"
+    manifest = json.loads((made / "manifest.json").read_text())
+    assert (manifest["name"], manifest["timesteps"]) == ("Bot 2.5M", 2_500_000)
+    assert manifest["rating"] == {"1v1": {"points": 123.0, "error": 4.0}}
+    assert (made / "agent" / "pilot.py").is_file() and not list(made.rglob("__pycache__"))
+    arguments = ("matches=2", "match_seconds=2", "workers=0", "hydra.run.dir=evaluated")
+    status, _, err = python(workplace, "rlbot.evaluate", f"checkpoint={made}", "opponent=outputs/run", *arguments)
+    assert (status, err) == (0, "")
+    players = json.loads((workplace / "evaluated" / "evaluation.json").read_text())["players"]
+    assert players["checkpoint"] == {"name": "bot-2-5m", "path": str(made), "timesteps": 2_500_000}
+
+
+def test_the_network_alone(workplace: Path) -> None:
+    arguments = ("checkpoint=outputs/run", "format=torchscript", "name=A b", "out=alone", "deterministic=false")
+    status, out, err = python(workplace, "rlbot.export", *arguments)
+    assert (status, err) == (0, "") and "[OK] Written: alone, " in out
+    assert {path.name for path in (workplace / "alone").iterdir()} == {"policy.pt", "README.md", "manifest.json"}
+    from rlbot.export.network import run_torchscript
+
+    found = run_torchscript((workplace / "alone" / "policy.pt").read_bytes(), observations())
+    expected = load(workplace / "outputs" / "run").act(observations(), deterministic=True)
+    np.testing.assert_array_equal(found["controls"], expected)
+    assert json.loads((workplace / "alone" / "manifest.json").read_text())["deterministic"] is False
+
+
+def test_a_format_whose_package_is_missing_leaves_nothing(workplace: Path) -> None:
+    try:
+        import onnx  # noqa: F401
+    except ImportError:
+        pass
+    else:
+        pytest.skip("the extra onnx is installed")
+    before = set(workplace.rglob("*"))
+    status, out, err = python(workplace, "rlbot.export", "checkpoint=outputs/run", "format=onnx", "out=never")
+    assert (status, out) == (1, "") and set(workplace.rglob("*")) == before
+    assert err.startswith("[ERROR] format=onnx: the package onnx is missing; install it with `pip install ")
+
+
+@pytest.mark.parametrize(
+    ("timesteps", "name"), [(0, "0"), (999, "999"), (250_000, "250k"), (2_500_000, "2.5M"), (1_234_567_890, "1235M")]
+)
+def test_timesteps_in_a_name(timesteps: int, name: str) -> None:
+    assert command._short(timesteps) == name
