@@ -41,6 +41,6 @@ def gpu_stats(index: int = 0) -> dict[str, float] | None:
 
 
 def gpu_line(stats: dict[str, float]) -> str:
-    """The line the console shows for `gpu_stats`."""
+    """What the console shows of `gpu_stats`."""
     used, total = stats["memory_used"], stats["memory_total"]
-    return f"[OK] GPU utilization: {stats['utilization']:.1f}%, Memory: {used:.0f}/{total:.0f} MB"
+    return f"GPU utilization: {stats['utilization']:.1f}%, Memory: {used:.0f}/{total:.0f} MB"

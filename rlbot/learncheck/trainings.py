@@ -55,7 +55,7 @@ def train(seeds: Sequence[int], arguments: Sequence[str], directory: Path, paral
 
 def progress(log: Path) -> str | None:
     """The newest line of a training's log that says how far it is."""
-    lines = re.findall(r"\[OK\] (\d+/\d+ timesteps .* left.*)", _tail(log))
+    lines = re.findall(r"\[OK\] Timestep: (\d+/\d+ .* left.*)", _tail(log))
     return lines[-1] if lines else None
 
 

@@ -17,6 +17,7 @@ from rlbot.processes.text import printable
 from rlbot.run.log import LogFile
 
 _REDRAW_SECONDS = 0.1
+_LABELS = {"timesteps": "Timestep", "matches": "Matches"}  # in front of the numbers of a progress line
 
 
 class Console:
@@ -56,17 +57,14 @@ class Console:
     def error(self, text: str) -> None:
         self.line(f"[ERROR] {text}")
 
-    def progress(
-        self, timesteps: int, total: int, speed: float, reward: float | None = None, unit: str = "timesteps"
-    ) -> None:
-        """Shows how far the run is: timesteps (or another unit) done of total, how many a second, recent mean reward if
-        any."""
-        text = progress_text(timesteps, total, speed, reward, unit)
+    def progress(self, timesteps: int, total: int, speed: float, details: str = "", unit: str = "timesteps") -> None:
+        """Shows how far the run is: timesteps (or another unit) done of total, how many a second, and `details`."""
+        text = progress_text(timesteps, total, speed, details, unit)
         with self._lock:
             now = time.monotonic()
             if self._terminal and (now >= self._next_draw or timesteps >= total):
                 self._next_draw = now + _REDRAW_SECONDS
-                self._draw(bar_text(timesteps, total, speed, reward, unit), timesteps / max(total, 1))
+                self._draw(bar_text(timesteps, total, speed, details), timesteps / max(total, 1))
             self._last_progress = text
             if now >= self._next_line or timesteps >= total:
                 self._next_line = now + self._interval
@@ -163,19 +161,19 @@ class _AsciiStream:
         return self.wrapped.fileno()
 
 
-def progress_text(timesteps: int, total: int, speed: float, reward: float | None, unit: str = "timesteps") -> str:
-    """Like "250000/5000000 timesteps (5.0%), 1234.5 timesteps/sec, 1:04:08 left, mean reward 0.123"."""
-    left = _duration(total - timesteps, speed)
-    done = f"{timesteps}/{total} {unit} ({_percent(timesteps, total)})"
-    text = f"{done}, {speed:.1f} {unit}/sec, {left} left"
-    return text if reward is None else f"{text}, mean reward {reward:.3f}"
+def progress_text(timesteps: int, total: int, speed: float, details: str = "", unit: str = "timesteps") -> str:
+    """Like "Timestep: 250000/5000000 (5.0%), 1234.5 timesteps/sec, reward 0.123, 1:04:08 left"."""
+    done = f"{_LABELS[unit]}: {timesteps}/{total} ({_percent(timesteps, total)})"
+    return ", ".join(
+        filter(None, [done, f"{speed:.1f} {unit}/sec", details, f"{_duration(total - timesteps, speed)} left"])
+    )
 
 
-def bar_text(timesteps: int, total: int, speed: float, reward: float | None, unit: str = "timesteps") -> str:
-    """Short enough for 80 columns: "5.0% 250000/5000000, 1234 timesteps/sec, 1:04:08 left, reward 0.123"."""
-    left = _duration(total - timesteps, speed)
-    text = f"{_percent(timesteps, total)} {timesteps}/{total}, {speed:.0f} {unit}/sec, {left} left"
-    return text if reward is None else f"{text}, reward {reward:.3f}"
+def bar_text(timesteps: int, total: int, speed: float, details: str = "") -> str:
+    """Short enough for 80 columns: "5.0% 250000/5000000, 1234/s, reward 0.123, 1:04:08 left"."""
+    done = f"{_percent(timesteps, total)} {timesteps}/{total}"
+    left = f"{_duration(total - timesteps, speed)} left"
+    return ", ".join(filter(None, [done, f"{speed:.0f}/s", details, left]))
 
 
 def progress_bar(done: float, width: int) -> str:

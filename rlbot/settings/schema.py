@@ -176,7 +176,7 @@ class TrainConfig:
     debug: bool
     checkpoint_interval: Count
     keep_best: Natural
-    log_interval: Count
+    log_interval: NonNegative
     objective: Literal["reward", "rating", "touches", "goals"]
     rating: RatingConfig
     env: EnvConfig

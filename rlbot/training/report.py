@@ -19,7 +19,7 @@ OBJECTIVES = {"reward": "reward/step", "touches": "play/touches_per_minute", "go
 
 
 class RunReporter:
-    """Lines every `log_interval` iterations and after the first, curves every iteration, messages at events."""
+    """The progress and the curves of every iteration; lines and messages at events."""
 
     def __init__(
         self,
@@ -28,14 +28,13 @@ class RunReporter:
         notifier: Notifier | None,
         rater: Rater | None,
         total_timesteps: int,
-        log_interval: int,
         run_name: str,
         gpu: int | None,
     ) -> None:
         """`gpu`: the CUDA device that the run learns on; None: it learns on the CPU, whatever else there is."""
         self._console, self._tensorboard, self._notifier = console, tensorboard, notifier
         self._rater = rater
-        self._total, self._log_interval, self._run_name = total_timesteps, log_interval, run_name
+        self._total, self._run_name = total_timesteps, run_name
         self._gpu = gpu
         self.iterations = 0  # of this process
         self._recent: deque[dict[str, float]] = deque(maxlen=_RECENT)
@@ -59,20 +58,14 @@ class RunReporter:
             metrics = metrics | {f"gpu/{name}": value for name, value in gpu.items()}
         self._tensorboard.write(metrics, progress.timesteps)
         speed = metrics["speed/timesteps_per_second"]
-        if self.iterations % self._log_interval == 0 or progress.timesteps >= self._total:
-            self._console.ok(f"Training speed: {speed:.1f} timesteps/sec")
-            if gpu is not None:
-                self._console.line(gpu_line(gpu))
-            self._console.ok(
-                f"Timestep: {progress.timesteps}/{self._total}, episodes: {progress.episodes}, "
-                f"average reward: {metrics['reward/step']:.4f} a step"
-                + (f", {metrics['reward/episode']:.2f} an episode" if "reward/episode" in metrics else "")
-            )
+        details = f"reward {metrics['reward/step']:.3f}, touches {metrics['play/touches_per_minute']:.1f}/min"
+        if gpu is not None:
+            details += f", {gpu_line(gpu)}"
+        self._console.progress(progress.timesteps, self._total, speed, details)
         for rated in self._rater.poll() if self._rater is not None else []:
             self._rated(rated)
         self.iterations += 1
         self._recent.append(metrics)
-        self._console.progress(progress.timesteps, self._total, speed, metrics["reward/step"])
 
     def saved(self, progress: Progress) -> None:
         self._console.ok(f"Checkpoint saved at {progress.timesteps} timesteps")

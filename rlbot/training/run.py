@@ -98,7 +98,7 @@ def _train(
         components = build(played, warn, group)
         home = run.RunDirectory(directory)
 
-    with run.Console(home.log_file) as console, _notifier(config, console) as notifier:
+    with run.Console(home.log_file, interval=config.log_interval) as console, _notifier(config, console) as notifier:
         warn.to(console.warn)
         _introduce(played, components, home, console)
         start = restore(components, saved, console, resume)
@@ -128,7 +128,6 @@ def _train(
             notifier,
             rater,
             config.total_timesteps,
-            config.log_interval,
             home.path.name,
             components.hardware.device.index,  # None: the CPU
         )

@@ -15,7 +15,7 @@ def test_a_visible_device_that_nvml_does_not_know_gives_none(monkeypatch: pytest
 
 def test_the_line() -> None:
     stats = {"utilization": 85.3, "memory_used": 2048.2, "memory_total": 8192.0}
-    assert gpu_line(stats) == "[OK] GPU utilization: 85.3%, Memory: 2048/8192 MB"
+    assert gpu_line(stats) == "GPU utilization: 85.3%, Memory: 2048/8192 MB"
 
 
 @pytest.mark.gpu

@@ -184,7 +184,7 @@ SETTINGS: list[tuple[list[str], str]] = [
     (["learner.batch_size=-1"], "learner.batch_size=-1: must be at least 1"),
     (["total_timesteps=1e7"], "total_timesteps=10000000.0: must be a whole number; write 10_000_000"),
     (["keep_best=-1"], "keep_best=-1: must be at least 0"),
-    (["log_interval=0"], "log_interval=0: must be at least 1"),
+    (["log_interval=-1"], "log_interval=-1: must be at least 0"),
     (["checkpoint_interval=0"], "checkpoint_interval=0: must be at least 1"),
     (["debug=2"], "debug=2: must be true or false"),
     (["rating.matches=0"], "rating.matches=0: must be at least 1"),

@@ -142,9 +142,9 @@ def test_how_far_a_training_is(tmp_path: Path) -> None:
     log.write_bytes(b"[START] Training\r\n")
     assert progress(log) is None
     with Console(stream=log.open("a")) as console:
-        console.progress(1_200_000, 3_000_000, 9_800.0, 0.5)
+        console.progress(1_200_000, 3_000_000, 9_800.0, "reward 0.5")
         console.ok("Checkpoint saved at 1200000 timesteps")
-    assert progress(log) == "1200000/3000000 timesteps (40.0%), 9800.0 timesteps/sec, 0:03:04 left, mean reward 0.500"
+    assert progress(log) == "1200000/3000000 (40.0%), 9800.0 timesteps/sec, reward 0.5, 0:03:04 left"
 
 
 def test_a_training_that_fails_is_named(tmp_path: Path) -> None:

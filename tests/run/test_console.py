@@ -25,12 +25,12 @@ def lines_of(log_file):
 
 
 def test_progress_text_and_bar_by_hand():
-    text = progress_text(250_000, 5_000_000, 1234.5, 0.1234)  # 4750000 / 1234.5 = 3847.7 s = 1:04:08
-    assert text == "250000/5000000 timesteps (5.0%), 1234.5 timesteps/sec, 1:04:08 left, mean reward 0.123"
-    short = bar_text(250_000, 5_000_000, 1234.5, 0.1234)
-    assert short == "5.0% 250000/5000000, 1234 timesteps/sec, 1:04:08 left, reward 0.123"
-    assert progress_text(0, 10, 0.0, None) == "0/10 timesteps (0.0%), 0.0 timesteps/sec, ?:??:?? left"
-    assert progress_text(12, 10, 1.0, None) == "12/10 timesteps (100.0%), 1.0 timesteps/sec, 0:00:00 left"
+    text = progress_text(250_000, 5_000_000, 1234.5, "reward 0.123")  # 4750000 / 1234.5 = 3847.7 s = 1:04:08
+    assert text == "Timestep: 250000/5000000 (5.0%), 1234.5 timesteps/sec, reward 0.123, 1:04:08 left"
+    short = bar_text(250_000, 5_000_000, 1234.5, "reward 0.123")
+    assert short == "5.0% 250000/5000000, 1234/s, reward 0.123, 1:04:08 left"
+    assert progress_text(0, 10, 0.0) == "Timestep: 0/10 (0.0%), 0.0 timesteps/sec, ?:??:?? left"
+    assert progress_text(12, 10, 1.0, "", "matches") == "Matches: 12/10 (100.0%), 1.0 matches/sec, 0:00:00 left"
     assert progress_bar(0.5, 12) == "[#####-----]"
     assert progress_bar(1.5, 12) == "[##########]"
     assert progress_bar(0.5, 4) == ""
@@ -71,10 +71,10 @@ def test_plain_progress_is_rare_and_the_last_state_is_never_lost(tmp_path):
     stream = io.StringIO()
     with Console(tmp_path / "train.log", stream, interval=3600.0) as console:
         for timesteps in range(0, 1000, 10):
-            console.progress(timesteps, 2000, 100.0, 1.0)
+            console.progress(timesteps, 2000, 100.0, "reward 1")
     first, last = stream.getvalue().splitlines()
-    assert first == "[OK] 0/2000 timesteps (0.0%), 100.0 timesteps/sec, 0:00:20 left, mean reward 1.000"
-    assert last.startswith("[OK] 990/2000 timesteps (49.5%)")
+    assert first == "[OK] Timestep: 0/2000 (0.0%), 100.0 timesteps/sec, reward 1, 0:00:20 left"
+    assert last.startswith("[OK] Timestep: 990/2000 (49.5%)")
     assert lines_of(tmp_path / "train.log") == [first, last]
 
 
@@ -84,7 +84,7 @@ def test_any_code_page_gets_plain_ascii_without_control_characters(tmp_path, enc
         "import sys; from rlbot.run.console import Console\n"
         "with Console() as console:\n"
         "    console.ok('Jos\\u00e9 \\u65e5\\u672c \\u2588 \\U0001f680')\n"
-        "    console.progress(5, 10, 2.0, 0.5)\n"
+        "    console.progress(5, 10, 2.0, 'reward 0.5')\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -97,7 +97,7 @@ def test_any_code_page_gets_plain_ascii_without_control_characters(tmp_path, enc
     assert done.returncode == 0
     assert done.stdout.replace(b"\r\n", b"\n").decode("ascii") == (
         "[OK] Jos\\xe9 \\u65e5\\u672c \\u2588 \\U0001f680\n"
-        "[OK] 5/10 timesteps (50.0%), 2.0 timesteps/sec, 0:00:03 left, mean reward 0.500\n"
+        "[OK] Timestep: 5/10 (50.0%), 2.0 timesteps/sec, reward 0.5, 0:00:03 left\n"
     )
 
 
@@ -155,12 +155,12 @@ from rlbot.run.console import Console
 with Console(Path({str(tmp_path / "train.log")!r}), interval=3600.0) as console:
     console.start("Training [1v1]")
     for timesteps in (0, 25, 50):
-        console.progress(timesteps, 100, 10.0, 0.5)
+        console.progress(timesteps, 100, 10.0, 'reward 0.5')
         time.sleep(0.11)
     console.ok("Checkpoint " + "x" * 150)
     print("printed by other code \\u00e9")
     print("to stderr", file=sys.stderr)
-    console.progress(75, 100, 10.0, 0.5)
+    console.progress(75, 100, 10.0, 'reward 0.5')
 print("done")
 """
     output, status = run_in_terminal(script, columns=120)
@@ -170,16 +170,16 @@ print("done")
         "[OK] Checkpoint " + "x" * 150,
         r"printed by other code \xe9",
         "to stderr",
-        "[#####################-------] 75.0% 75/100, 10 timesteps/sec, 0:00:03 left, reward 0.500",
+        "[#####################-------] 75.0% 75/100, 10/s, reward 0.5, 0:00:03 left",
         "done",
         "",
     ]
     assert output.decode("ascii").rfind("\x1b[?25h") > output.decode("ascii").rfind("\x1b[?25l")
     assert lines_of(tmp_path / "train.log") == [
         "[START] Training [1v1]",
-        "[OK] 0/100 timesteps (0.0%), 10.0 timesteps/sec, 0:00:10 left, mean reward 0.500",
+        "[OK] Timestep: 0/100 (0.0%), 10.0 timesteps/sec, reward 0.5, 0:00:10 left",
         "[OK] Checkpoint " + "x" * 150,
-        "[OK] 75/100 timesteps (75.0%), 10.0 timesteps/sec, 0:00:03 left, mean reward 0.500",
+        "[OK] Timestep: 75/100 (75.0%), 10.0 timesteps/sec, reward 0.5, 0:00:03 left",
     ]
 
 
@@ -188,15 +188,17 @@ def test_a_narrow_terminal_never_wraps_the_bar(columns):
     script = (
         "import time; from rlbot.run.console import Console\n"
         "with Console() as console:\n"
-        "    for i in range(3): console.progress(i * 2500000, 5000000, 12345.6, -0.5); time.sleep(0.11)\n"
+        "    for i in range(3):\n"
+        "        console.progress(i * 2500000, 5000000, 12345.6, 'reward -0.500, touches 8.1/min')\n"
+        "        time.sleep(0.11)\n"
     )
     output, status = run_in_terminal(script, columns=columns)
     assert status == 0
     line, rest = screen_of(output)
     assert 0 < len(line) < columns
     assert rest == ""
-    assert ("[#" in line) == (columns == 80)
-    assert line.endswith("0:00:00 left, reward -0.500") == (columns == 80)
+    assert "[#" not in line
+    assert line.endswith("touches 8.1/min, 0:00:00 left") == (columns == 80)
 
 
 def test_an_error_gives_the_terminal_back():
@@ -209,7 +211,7 @@ def test_an_error_gives_the_terminal_back():
     output, status = run_in_terminal(script, columns=100)
     assert status == 1
     screen = screen_of(output)
-    assert screen[0] == "[" + "#" * 14 + "-" * 14 + "] 50.0% 1/2, 1 timesteps/sec, 0:00:01 left"
+    assert screen[0] == "[" + "#" * 14 + "-" * 14 + "] 50.0% 1/2, 1/s, 0:00:01 left"
     assert screen[1].startswith("Traceback")
     assert screen[-2] == "RuntimeError: stop"
 

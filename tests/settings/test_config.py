@@ -30,7 +30,7 @@ REFERENCE: dict[str, Any] = {
     "debug": False,
     "checkpoint_interval": 250_000,
     "keep_best": 5,
-    "log_interval": 1,
+    "log_interval": 5.0,
     "rating.enabled": True,
     "rating.matches": 10,
     "rating.opponents": 3,

@@ -14,7 +14,7 @@ from tests.launching import LONG, Launch, curves
 
 SETTINGS = [
     "experiment=debug", LONG, "seed=5", "env.workers=0", "hardware.threads=1", "curriculum.pool_size=4",
-    "hydra.run.dir=disk/run",
+    "hydra.run.dir=disk/run", "log_interval=0",
 ]  # fmt: skip
 
 

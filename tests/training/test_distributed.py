@@ -31,7 +31,14 @@ SETTINGS = [
     "rating.enabled=false",
     "hardware.precision=fp32",
 ]
-LONG = ["experiment=debug", "total_timesteps=3000", "checkpoint_interval=500", "env.workers=1", "rating.matches=1"]
+LONG = [
+    "experiment=debug",
+    "log_interval=0",
+    "total_timesteps=3000",
+    "checkpoint_interval=500",
+    "env.workers=1",
+    "rating.matches=1",
+]
 
 
 def start(folder: Path, *command: str, **environment: str) -> "subprocess.Popen[str]":

@@ -16,7 +16,7 @@ INTERVAL, BATCH = 512, 256
 SETTINGS = [
     "experiment=debug", LONG, "seed=5", f"checkpoint_interval={INTERVAL}", f"learner.batch_size={BATCH}",
     "env.workers=1", "hardware.threads=1", "learner.anneal_learning_rate=false", "curriculum.pool_size=4",
-    "hydra.run.dir=run",
+    "hydra.run.dir=run", "log_interval=0",
 ]  # fmt: skip
 ITERATION = BATCH + 8  # timesteps, at most: a step of 8 cars may go beyond the batch
 
