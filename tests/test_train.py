@@ -90,8 +90,10 @@ def test_what_the_console_says_in_its_order(straight: tuple[Path, str]) -> None:
     for expected in (
         f"[START] Verification of {run}",
         "[OK] Curriculum stages: duel (1v1 against self, until 300), outnumbered (1v2 against past, until 2000)",
+        "[OK] Curriculum restricted to 1v1, 1v2, 2v2",
         "[OK] Environment of stage outnumbered: one arena of each size, 1v2, 2v1, 6 cars",
         "[OK] Environment of stage doubles: one arena of each size, 2v2, 4 cars",
+        "[OK] Multi-environment check: 2 environments stepped together, observations (8, 180), rewards (8,)",
         "[OK] Model forward pass: observations (4, 180) -> controls (4, 8)",
         "[OK] Rollout of 16 steps: rewards finite",
         "[START] Configuration",
@@ -99,6 +101,7 @@ def test_what_the_console_says_in_its_order(straight: tuple[Path, str]) -> None:
         "[OK] Device: ",
         "[OK] Mixed precision: ",
         "[OK] Number of environments: 2",
+        "[OK] Vectorized: in ",
         "[OK] Model parameters: 92123",
         "[OK] Batch size: 256",
         "[OK] Learning rate: 0.0006",

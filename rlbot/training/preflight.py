@@ -13,7 +13,7 @@ from rlbot.curriculum import Stage
 from rlbot.env.nonfinite import NonFiniteCounts
 from rlbot.settings.schema import TrainConfig
 from rlbot.training.build import Components
-from rlbot.training.build_env import make_sample
+from rlbot.training.build_env import make_env, make_sample
 
 STEPS = 16  # of the short rollout
 
@@ -21,6 +21,8 @@ STEPS = 16  # of the short rollout
 def preflight(config: TrainConfig, components: Components) -> Iterator[str]:
     """One line for each check that held. Raises ValueError for the first that did not."""
     yield "Curriculum stages: " + ", ".join(_stage(stage) for stage in components.stages)
+    played = {name for stage in components.stages for name, share in stage.teams.items() if share > 0}
+    yield f"Curriculum restricted to {', '.join(sorted(played))}"
     for stage in components.stages:
         env = make_sample(config, stage)
         obs, _ = env.reset(seed=config.seed)
@@ -30,6 +32,8 @@ def preflight(config: TrainConfig, components: Components) -> Iterator[str]:
         _demand_finite(env.faults, f"the first step of curriculum.stages.{stage.name}")
         sizes = ", ".join(f"{blue}v{orange}" for blue, orange in dict.fromkeys(env.team_sizes))
         yield f"Environment of stage {stage.name}: one arena of each size, {sizes}, {env.num_envs} cars"
+
+    yield f"Multi-environment check: {_step_together(config, components.stages[-1])}"
 
     with torch.inference_mode(), components.hardware.autocast():
         controls = components.model.head.controls(
@@ -47,6 +51,17 @@ def preflight(config: TrainConfig, components: Components) -> Iterator[str]:
     stats = shard.collect(rollout)
     _demand_finite(stats.faults, f"a rollout of {STEPS} steps")
     yield f"Rollout of {STEPS} steps: rewards finite, mean {float(rollout.rewards.mean()):.4f} a step"
+
+
+def _step_together(config: TrainConfig, stage: Stage) -> str:
+    """Two arenas of a stage in one batch; its rows are the cars of both."""
+    count = min(2, config.env.num_envs)
+    env = make_env(config, stage, 0, count)
+    env.reset(seed=config.seed)
+    obs, rewards, *_ = env.step(np.zeros((env.num_envs, 8), np.float32))
+    if len(obs) != env.num_envs or len(rewards) != env.num_envs or not np.isfinite(obs).all():
+        raise ValueError(f"env: a step of {count} arenas gives observations {obs.shape} and rewards {rewards.shape}")
+    return f"{count} environments stepped together, observations {obs.shape}, rewards {rewards.shape}"
 
 
 def _demand_finite(faults: NonFiniteCounts, where: str) -> None:

@@ -17,7 +17,8 @@ def summary(config: TrainConfig, components: Components) -> Iterator[str]:
     yield f"User: {config.user.name}"
     yield f"Device: {hardware.device}"
     yield f"Mixed precision: {mixed}"
-    yield f"Number of environments: {config.env.num_envs} {_workers(config, components)}"
+    yield f"Number of environments: {config.env.num_envs}"
+    yield f"Vectorized: {_workers(config, components)}"
     yield f"Model parameters: {sum(p.numel() for p in components.model.parameters())}"
     parts = max(1, round(learner.batch_size / learner.minibatch_size))
     size = f"about {learner.batch_size // parts}" if learner.batch_size % parts else f"{learner.batch_size // parts}"
@@ -68,4 +69,4 @@ def _workers(config: TrainConfig, components: Components) -> str:
     count = min(components.workers, -(-config.env.num_envs // ranks))
     if ranks > 1:
         return f"in {ranks} processes" + (f" with {count} worker processes each" if count else "")
-    return f"in {count} worker processes" if count else "in this process"
+    return f"in {count} worker processes" if count else "in this process, one batch"
