@@ -98,7 +98,7 @@ def _check_training(config: TrainConfig) -> Iterator[str]:
     if config.objective == "rating" and not config.rating.enabled:
         yield "objective=rating: needs rating.enabled=true; or take another, such as objective=touches"
     yield from _check_batch(config)
-    yield from _check_stages(config.curriculum.stages)
+    yield from _check_stages(config.curriculum.stages, config.resume is not None)
     yield from _check_terms(config)
 
 
@@ -157,7 +157,7 @@ def _check_batch(config: TrainConfig) -> Iterator[str]:
         yield f"learner.batch_size={batch}: must be at least {2 * arenas}, one step of env.num_envs={arenas}"
 
 
-def _check_stages(stages: Mapping[str, StageConfig]) -> Iterator[str]:
+def _check_stages(stages: Mapping[str, StageConfig], resumed: bool) -> Iterator[str]:
     if not stages:
         yield "curriculum.stages={}: needs at least one stage"
     previous = 0
@@ -171,14 +171,14 @@ def _check_stages(stages: Mapping[str, StageConfig]) -> Iterator[str]:
             yield f"{key}.until={stage.until}: must be above the {previous} of the stage before"
         previous = stage.until or previous
         yield from _check_shares(f"{key}.teams", stage.teams)
-        yield from _check_opponents(f"{key}.opponent", stage.opponent.shares)
+        yield from _check_opponents(f"{key}.opponent", stage.opponent.shares, resumed)
         if stage.reset:
             yield from _check_shares(f"{key}.reset", stage.reset)
 
 
-def _check_opponents(key: str, shares: Mapping[str, float]) -> Iterator[str]:
+def _check_opponents(key: str, shares: Mapping[str, float], resumed: bool) -> Iterator[str]:
     yield from _check_shares(key, shares)
-    for name in shares:
+    for name in shares if not resumed else ():  # the checkpoint may hold what is gone from its path: seen when loaded
         if name not in ("self", "past", "random", "idle") and not exists(name):
             there_are = "self, past, random, idle, or the path of a run or checkpoint"
             yield f"{key}={name}: no such opponent; there are: {there_are}"
