@@ -285,10 +285,13 @@ class PPO:
         """
         self._optimizer.zero_grad()
         mine = batch.shard.rows(rows).to(self.hardware.device)
-        weights = [(part, len(part) / len(rows)) for part in torch.split(mine, self.hardware.rows)]
-        if not len(mine):  # a row of weight 0: every process takes part in every step
-            weights = [(mine.new_zeros(1), 0.0)]
-        metrics = torch.stack([self._accumulate(batch, part, weight) for part, weight in weights])
+        if len(mine):
+            parts = torch.split(mine, self.hardware.rows)
+            metrics = torch.stack([self._accumulate(batch, part, len(part) / len(rows)) for part in parts])
+        else:  # it takes part in the step all the same, and adds nothing
+            metrics = batch.values.new_zeros(1, RATIO_MAX + 1)
+            for parameter in self._parameters:
+                parameter.grad = torch.zeros_like(parameter)
         means, maxima = metrics[:, :RATIO_MAX].sum(0), metrics[:, RATIO_MAX:].amax(0)
         return torch.cat([means, maxima, *self._descend()])
 

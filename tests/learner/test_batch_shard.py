@@ -21,6 +21,12 @@ CASES: dict[str, dict[str, Any]] = {
     "usual": {"minibatch_size": 8},
     "a process without a row of a minibatch": {"minibatch_size": 1, "epochs": 1},
     "early stop": {"minibatch_size": 8, "epochs": 5, "target_kl": 1e-4},
+    "the same, each row by itself": {
+        "minibatch_size": 1,
+        "epochs": 1,
+        "normalize_advantage": False,
+        "normalize_return": False,
+    },
     "as it comes": {"minibatch_size": 8, "normalize_advantage": False, "normalize_return": False},
 }
 
@@ -49,7 +55,8 @@ def test_moments_are_of_all_rows() -> None:
 
 
 def rollout(seed: int, start: int, stop: int, broken: bool = False) -> Rollout:
-    """The agents [start, stop) of a rollout of AGENTS; `broken`: with a reward of the last agent that is NaN."""
+    """The agents [start, stop) of a rollout of AGENTS; `broken`: with rewards of agent 1, the first of rank 1, that are
+    NaN."""
     rng = np.random.default_rng(seed)
     part = Rollout(STEPS, stop - start, OBS, (), np.int64)
     for _ in range(STEPS):
@@ -57,7 +64,7 @@ def rollout(seed: int, start: int, stop: int, broken: bool = False) -> Rollout:
         actions, rewards = rng.integers(0, len(TABLE), AGENTS), rng.normal(size=AGENTS)
         terminated, truncated = rng.random((2, AGENTS)) < 0.15
         log_probs = np.log(1 / len(TABLE)) + rng.normal(size=AGENTS) * 0.1
-        rewards[-1] = np.nan if broken else rewards[-1]
+        rewards[1] = np.nan if broken else rewards[1]
         every = (obs, actions, log_probs, rewards, terminated, truncated, final_obs)
         part.add(*(each[start:stop] for each in every))
     part.finish(rng.normal(size=(AGENTS, OBS))[start:stop])
