@@ -39,19 +39,7 @@ MADE = "<!-- written by docs/reference.py; change the code, conf/ or that file, 
 # Where a line of conf/ has no comment.
 MEANINGS = {
     "curriculum.stages": "the stages by name, in the order they are played",
-    "hardware.compile": "`torch.compile`: a slow start, faster updates",
-    "learner.entropy_coef": "weight of the entropy bonus: higher explores longer",
-    "learner.gae_lambda": "of generalized advantage estimation: lower trusts the critic more",
-    "learner.max_grad_norm": "longer gradients are cut to this length",
-    "learner.value_coef": "weight of the critic's loss",
-    "model.activation": "after each hidden layer",
-    "reward.clip": "the sum of a step is clipped to +-this",
-    "reward.team_spirit": "0 = a car's own reward, 1 = the mean of its team",
     "reward.terms": "what is rewarded, by name",
-    "reward.zero_sum": "terms from which the opponents' mean is taken off",
-    "user.name": "kept in the run's `run.json`",
-    "user.notify.enabled": "send messages; needs the package apprise",
-    "user.notify.events": "what a message is sent for",
 }
 
 ELSEWHERE = {"reward.terms": "see [rewards.md](rewards.md)", "curriculum.stages": "see below"}
