@@ -61,7 +61,7 @@ def test_what_an_evaluation_leaves(folder: Path) -> None:
     assert sum(match["goals_for"] for match in found["single_matches"]) == found["goals_for"]
     assert set(found["play"]["checkpoint"]) == set(found["play"]["opponent"]) >= {
         "touches_per_minute", "speed", "boost_used_per_minute", "air_share", "demolitions_per_minute",
-        "shots_per_minute", "saves_per_minute",
+        "shots_per_minute", "saves_per_minute", "passes_per_minute", "own_goals_per_minute",
     }  # fmt: skip
     assert found["play"]["checkpoint"]["speed"] > 100
     assert "[OK] 5/5 matches (100.0%)" in out and "step_000000256 against random, 5 matches" in out

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rlbot.env import finite, reset
 from rlbot.env.action import NonFiniteControls, take_controls
-from rlbot.env.counts import COUNTS, count
+from rlbot.env.counts import COUNTS, NOBODY, count
 from rlbot.env.finite import all_finite
 from rlbot.env.nonfinite import NonFinite, NonFiniteCount, NonFiniteCounts
 from rlbot.env.observation import LIMIT, OBSERVATION_SIZE, observe
@@ -114,6 +114,7 @@ class BatchEnv(VectorEnv):
         )
         self.steps = np.zeros(num_arenas, np.int64)
         self._untouched = np.zeros(num_arenas, np.int64)
+        self._last_touch = np.full((num_arenas, 2), NOBODY, np.int64)
         self._broken = np.zeros(num_arenas, np.bool_)
         self._waiting = np.zeros(num_arenas, np.bool_)  # to start anew in the next step, in mode NEXT_STEP
         # Of the last step: how the episode of each arena ended (0 where it goes on), and, after a step that ended one,
@@ -184,7 +185,7 @@ class BatchEnv(VectorEnv):
         self.reward.pay(earned, after, self.car_arena, self.car_slot, self.term_totals, rewards)
         count(
             before.arenas, after.arenas, before.cars, after.cars, self.car_arena, self.car_slot, self._waiting,
-            self.counts,
+            self._last_touch, self.counts,
         )  # fmt: skip
         longest, untouched = self._limits
         how_many = _end(
@@ -261,6 +262,7 @@ class BatchEnv(VectorEnv):
         self.arenas.place(n, reset.draw(self._rngs[n], self.reset_mix, self.arenas.slots[n]), self.state)
         self._controls[self._cars_of[n]] = 0
         self.steps[n] = self._untouched[n] = 0
+        self._last_touch[n] = NOBODY
 
     def _generators(self, entropy: list[int]) -> list[np.random.Generator]:
         return [np.random.default_rng([*entropy, self.first_arena + n]) for n in range(len(self.arenas))]
@@ -279,6 +281,7 @@ class BatchEnv(VectorEnv):
             **self.arenas.snapshot(),
             "steps": self.steps.copy(),
             "untouched": self._untouched.copy(),
+            "last_touch": self._last_touch.copy(),
             "car_controls": self._controls.copy(),
         }
         if not self._same_step:
@@ -294,6 +297,7 @@ class BatchEnv(VectorEnv):
         self.steps[:], self._untouched[:], self._controls[:] = (
             arrays["steps"], arrays["untouched"], arrays["car_controls"],
         )  # fmt: skip
+        self._last_touch[:] = arrays.get("last_touch", NOBODY)
         self._waiting[:] = arrays.get("waiting", False)
         for rng, state in zip(self._rngs, document["generators"], strict=True):
             rng.bit_generator.state = state

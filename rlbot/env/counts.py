@@ -1,31 +1,83 @@
-"""What cars did, counted step by step."""
+"""What cars did, counted step by step.
+
+A touch that puts the ball on its way into the opponents' goal is a shot, one that ends such a way into the own goal a
+save (`rlbot.reward.flight` says what is on its way). A pass is a touch after which a teammate touches the ball next.
+An own goal is one that the car which touched the ball last let in, unless the ball was on its way there already: that
+touch was a save that failed. Where several cars touch the ball in one step, nobody knows who was last.
+"""
 
 import numpy as np
 from numba import njit
 
+from rlbot.reward.flight import headed
+
 # What is counted for every car: the columns of `BatchEnv.counts`.
 COUNTS = (
-    "touches", "goals", "conceded", "demos", "saves", "shots", "boost_pickups", "boost_used", "air", "speed", "steps",
+    "touches", "goals", "conceded", "own_goals", "demos", "saves", "shots", "passes", "boost_pickups", "boost_used",
+    "air", "speed", "steps",
 )  # fmt: skip
-_TOUCHES, _GOALS, _CONCEDED, _DEMOS, _SAVES, _SHOTS, _PICKUPS, _USED, _AIR, _SPEED, _STEPS = range(len(COUNTS))
+(
+    _TOUCHES, _GOALS, _CONCEDED, _OWN_GOALS, _DEMOS, _SAVES, _SHOTS, _PASSES, _PICKUPS, _USED, _AIR, _SPEED, _STEPS,
+) = range(len(COUNTS))  # fmt: skip
+_SHOT, _SAVE, _PASS, _OWN_GOAL = 1, 2, 4, 8
+NOBODY = -1
 
 
 @njit(cache=True)
-def count(arenas0, arenas, cars0, cars, car_arena, car_slot, waiting, counts):  # type: ignore[no-untyped-def]
-    """Add what happened in a step to `counts` (C, len(COUNTS)); nothing for arenas that are `waiting` (N,)."""
+def _find_events(arena0, arena, cars, last, events):  # type: ignore[no-untyped-def]
+    """Write what each car of an arena did with the ball into `events` (P,), a sum of the four above, and keep in `last`
+    (2,) the slot that touched the ball last, and the last one that touched a ball not yet on its way into the own
+    goal."""
+    events[:] = 0
+    touching, only = 0, NOBODY
+    for slot in range(len(cars)):
+        if cars[slot].touched > 0:
+            touching, only = touching + 1, slot
+    if touching:
+        before, after = headed(arena0, arena)
+        for slot in range(len(cars)):
+            attacked = 1 if slot < 2 else -1
+            if cars[slot].touched > 0 and after == attacked != before:
+                events[slot] += _SHOT
+            if cars[slot].touched > 0 and before == -attacked != after:
+                events[slot] += _SAVE
+        if touching > 1:
+            last[0] = last[1] = NOBODY
+        else:
+            if last[0] not in (NOBODY, only) and last[0] // 2 == only // 2:
+                events[last[0]] += _PASS
+            last[0] = only
+            if before != (-1 if only < 2 else 1):
+                last[1] = only
+    let_in = 1 if arena.blue_score > arena0.blue_score else 0 if arena.orange_score > arena0.orange_score else NOBODY
+    if let_in != NOBODY and last[1] != NOBODY and last[1] // 2 == let_in:
+        events[last[1]] += _OWN_GOAL
+
+
+@njit(cache=True)
+def count(arenas0, arenas, cars0, cars, car_arena, car_slot, waiting, last_touch, counts):  # type: ignore[no-untyped-def]
+    """Add what happened in a step to `counts` (C, len(COUNTS)); nothing for arenas that are `waiting` (N,). last_touch
+    (N, 2): NOBODY at the beginning of an episode, and kept from step to step."""
+    events = np.zeros(cars.shape[1], np.int64)
+    known = NOBODY
     for c in range(len(car_arena)):
         n, slot = car_arena[c], car_slot[c]
         if waiting[n]:
             continue
+        if n != known:
+            known = n
+            _find_events(arenas0[n], arenas[n], cars[n], last_touch[n], events)
         car0, car, row = cars0[n, slot], cars[n, slot], counts[c]
         blue = arenas[n].blue_score - arenas0[n].blue_score
         orange = arenas[n].orange_score - arenas0[n].orange_score
         row[_TOUCHES] += car.touched
         row[_GOALS] += blue if slot < 2 else orange
         row[_CONCEDED] += orange if slot < 2 else blue
+        row[_OWN_GOALS] += (events[slot] & _OWN_GOAL) > 0
         row[_DEMOS] += max(car.demos - car0.demos, 0.0)
-        row[_SAVES] += max(car.saves - car0.saves, 0.0)
-        row[_SHOTS] += max(car.shots - car0.shots, 0.0)
+        row[_SAVES] += (events[slot] & _SAVE) > 0
+        row[_SHOTS] += (events[slot] & _SHOT) > 0
+        row[_PASSES] += (events[slot] & _PASS) > 0
         row[_PICKUPS] += max(car.boost_pickups - car0.boost_pickups, 0.0)
         if not car0.is_demoed:  # else it came back with a new tank
             row[_USED] += max(car0.boost - car.boost, 0.0)

@@ -17,6 +17,8 @@ _RATES = {  # name: count, all a minute for one car
     "demolitions_per_minute": "demos",
     "shots_per_minute": "shots",
     "saves_per_minute": "saves",
+    "passes_per_minute": "passes",
+    "own_goals_per_minute": "own_goals",
 }
 
 
@@ -106,6 +108,8 @@ _LABELS = {
     "demolitions_per_minute": "demolitions a minute",
     "shots_per_minute": "shots a minute",
     "saves_per_minute": "saves a minute",
+    "passes_per_minute": "passes a minute",
+    "own_goals_per_minute": "own goals a minute",
 }
 
 

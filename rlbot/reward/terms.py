@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from rlbot.reward.flight import headed
 from rlbot.values.convert import no_such_name
 
 CAR_SPEED = 2300.0
@@ -110,10 +111,11 @@ def demo(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def save(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
-    """1 for a save as the game counts it: touching away a ball that was about to enter the own goal."""
-    if car.is_demoed > 0:
+    """1 for a touch that keeps a ball out that was on its way into the own goal."""
+    if car.touched == 0 or car.is_demoed > 0:
         return 0.0
-    return max(car.saves - car0.saves, 0.0)
+    before, after = headed(arena0, arena)
+    return 1.0 if before == -sign and after != -sign else 0.0
 
 
 @njit(cache=True)

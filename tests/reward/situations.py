@@ -30,6 +30,9 @@ def random_state(rng: np.random.Generator, *team_sizes: tuple[int, int]) -> Stat
         made.cars[name][:] = rng.uniform(-1500, 1500, (*shape, 3))
     made.car_forward[:] /= np.linalg.norm(made.car_forward, axis=-1, keepdims=True)
     made.car_boost[:] = rng.uniform(0, 100, shape)
+    shots = np.arange(len(team_sizes)) % 5 < 4  # most balls are on their way into a goal
+    made.ball_pos[shots, 0], made.ball_pos[shots, 2] = 0, 200
+    made.ball_vel[shots] = rng.choice([-1, 1], (int(shots.sum()), 1)) * np.array([0, 4000, 0])
     for name in ("touched", "on_ground", "is_demoed", "demos", "saves"):
         made.cars[name][:] = rng.integers(0, 2, shape)
     present = made.present.copy()

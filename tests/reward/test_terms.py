@@ -13,6 +13,8 @@ from tests.reward.situations import earned, random_state, state
 
 BLUE, ORANGE = 0, 2  # slots of the cars of a 1v1
 
+SHOT_AT_BLUE = {"ball_pos": (0, -2000, 100), "ball_vel": (0, -3000, 0)}
+
 # (term, fields before, fields after, what blue earns, what orange earns); a field of a car is that of both cars
 CASES: list[tuple[str, dict[str, Any], dict[str, Any], float, float]] = [
     ("touch", {}, {"car_touched": 0, "ball_vel": (2300, 0, 0)}, 0, 0),
@@ -43,7 +45,11 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], float, float]] = [
     ("boost_gain", {"car_is_demoed": 1}, {"car_boost": 33}, 0, 0),
     ("demo", {"car_demos": 1}, {"car_demos": 2}, 1, 1),
     ("demo", {"car_demos": 2}, {"car_demos": 0}, 0, 0),  # a new episode counts anew
-    ("save", {"car_saves": 0}, {"car_saves": 1}, 1, 1),
+    ("save", SHOT_AT_BLUE, {"car_touched": 1, "ball_pos": (0, -3000, 100), "ball_vel": (0, 500, 0)}, 1, 0),
+    ("save", SHOT_AT_BLUE, {"car_touched": 0, "ball_pos": (0, -3000, 100), "ball_vel": (0, 500, 0)}, 0, 0),
+    ("save", SHOT_AT_BLUE, {"car_touched": 1, "ball_pos": (0, -3000, 100), "ball_vel": (300, -3000, 0)}, 0, 0),  # still
+    ("save", SHOT_AT_BLUE, {"car_touched": 1, "orange_score": 1}, 0, 0),  # it is in
+    ("save", {"ball_pos": (0, -2000, 100), "ball_vel": (3000, -3000, 0)}, {"car_touched": 1}, 0, 0),  # it went wide
     ("clear", {}, {"car_touched": 1, "ball_pos": (0, -10, 0), "ball_vel": (0, 2300, 0)}, 0.5, 0),
     ("clear", {}, {"car_touched": 1, "ball_pos": (0, 10, 0), "ball_vel": (0, -2300, 0)}, 0, 0.5),
     ("clear", {}, {"car_touched": 1, "ball_pos": (0, -10, 0), "ball_vel": (0, -2300, 0)}, 0, 0),  # an own goal
@@ -100,7 +106,7 @@ def test_a_demolished_car_earns_nothing_but_what_its_whole_team_earns(name: str)
 @pytest.mark.parametrize("name", TERMS)
 def test_a_turned_field_with_swapped_teams_pays_the_same(name: str) -> None:
     rng = np.random.default_rng(0)
-    sizes = [(1, 1), (1, 2), (2, 1), (2, 2)] * 10
+    sizes = [(1, 1), (1, 2), (2, 1), (2, 2)] * 40
     before, after = random_state(rng, *sizes), random_state(rng, *sizes)
     rewards = earned(name, before, after)
     np.testing.assert_array_equal(rewards, earned(name, turned(before), turned(after))[:, [2, 3, 0, 1]])
