@@ -15,7 +15,7 @@ from rlbot.collect.worker import LocalWorker, Memory, Task, Worker, WorkerDied
 from rlbot.curriculum import Pool
 from rlbot.env.batch import BatchEnv
 from rlbot.env.counts import COUNTS
-from rlbot.env.nonfinite import NonFiniteCounts, merged
+from rlbot.env.nonfinite import NonFiniteCounts
 from rlbot.env.observation import OBSERVATION_SIZE
 
 if TYPE_CHECKING:
@@ -115,13 +115,10 @@ class Collector:
         for task, (_, index, observations) in zip(self._tasks, answers, strict=True):
             rollout.add_final(index + np.array([0, task.start]), observations)
         rollout.step, rollout.finished = rollout.num_steps, True
-        all_stats = self._group.gather([stats for stats, *_ in answers])
-        stats, *others = [stats for each in all_stats for stats in each]
-        for other in others:
-            stats = stats + other
-        self.faults = merged({}, stats.faults)  # in the order they were found
-        for version, score in stats.against:
-            self._pool.record(version, score)
+        parts = self._group.gather([stats for stats, *_ in answers])
+        stats = RolloutStats.joined([part for each in parts for part in each])
+        self.faults = stats.faults
+        self._pool.record(stats.against[:, 2:])
         return rollout, self._metrics(stats)
 
     def _send(self, command: str, argument: Any) -> None:
@@ -157,24 +154,25 @@ class Collector:
 
     def _metrics(self, stats: RolloutStats) -> dict[str, float]:
         """Means over the learner's cars; a rate "per minute" is for one car and a minute of play."""
-        env_info, steps = self.env_info, stats.steps
+        env_info, steps = self.env_info, stats.num_steps * len(stats.rewards)
         minutes = steps * env_info.seconds_per_step / 60
-        metrics = {"reward/step": stats.reward / steps, "episode/count": float(len(stats.episode_returns))}
+        metrics = {"reward/step": float(stats.rewards.sum()) / steps, "episode/count": float(len(stats.episodes))}
         metrics["env/bad_arenas"] = float(sum(found.count for found in stats.faults.values()))
-        if stats.episode_returns:
-            metrics["reward/episode"] = float(np.mean(stats.episode_returns))
-            metrics["episode/seconds"] = float(np.mean(stats.episode_steps)) * env_info.seconds_per_step
-        counts = dict(zip(COUNTS, stats.counts.tolist(), strict=True))
+        if len(stats.episodes):
+            returns, lengths = stats.episodes[:, 2:].mean(0).tolist()
+            metrics |= {"reward/episode": returns, "episode/seconds": lengths * env_info.seconds_per_step}
+        counts = dict(zip(COUNTS, stats.counts.sum(0).tolist(), strict=True))
         metrics["play/speed"] = counts.pop("speed") / steps
         metrics["play/air_share"] = counts.pop("air") / steps
         del counts["steps"]
         metrics |= {f"play/{name}_per_minute": count / minutes for name, count in counts.items()}
-        if stats.against:
-            metrics["opponents/score_against_past"] = float(np.mean([score for _, score in stats.against]))
+        if len(stats.against):
+            metrics["opponents/score_against_past"] = float(stats.against[:, 3].mean())
+        earned, paid = (each.sum(0).tolist() for each in (stats.earned, stats.paid))
         for k, (name, transformed) in enumerate(env_info.terms):
-            metrics[f"reward_term/{name}"] = stats.earned[k] / steps
+            metrics[f"reward_term/{name}"] = earned[k] / steps
             if transformed:
-                metrics[f"reward_term_transformed/{name}"] = stats.paid[k] / steps
+                metrics[f"reward_term_transformed/{name}"] = paid[k] / steps
         return metrics
 
     def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

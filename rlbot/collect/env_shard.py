@@ -1,6 +1,7 @@
 """A part of the batch played in one process: arenas, the policy, the opponents. No PyTorch, no pickling in the step."""
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,8 @@ from rlbot.env.batch import BROKEN, BatchEnv
 from rlbot.env.nonfinite import NonFiniteCounts, merged
 from rlbot.policy import Network, Policy
 
-SCORES = {1: 1.0, 2: 0.0, 3: 0.5}  # of the learner, who plays blue, by how the episode ended; a broken one has none
+# Of the learner, who plays blue, by how the episode ended: 1, 2 or 3; a broken one has none.
+SCORES = np.array([np.nan, 1.0, 0.0, 0.5])
 
 
 @dataclass(frozen=True)
@@ -42,32 +44,35 @@ class EnvInfo:
     terms: tuple[tuple[str, bool], ...]  # of the reward: name, and whether a transform changes what it pays
 
 
-@dataclass
+@dataclass(frozen=True)
 class RolloutStats:
-    """What was played in a rollout, summed over the learner's cars; tallies of several shards add up."""
+    """What was played in a rollout of `num_steps`: a row for each of the learner's cars (A), and one for each episode
+    that ended (E). Nothing is summed before the shards are joined: the last bits of a sum depend on its order."""
 
-    steps: int
-    reward: float
-    counts: NDArray[np.float64]  # (len(COUNTS),)
-    earned: NDArray[np.float64]  # (K,) by each term, weighted, before the transforms
-    paid: NDArray[np.float64]  # (K,) after them
-    episode_returns: list[float]
-    episode_steps: list[int]
-    against: list[tuple[int, float]]  # version played against in an episode, and the learner's score: 1, 0.5 or 0
+    num_steps: int
+    rewards: NDArray[np.float64]  # (A,)
+    counts: NDArray[np.float64]  # (A, len(COUNTS))
+    earned: NDArray[np.float64]  # (A, K) by each term, weighted, before the transforms
+    paid: NDArray[np.float64]  # (A, K) after them
+    episodes: NDArray[np.float64]  # (E, 4) of each car: step of the rollout, the car's number, return, length in steps
+    against: NDArray[np.float64]  # (E, 4): step, arena, version played against, the learner's score: 1, 0.5 or 0
     faults: NonFiniteCounts  # what was not finite, in all arenas
 
-    def __add__(self, other: "RolloutStats") -> "RolloutStats":
-        return RolloutStats(
-            self.steps + other.steps,
-            self.reward + other.reward,
-            self.counts + other.counts,
-            self.earned + other.earned,
-            self.paid + other.paid,
-            self.episode_returns + other.episode_returns,
-            self.episode_steps + other.episode_steps,
-            self.against + other.against,
-            merged(self.faults, other.faults),
-        )
+    @classmethod
+    def joined(cls, parts: Sequence["RolloutStats"]) -> "RolloutStats":
+        """Shards in order of their arenas as one: the same, in the same order, however the arenas were shared out."""
+
+        def rows(name: str) -> NDArray[np.float64]:
+            return np.concatenate([getattr(each, name) for each in parts])
+
+        faults = functools.reduce(merged, (each.faults for each in parts), {})
+        cars = (rows(name) for name in ("rewards", "counts", "earned", "paid"))
+        return cls(parts[0].num_steps, *cars, _in_order(rows("episodes")), _in_order(rows("against")), faults)
+
+
+def _in_order(events: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows by their first two columns: step, then car or arena."""
+    return events[np.lexsort((events[:, 1], events[:, 0]))]
 
 
 class EnvShard:
@@ -119,11 +124,10 @@ class EnvShard:
             self._obs = self.env.restore(*self.env.snapshot())
         self._settled = False
         self.env.clear_statistics()
-        returns: list[float] = []
-        lengths: list[int] = []
-        against: list[tuple[int, float]] = []
+        episodes, against = [np.zeros((0, 4))], [np.zeros((0, 4))]
+        earned = np.zeros(self.env.num_envs)
         mine: slice | NDArray[np.int64] = self.learner_cars if len(self._other_cars) else slice(None)  # without a copy
-        for _ in range(rollout.num_steps):
+        for t in range(rollout.num_steps):
             obs = self._obs[mine]
             actions, log_probs, self._controls[mine] = self._policy.sample(
                 obs, self._seed, self._step, self._numbers[mine]
@@ -133,35 +137,28 @@ class EnvShard:
                 self._controls[self._other_cars] = self.opponents.controls(others, self._step)
             self._obs, rewards, terminated, truncated, info = self._play()
             self._step += 1
+            earned += rewards
             self._episode_return += rewards
             self._episode_steps += 1
             final_obs = self.env.final_obs[mine] if info else None
             rollout.add(obs, actions, log_probs, rewards[mine], terminated[mine], truncated[mine], final_obs)
             if info:
                 over = terminated | truncated
-                returns += self._episode_return[mine][over[mine]].tolist()
-                lengths += self._episode_steps[mine][over[mine]].tolist()
+                cars = self.learner_cars[over[self.learner_cars]]
+                episodes.append(_table(t, self._numbers[cars], self._episode_return[cars], self._episode_steps[cars]))
                 self._episode_return[over], self._episode_steps[over] = 0.0, 0
                 if self.opponents is not None:
                     ended = np.flatnonzero(self.env.ended)
                     whole = ended[self.env.ended[ended] != BROKEN]
-                    scores = [SCORES[how] for how in self.env.ended[whole].tolist()]
-                    against += zip(self.opponents.played(whole), scores, strict=True)
+                    versions, scores = self.opponents.played(whole), SCORES[self.env.ended[whole]]
+                    against.append(_table(t, self.env.first_arena + whole, versions, scores)[versions >= 0])
                     self.opponents.redraw(ended, self._step)
             beat()
         rollout.finish(self._obs[mine])
         term_totals = self.env.term_totals
-        return RolloutStats(
-            rollout.num_steps * rollout.num_agents,
-            float(rollout.rewards.sum(dtype=np.float64)),
-            self.env.counts[mine].sum(0),
-            term_totals.before[mine].sum(0),
-            term_totals.after[mine].sum(0),
-            returns,
-            lengths,
-            [(version, score) for version, score in against if version >= 0],
-            self.env.faults,
-        )
+        cars = (each[mine].copy() for each in (earned, self.env.counts, term_totals.before, term_totals.after))
+        tables = (np.concatenate(episodes), np.concatenate(against))
+        return RolloutStats(rollout.num_steps, *cars, *tables, self.env.faults)
 
     def _play(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """A step of the environment. Raises ValueError, which names the player, for controls that are not finite."""
@@ -198,3 +195,8 @@ class EnvShard:
         self._step = int(document["step"])
         if self.opponents is not None:
             self.opponents.current[:] = arrays["opponent"]
+
+
+def _table(step: int, *columns: NDArray[Any]) -> NDArray[np.float64]:
+    """A row for each entry of the columns, which begins with the step."""
+    return np.stack([np.full(len(columns[0]), step), *columns], axis=1).astype(np.float64)

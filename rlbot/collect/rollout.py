@@ -110,6 +110,14 @@ class Rollout:
         """Keep the final observations (K, observation_size) of the truncated rows index (K, 2): step, agent."""
         self._final.append((index, observations.astype(np.float32)))
 
+    def _finals(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """All of them in the order of steps, then agents, whoever played them: a matrix product may give a row other
+        last bits in another place of the batch."""
+        nothing = np.zeros((0, 2), np.int64), np.zeros((0, self.observations.shape[-1]), np.float32)
+        index, observations = (np.concatenate(each) for each in zip(nothing, *self._final, strict=True))
+        order = np.lexsort((index[:, 1], index[:, 0]))
+        return index[order], observations[order]
+
     def finish(self, last_obs: Any) -> None:
         """Close the full rollout with the current observations (A, observation_size). Raises RuntimeError if not
         full."""
@@ -120,11 +128,10 @@ class Rollout:
 
     @property
     def final_index(self) -> NDArray[np.int64]:
-        """(K, 2): step and agent of every row that was truncated and did not terminate."""
-        return np.concatenate([np.zeros((0, 2), np.int64), *(index for index, _ in self._final)])
+        """(K, 2): step and agent of every row that was truncated and did not terminate, in this order."""
+        return self._finals()[0]
 
     @property
     def final_observations(self) -> NDArray[np.float32]:
         """(K, observation_size): what the rows of `final_index` led to."""
-        none = np.zeros((0, self.observations.shape[-1]), np.float32)
-        return np.concatenate([none, *(observations for _, observations in self._final)])
+        return self._finals()[1]

@@ -11,7 +11,7 @@ from rlbot.env import ACTION_TABLE
 from rlbot.policy import Network, Policy, load, random_rows, uniforms
 
 DRAWS = ("uniform", "recent", "prioritised")  # how a version of the pool is drawn
-_MEMORY = 0.05  # weight of the last episode in the running score against a version
+_MEMORY = 0.05  # weight of one more episode in the running score against a version
 _DRAW = 7919  # tells the stream of an arena's draws from those of its cars
 
 
@@ -58,10 +58,14 @@ class Pool:
             crowded = 1 + int(np.argmin(held[2:] - held[:-2]))
             self._active[self.row(int(held[crowded]))] = 0
 
-    def record(self, version: int, score: float) -> None:
-        """Take in how an episode of the learner against a version ended: 1 won, 0.5 nobody scored, 0 lost."""
-        row = self.row(version)
-        self._scores[row] += _MEMORY * (score - self._scores[row])
+    def record(self, against: NDArray[np.float64]) -> None:
+        """Take in how the episodes of a rollout ended, (E, 2): the version that the learner played against, and its
+        score: 1 won, 0.5 nobody scored, 0 lost. The order of the rows makes no difference: of each version their mean
+        counts, with the weight that so many episodes have one after another."""
+        for version in np.unique(against[:, 0]):
+            scores = against[against[:, 0] == version, 1]
+            row = self.row(int(version))
+            self._scores[row] += (1.0 - (1.0 - _MEMORY) ** len(scores)) * (scores.mean() - self._scores[row])
 
     def chances(self, draw: str) -> NDArray[np.float64]:
         """With which probability each of `versions()` is drawn.
@@ -149,12 +153,11 @@ class Opponents:
             past = kinds == self.names.index("past")
             self.current[arenas[past], 1] = drawn[past]
 
-    def played(self, arenas: NDArray[np.int64]) -> list[int]:
+    def played(self, arenas: NDArray[np.int64]) -> NDArray[np.int64]:
         """The versions that these arenas play against; -1 where they play against something else, or itself."""
         past = self.names.index("past") if "past" in self.names else -1
-        ours = np.isin(arenas, self._car_arena)
-        rows = zip(ours.tolist(), self.current[arenas].tolist(), strict=True)
-        return [version if mine and kind == past else -1 for mine, (kind, version) in rows]
+        kinds, versions = self.current[arenas].T
+        return np.where(np.isin(arenas, self._car_arena) & (kinds == past), versions, -1)
 
     def controls(self, observations: NDArray[np.float32], step: int) -> NDArray[np.float32]:
         """Controls (K, 8) of the K cars, whose observations (K, 180) are given."""

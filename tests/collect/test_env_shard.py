@@ -95,7 +95,7 @@ def test_every_row_is_what_the_environment_gave(head: str) -> None:
                 finals += mine.tolist()
         np.testing.assert_array_equal(rollout.observations[STEPS], obs)
         assert rollout.finished and len(rollout.final_index) == rollout.truncated.sum()
-        assert stats.steps == STEPS * 9 and stats.reward == pytest.approx(rollout.rewards.sum(), abs=1e-4)
+        assert stats.num_steps == STEPS and stats.rewards == pytest.approx(rollout.rewards.sum(0), abs=1e-4)
     assert len(finals) > 5
 
 
@@ -117,7 +117,7 @@ def test_only_the_learners_cars_are_stored_and_the_others_play(opponent: str, mo
     assert shard.learner_cars.tolist() == [0, 3, 4]  # blue's, in either part
     assert shard.opponents is not None and shard.opponents.names == [opponent]
     rollout, stats = play.rollout(10)
-    assert rollout.observations.shape == (11, 3, 180) and stats.steps == 30
+    assert rollout.observations.shape == (11, 3, 180) and stats.num_steps == 10 and stats.rewards.shape == (3,)
     others = shard._controls[[1, 2, 5]]
     assert others.any() == moves
     still = Play(LOPSIDED, "idle")
@@ -170,7 +170,7 @@ def test_a_restored_section_goes_on_as_if_it_had_not_stopped(opponent: str) -> N
     for _ in range(2):
         (rollout, stats), (rollout_2, tally_2) = play.rollout(), other.rollout()
         assert_same(rollout, rollout_2)
-        assert (stats.episode_returns, stats.episode_steps) == (tally_2.episode_returns, tally_2.episode_steps)
+        np.testing.assert_array_equal(stats.episodes, tally_2.episodes)
     if opponent == "past":
         assert set(play.shard.opponents.current[:, 1].tolist()) <= {0, 500}  # type: ignore[union-attr]
 
@@ -190,15 +190,19 @@ def test_the_tally_counts_episodes_and_what_the_terms_paid() -> None:
             returns += current[over].tolist()
             lengths += steps[over].tolist()
             current[over], steps[over] = 0, 0
-    whole = told[0] + told[1] + told[2]
-    np.testing.assert_allclose(whole.episode_returns, returns, atol=1e-5)
-    assert whole.episode_steps == lengths and max(lengths) > 15  # a touch prolonged one
-    assert whole.steps == 3 * STEPS * 9 == whole.counts[COUNTS.index("steps")]
+    episodes = np.concatenate([stats.episodes for stats in told])
+    np.testing.assert_allclose(episodes[:, 2], returns, atol=1e-5)
+    assert episodes[:, 3].tolist() == lengths and max(lengths) > 15  # a touch prolonged one
+    assert set(episodes[:, 1]) <= {0, 2, 4, 6, 7, 8, 9, 10, 11}  # 4 x arena + slot of 1v1, 1v2 and 2v2
+    counts, earned, paid, rewards = (
+        sum(getattr(stats, name) for stats in told) for name in ("counts", "earned", "paid", "rewards")
+    )
+    assert (counts[:, COUNTS.index("steps")] == 3 * STEPS).all()
     names = [name for name, _ in play.shard.env_info.terms]
     assert names == ["touch", "goal", "concede", "air"] and play.shard.env_info.terms[0][1]
-    air = whole.counts[COUNTS.index("air")]
-    assert whole.earned[3] == pytest.approx(0.25 * air) == whole.paid[3] and air > 0
-    assert whole.reward == pytest.approx(whole.paid.sum(), abs=1e-3)  # nothing was clipped
+    air = counts[:, COUNTS.index("air")]
+    assert earned[:, 3] == pytest.approx(0.25 * air) and paid[:, 3] == pytest.approx(0.25 * air) and air.any()
+    assert rewards == pytest.approx(paid.sum(1), abs=1e-3)  # nothing was clipped
 
 
 def test_the_score_of_every_episode_against_a_past_version_is_told() -> None:
@@ -210,9 +214,11 @@ def test_the_score_of_every_episode_against_a_past_version_is_told() -> None:
     rollout, stats = play.rollout(60)
     over = (rollout.terminated | rollout.truncated)[:, :2]  # of the three learning cars, one of either arena
     scores = np.where(rollout.truncated, 0.5, rollout.rewards > 0)[:, :2]  # a goal is worth 10, or -8
-    assert stats.against == [(0, float(score)) for score in scores[over]]
-    assert {score for _, score in stats.against} == {0.0, 0.5, 1.0}
-    assert Play(LOPSIDED, "random").rollout(60)[1].against == []
+    steps, arenas = np.nonzero(over)
+    expected = np.stack([steps, arenas, np.zeros(len(steps)), scores[over]], axis=1)
+    np.testing.assert_array_equal(stats.against, expected)  # version 0
+    assert set(stats.against[:, 3]) == {0.0, 0.5, 1.0}
+    assert len(Play(LOPSIDED, "random").rollout(60)[1].against) == 0
 
 
 @pytest.mark.parametrize(

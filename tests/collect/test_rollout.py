@@ -53,6 +53,14 @@ def test_final_observations_are_kept_in_order_for_truncated_rows_that_did_not_te
     assert rollout.final_observations.tolist() == [[200] * OBS, [202] * OBS]
 
 
+def test_final_observations_stand_in_one_order_whoever_handed_them_over(rollout: Rollout) -> None:
+    rollout.clear()
+    for where in ([[2, 0], [5, 0]], [[5, 1]], [[0, 1], [2, 1]]):  # three workers
+        rollout.add_final(np.array(where), np.array([[10 * t + a] * OBS for t, a in where], np.float32))
+    assert rollout.final_index.tolist() == [[0, 1], [2, 0], [2, 1], [5, 0], [5, 1]]
+    assert rollout.final_observations[:, 0].tolist() == [1, 20, 21, 50, 51]
+
+
 def test_too_many_and_too_few_steps_are_refused(rollout: Rollout) -> None:
     with pytest.raises(RuntimeError, match="already holds its 3 steps"):
         step(rollout, 3, [0, 0], [0, 0])

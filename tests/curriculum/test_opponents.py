@@ -160,12 +160,11 @@ def test_the_rules_by_which_a_version_is_drawn() -> None:
     assert versions.chances("recent").tolist() == [0, 0, 0, 1]
     np.testing.assert_allclose(versions.chances("prioritised"), [0.25] * 4)  # all are even until they are played
     for _ in range(200):
-        versions.record(100, 1.0)  # beaten every time
-        versions.record(300, 0.0)  # never
+        versions.record(np.array([[100, 1.0], [300, 0.0]]))  # one is beaten every time, the other never
     chances = versions.chances("prioritised")
     # (1 - score)^2 + 0.001 of scores 1, 0.5, 0, 0.5
     np.testing.assert_allclose(chances, np.array([0.001, 0.251, 1.001, 0.251]) / 1.504, atol=1e-4)
-    versions.record(200, 1.0)
+    versions.record(np.array([[200, 1.0]]))
     assert versions.state()["scores"][versions.row(200)] == pytest.approx(0.5 + 0.05 * 0.5)
     made, drawn = opponents("past", versions, draw="prioritised"), Counter[int]()
     for step in range(1000):
@@ -174,11 +173,23 @@ def test_the_rules_by_which_a_version_is_drawn() -> None:
     assert drawn[300] / 4000 == pytest.approx(chances[2], abs=0.04) and drawn[100] < 20
 
 
+def test_the_score_against_a_version_does_not_depend_on_the_order_of_episodes() -> None:
+    against = np.array([[100, 1.0], [200, 0.5], [100, 0.0], [100, 1.0], [200, 0.0], [100, 0.5]])
+    found = []
+    for order in (range(6), range(5, -1, -1), (3, 1, 4, 0, 5, 2)):
+        versions = pool(100, 200)
+        versions.record(against[list(order)])
+        found.append(versions.state()["scores"].tolist())
+    # by hand: 4 episodes of mean 0.625 count as four one after another, 1 - 0.95^4 = 0.18549375; 2 of mean 0.25
+    assert found[0][:2] == pytest.approx([0.5 + 0.18549375 * 0.125, 0.5 - 0.0975 * 0.25], abs=1e-12)
+    assert found[0] == found[1] == found[2]
+
+
 def test_a_mix_is_drawn_by_its_shares_and_told_apart() -> None:
     made, kinds = opponents("past,idle,self", pool(100)), Counter[int]()  # "self" is not played by opponents
     for step in range(500):
         made.redraw(np.arange(4), step)
-        played = made.played(np.arange(4))
+        played = made.played(np.arange(4)).tolist()
         kinds.update(played)
         idle = [not row.any() for row in made.controls(OBS, step)]
         assert idle == [played[arena] == -1 for arena in CAR_ARENA]
