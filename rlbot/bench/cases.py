@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from rlbot.curriculum import Stage
+from rlbot.curriculum import TEAM_SIZES, Stage, team_sizes
 from rlbot.env import BatchEnv
 from rlbot.settings.schema import BenchConfig, OpponentConfig, StageConfig, TrainConfig
 from rlbot.sim import load_meshes
 from rlbot.training.build_env import make_env
+
+# Shares of the arenas; mixed is the end of curriculum=three_stage_mixed.
+TEAMS = {**{name: {name: 1.0} for name in TEAM_SIZES}, "mixed": {"1v1": 0.7, "1v2": 0.1, "2v2": 0.2}}
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,7 @@ class Case:
     """One comparison. workers = 0 is one core: everything in one process with one thread. Otherwise raw, env and rlgym
     run in `workers` processes at once, and the learner's process plays through as many."""
 
-    team_size: str  # "1v1", "1v2", "2v2"
+    team_size: str  # of TEAMS
     num_envs: int
     workers: int
 
@@ -25,7 +28,7 @@ class Case:
         """The settings of a training run of this case: against itself, and in a second stage that it never comes to
         against past versions."""
         stages = {
-            name: StageConfig(until, {self.team_size: 1.0}, OpponentConfig({name: 1.0}), {}, {})
+            name: StageConfig(until, TEAMS[self.team_size], OpponentConfig({name: 1.0}), {}, {})
             for name, until in (("self", 10**15), ("past", None))
         }
         return dataclasses.replace(
@@ -41,7 +44,7 @@ class Case:
         count = min(max(self.workers, 1), self.num_envs)
         bounds = [self.num_envs * i // count for i in range(count + 1)]
         settings = self.config(config)
-        return [Part(settings, self.team_size, a, b) for a, b in pairwise(bounds)]
+        return [Part(settings, a, b) for a, b in pairwise(bounds)]
 
 
 @dataclass(frozen=True)
@@ -49,15 +52,21 @@ class Part:
     """The arenas [start, stop) of a case, for one process."""
 
     config: TrainConfig
-    team_size: str
     start: int
     stop: int
 
     def env(self) -> BatchEnv:
         """Raises ValueError where there are no collision meshes."""
         load_meshes(self.config.env.collision_meshes)
-        stage = Stage("bench", None, {self.team_size: 1.0}, {"self": 1.0})
-        return make_env(self.config, stage, self.start, self.stop)
+        return make_env(self.config, self._stage, self.start, self.stop)
+
+    def team_sizes(self) -> list[tuple[int, int]]:
+        """(blue, orange) cars of each arena."""
+        return team_sizes(self._stage, self.config.env.num_envs)[self.start : self.stop]
+
+    @property
+    def _stage(self) -> Stage:
+        return Stage("bench", None, self.config.curriculum.stages["self"].teams, {"self": 1.0})
 
 
 def cases(config: BenchConfig, cores: int) -> list[Case]:

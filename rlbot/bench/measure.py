@@ -92,7 +92,8 @@ def _crews(case: Case, config: BenchConfig) -> Iterator[tuple[str, Crew]]:
         from rlbot.bench.peers import RLGymPeer
 
         yield "rlgym", Crew([partial(RLGymPeer, part) for part in parts], threads=1)
-    if config.bench.peer == "rlgym_learn" and case.workers:  # it has no way to do without processes
+    # It has no way to do without processes, nor with teams of several sizes.
+    if config.bench.peer == "rlgym_learn" and case.workers and case.team_size != "mixed":
         yield "rlgym_learn", Crew([partial(_rlgym_learn, case, config)], threads=None)
 
 

@@ -29,7 +29,6 @@ from rlgym.rocket_league.state_mutators import FixedTeamSizeMutator, MutatorSequ
 
 from rlbot.bench.cases import Part
 from rlbot.bench.tape import STEPS, random_rows
-from rlbot.curriculum.stages import TEAM_SIZES
 from rlbot.env import reset
 from rlbot.settings.schema import EnvConfig
 from rlbot.sim import load_meshes
@@ -42,12 +41,13 @@ class RLGymPeer:
 
     def __init__(self, part: Part) -> None:
         load_meshes(part.config.env.collision_meshes)
-        sizes = TEAM_SIZES[part.team_size]
-        arenas = range(part.start, part.stop)
-        self._envs = [make_rlgym(part.config.env, sizes, part.config.seed, n) for n in arenas]
-        rows = random_rows(part.config.seed, part.start, sum(sizes) * len(arenas))
-        self._rows = rows.reshape(STEPS, len(arenas), sum(sizes), 1)
-        self._num_cars, self._at = sum(sizes) * len(arenas), 0
+        sizes = part.team_sizes()
+        settings, seed = part.config.env, part.config.seed
+        self._envs = [make_rlgym(settings, each, seed, part.start + n) for n, each in enumerate(sizes)]
+        cars = [sum(each) for each in sizes]
+        self._num_cars, self._at = sum(cars), 0
+        rows = random_rows(seed, part.start, self._num_cars)[..., None]
+        self._rows = [np.split(row, np.cumsum(cars)[:-1]) for row in rows]  # (cars of the arena, 1) for each arena
         for env in self._envs:
             env.reset()
 

@@ -1,5 +1,6 @@
 """The stages of a curriculum, and which of them a timestep belongs to."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -36,26 +37,57 @@ def stage_at(stages: Sequence[Stage], timesteps: int) -> int:
 def team_sizes(stage: Stage, num_arenas: int) -> list[tuple[int, int]]:
     """(blue, orange) cars of each arena, by the stage's shares (largest remainders get the odd arenas).
 
-    Where the teams differ in size they change sides from arena to arena, so that the learner learns both parts.
+    Every size is spread evenly over the arenas, so that any arenas in a row, such as those of a worker process, are as
+    the whole batch. Where the teams differ in size they change sides from arena to arena, among those that are
+    self-play as among the others, so that the learner learns both parts.
     """
+    sizes, own = _sizes(stage, num_arenas), self_play(stage, num_arenas)
+    seen: Counter[tuple[str, bool]] = Counter()
+    teams = []
+    for each in zip(sizes, own, strict=True):
+        blue, orange = TEAM_SIZES[each[0]]
+        teams.append((blue, orange) if seen[each] % 2 == 0 else (orange, blue))
+        seen[each] += 1
+    return teams
+
+
+def self_play(stage: Stage, num_arenas: int) -> list[bool]:
+    """Which arenas are played against itself: the share of "self", spread evenly over the arenas of every team size.
+
+    There the learner plays and learns from every car. In the others it plays blue, and orange is somebody who does not
+    learn.
+    """
+    share = stage.opponents.get("self", 0.0) / sum(stage.opponents.values())
+    sizes, own, before = _sizes(stage, num_arenas), [False] * num_arenas, 0
+    for size in dict.fromkeys(sizes):
+        arenas = [n for n, each in enumerate(sizes) if each == size]
+        after = before + len(arenas)
+        count = int(after * share + 1e-9) - int(before * share + 1e-9)
+        for n, which in zip(arenas, _spread([len(arenas) - count, count]), strict=True):
+            own[n] = which == 1
+        before = after
+    return own
+
+
+def _sizes(stage: Stage, num_arenas: int) -> list[str]:
+    """The name of each arena's team size."""
     total = sum(stage.teams.values())
     exact = {name: num_arenas * share / total for name, share in stage.teams.items()}
     counts = {name: int(number) for name, number in exact.items()}
     by_remainder = sorted(exact, key=lambda name: counts[name] - exact[name])
     for name in by_remainder[: num_arenas - sum(counts.values())]:
         counts[name] += 1
-    sizes = []
-    for name, count in counts.items():
-        blue, orange = TEAM_SIZES[name]
-        sizes += [(blue, orange) if i % 2 == 0 else (orange, blue) for i in range(count)]
-    return sizes
+    names = list(counts)
+    return [names[group] for group in _spread(list(counts.values()))]
 
 
-def self_play(opponents: Mapping[str, float], num_arenas: int) -> list[bool]:
-    """Which arenas are played against itself: the share of "self", spread evenly over the batch.
-
-    There the learner plays and learns from every car. In the others it plays blue, and orange is somebody who does not
-    learn.
-    """
-    share = opponents.get("self", 0.0) / sum(opponents.values())
-    return [int((n + 1) * share + 1e-9) > int(n * share + 1e-9) for n in range(num_arenas)]
+def _spread(counts: Sequence[int]) -> list[int]:
+    """The group of each of sum(counts) places: always the one that lags furthest behind its share, so that no group is
+    ever much ahead of it."""
+    total, placed, places = sum(counts), [0] * len(counts), []
+    for n in range(1, total + 1):
+        lag = [n * count - total * done for count, done in zip(counts, placed, strict=True)]
+        group = lag.index(max(lag))
+        placed[group] += 1
+        places.append(group)
+    return places

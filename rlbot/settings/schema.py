@@ -16,6 +16,7 @@ Processes = Annotated[int, Range(0, 1_024)]
 # What there is to choose from stands in the room that has it.
 ResetKind = Annotated[str, Names("rlbot.env.reset", "RESETS")]
 Teams = Annotated[str, Names("rlbot.curriculum.stages", "TEAM_SIZES")]
+BenchTeams = Annotated[str, Names("rlbot.bench.cases", "TEAMS")]
 Activation = Annotated[str, Names("rlbot.model.activations", "ACTIVATIONS")]
 ActionHead = Annotated[str, Names("rlbot.policy.heads", "HEADS")]
 
@@ -210,7 +211,7 @@ class EvaluateConfig:
 class BenchSettings:
     rounds: Count
     seconds: Positive
-    teams: tuple[Teams, ...]
+    teams: tuple[BenchTeams, ...]
     num_envs: tuple[Arenas, ...]
     workers: tuple[Processes, ...]
     peer: Literal["rlgym", "rlgym_learn"] | None

@@ -6,6 +6,7 @@ import os
 import statistics
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,13 @@ def test_cases() -> None:
     assert [(part.start, part.stop) for part in Case("1v1", 8, 3).parts(config)] == [(0, 2), (2, 5), (5, 8)]
 
 
+def test_the_mixed_case_has_all_team_sizes_in_every_process() -> None:
+    parts = Case("mixed", 20, 2).parts(tiny())
+    for part in parts:
+        sizes = Counter(part.team_sizes())
+        assert (sizes[1, 1], sizes[1, 2] + sizes[2, 1], sizes[2, 2]) == (7, 1, 2)  # shares 0.7, 0.1, 0.2
+
+
 def test_raw_plays_what_env_plays() -> None:
     """The ball is where it is in the environment, also in the episodes after the first."""
     (part,) = Case("2v2", 2, 0).parts(tiny("env.no_touch_limit=0.5"))
@@ -166,16 +174,18 @@ def test_raw_plays_what_env_plays() -> None:
     assert restarted
 
 
-def test_rlgym_starts_where_env_starts() -> None:
-    (part,) = Case("2v2", 3, 0).parts(tiny("env.num_envs=3"))
+@pytest.mark.parametrize("teams", ["2v2", "mixed"])
+def test_rlgym_starts_where_env_starts(teams: str) -> None:
+    (part,) = Case(teams, 3, 0).parts(tiny("env.num_envs=3"))
     env = part.env()
     env.reset(seed=part.config.seed)
     for n, peer in enumerate(RLGymPeer(part)._envs):
         assert np.allclose(peer.state.ball.position, env.state.ball_pos[n])
         cars = list(peer.state.cars.values())
-        assert np.allclose([car.physics.position for car in cars], env.state.car_pos[n])
-        assert np.allclose([car.physics.forward for car in cars], env.state.car_forward[n], atol=1e-4)
-        assert np.allclose([car.boost_amount for car in cars], env.state.car_boost[n])
+        slots = env.arenas.slots[n]
+        assert np.allclose([car.physics.position for car in cars], env.state.car_pos[n, slots])
+        assert np.allclose([car.physics.forward for car in cars], env.state.car_forward[n, slots], atol=1e-4)
+        assert np.allclose([car.boost_amount for car in cars], env.state.car_boost[n, slots])
 
 
 def test_a_bench_without_a_team_size_is_refused() -> None:

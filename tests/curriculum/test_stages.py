@@ -1,5 +1,7 @@
 """Which stage a timestep belongs to, and the team sizes of its arenas."""
 
+from itertools import pairwise
+
 import pytest
 
 from rlbot.curriculum import Stage, self_play, stage_at, team_sizes
@@ -23,12 +25,12 @@ def test_a_stage_ends_where_the_next_begins_and_the_last_never() -> None:
         ({"_1v1": 1.0}, 3, [(1, 1)] * 3),
         ({"_2v2": 0.3}, 2, [(2, 2)] * 2),  # shares need not sum to 1
         ({"_1v2": 1.0}, 5, [(1, 2), (2, 1), (1, 2), (2, 1), (1, 2)]),  # both sides alternate
-        ({"_1v1": 0.5, "_2v2": 0.5}, 4, [(1, 1)] * 2 + [(2, 2)] * 2),
+        ({"_1v1": 0.5, "_2v2": 0.5}, 4, [(1, 1), (2, 2)] * 2),  # spread over the arenas
         ({"_1v1": 1.0, "_1v2": 0.0}, 2, [(1, 1)] * 2),
         # 7 arenas by 5 : 3 : 2 are 3.5, 2.1 and 1.4: the odd one goes to the largest remainder
-        ({"_1v1": 5, "_1v2": 3, "_2v2": 2}, 7, [(1, 1)] * 4 + [(1, 2), (2, 1)] + [(2, 2)]),
+        ({"_1v1": 5, "_1v2": 3, "_2v2": 2}, 7, [(1, 1), (1, 2), (1, 1), (2, 2), (1, 1), (2, 1), (1, 1)]),
         # 5 by 1 : 1 : 1 are 1.67 each: two odd ones, to the first two
-        ({"_1v1": 1, "_1v2": 1, "_2v2": 1}, 5, [(1, 1)] * 2 + [(1, 2), (2, 1)] + [(2, 2)]),
+        ({"_1v1": 1, "_1v2": 1, "_2v2": 1}, 5, [(1, 1), (1, 2), (2, 2), (1, 1), (2, 1)]),
         ({"_1v1": 0.9, "_2v2": 0.1}, 1, [(1, 1)]),
     ],
 )
@@ -50,10 +52,29 @@ def test_every_arena_has_teams_whatever_the_shares() -> None:
     [
         ({"self": 1.0}, "11111111"),
         ({"past": 1.0}, "00000000"),
-        ({"self": 3, "past": 1}, "01110111"),  # spread evenly
+        ({"self": 3, "past": 1}, "10111011"),  # spread evenly
         ({"self": 0.1, "past": 0.8, "idle": 0.1}, "00000000"),  # 0.8 of an arena
         ({"self": 1, "random": 1}, "01010101"),
     ],
 )
 def test_the_share_of_self_play_is_spread_over_the_arenas(shares: dict[str, float], expected: str) -> None:
-    assert "".join(str(int(each)) for each in self_play(shares, 8)) == expected
+    duel = Stage("name", None, {"1v1": 1.0}, shares)
+    assert "".join(str(int(each)) for each in self_play(duel, 8)) == expected
+
+
+@pytest.mark.parametrize("arenas", [24, 64, 250])
+def test_any_arenas_in_a_row_are_as_the_whole_batch(arenas: int) -> None:
+    """Whatever the number of workers and processes: team sizes, sides and self-play, also each among the others."""
+    mixed = Stage("name", None, {"1v1": 0.5, "1v2": 0.3, "2v2": 0.2}, {"self": 0.5, "past": 0.5})
+    kinds = list(zip(team_sizes(mixed, arenas), self_play(mixed, arenas), strict=True))
+    cars = [sum(teams) for teams, _ in kinds]
+    assert abs(sum(own for _, own in kinds) - arenas / 2) < 1
+    for parts in range(2, 9):
+        bounds = [arenas * i // parts for i in range(parts + 1)]
+        for a, b in pairwise(bounds):
+            share = (b - a) / arenas
+            assert abs(sum(cars[a:b]) - share * sum(cars)) <= 4
+            for kind in set(kinds):
+                assert abs(kinds[a:b].count(kind) - share * kinds.count(kind)) < 2, (parts, a, kind)
+    if arenas > 60:  # the learner plays alone against two and in a team against one, with and without itself
+        assert {((1, 2), True), ((2, 1), True), ((1, 2), False), ((2, 1), False)} <= set(kinds)
