@@ -118,6 +118,14 @@ class Reward:
             term_totals.before, term_totals.after, out,
         )  # fmt: skip
 
+    def own_terms(self) -> list[tuple[str, Function]]:
+        """The user's own terms: how messages name each, and its function, which raises what `earn` does."""
+
+        def checked(name: str, function: Function) -> Function:
+            return lambda before, after: self._own_term(name, function, before.read_only(), after.read_only())
+
+        return [(self.labels[k], checked(self.names[k], function)) for k, function in self._own]
+
     def is_transformed(self, k: int) -> bool:
         """Whether what term k pays differs from what was earned by it."""
         return bool(self._zero_sum[k]) or self._team_spirit > 0

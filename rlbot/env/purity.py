@@ -1,0 +1,61 @@
+"""Whether reward terms of the user's own are functions of the two states: called twice, and on half of the arenas."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlbot.env.batch import BatchEnv
+from rlbot.sim import State
+
+STEPS = 8  # that are played for it: each arena of the check stands as it did after one of them
+
+
+def check_purity(env: BatchEnv) -> None:
+    """Play a few steps in `env`, which is left somewhere in an episode, and ask its reward's terms more than once.
+
+    Raises ValueError, naming the term, if one gives another result when it is called again, as a term does that keeps
+    state: it would not go on where it was in a run that is resumed; or if what an arena earns depends on the arenas
+    beside it: with another number of workers these are others.
+    """
+    env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    befores, afters = [], []
+    for _ in range(STEPS):
+        befores.append(env.state.copy())
+        env.step(rng.uniform(-1, 1, (env.num_envs, 8)).astype(np.float32))
+        afters.append(env.state.copy())
+    before, after = _joined(befores), _joined(afters)
+    half = len(after) // 2
+    for label, term in env.reward.own_terms():
+        first = term(before, after)
+        again = term(before, after)
+        part = term(_rows(before, half), _rows(after, half))
+        if not _alike(first, again):
+            raise ValueError(
+                f"{label}: gives another result when it is called again with the same states;\n"
+                "a term must not keep anything from call to call: a resumed run could not go on where it was"
+            )
+        if not _alike(first[:half], part):
+            raise ValueError(
+                f"{label}: what it gives an arena depends on the arenas beside it;\n"
+                "a term must look at each arena by itself: with another number of workers the others are not there"
+            )
+
+
+def _alike(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
+    """Up to rounding, which may differ with the number of rows."""
+    return np.allclose(one, other, rtol=1e-3, atol=1e-5, equal_nan=True)
+
+
+def _joined(states: list[State]) -> State:
+    """The arenas of all these states as one batch."""
+    whole = State(sum(len(each) for each in states))
+    whole.arena_rows[:] = np.concatenate([each.arena_rows for each in states])
+    whole.car_rows[:] = np.concatenate([each.car_rows for each in states])
+    return whole
+
+
+def _rows(state: State, stop: int) -> State:
+    """The first `stop` arenas."""
+    part = State(stop)
+    part.arena_rows[:], part.car_rows[:] = state.arena_rows[:stop], state.car_rows[:stop]
+    return part
