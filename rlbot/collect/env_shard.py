@@ -2,19 +2,19 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.collect.rollout import Rollout
-from rlbot.curriculum import Opponents, Pool
+from rlbot.curriculum import Odds, Opponents, Pool
 from rlbot.env import ACTION_TABLE
 from rlbot.env.action import NonFiniteControls
 from rlbot.env.batch import BROKEN, BatchEnv
 from rlbot.env.nonfinite import NonFiniteCounts, merged
-from rlbot.policy import Network, Policy
+from rlbot.policy import Bot, Network, Policy
 
 # Of the learner, who plays blue, by how the episode ended: 1, 2 or 3; a broken one has none.
 SCORES = np.array([np.nan, 1.0, 0.0, 0.5])
@@ -23,13 +23,15 @@ SCORES = np.array([np.nan, 1.0, 0.0, 0.5])
 @dataclass(frozen=True)
 class Matchup:
     """Who plays in a stage: the shape of the policy, against whom (shares, and the rule by which a past version is
-    drawn: see Opponents), which of all arenas are self-play, and the seed of all that is drawn."""
+    drawn: see Opponents and Pool.odds), which of all arenas are self-play, the seed of all that is drawn, and the
+    opponents that are neither the learner nor of one of its kinds, by name."""
 
     network: Network
     opponents: Mapping[str, float]
     draw: str
     self_play: tuple[bool, ...]
     seed: int
+    bots: Mapping[str, Bot] = field(default_factory=dict)
 
     def learns(self, arena: int, slot: int) -> bool:
         """Whether the learner plays, and learns from, the car in this slot of this arena."""
@@ -56,6 +58,7 @@ class RolloutStats:
     paid: NDArray[np.float64]  # (A, K) after them
     episodes: NDArray[np.float64]  # (E, 4) of each car: step of the rollout, the car's number, return, length in steps
     against: NDArray[np.float64]  # (E, 4): step, arena, version played against, the learner's score: 1, 0.5 or 0
+    playing: NDArray[np.int64]  # versions that are being played against at the end
     faults: NonFiniteCounts  # what was not finite, in all arenas
 
     @classmethod
@@ -65,14 +68,23 @@ class RolloutStats:
         def rows(name: str) -> NDArray[np.float64]:
             return np.concatenate([getattr(each, name) for each in parts])
 
-        faults = functools.reduce(merged, (each.faults for each in parts), {})
-        cars = (rows(name) for name in ("rewards", "counts", "earned", "paid"))
-        return cls(parts[0].num_steps, *cars, _in_order(rows("episodes")), _in_order(rows("against")), faults)
+        return cls(
+            parts[0].num_steps,
+            rows("rewards"),
+            rows("counts"),
+            rows("earned"),
+            rows("paid"),
+            _in_order(rows("episodes")),
+            _in_order(rows("against")),
+            np.unique(np.concatenate([each.playing for each in parts])),
+            functools.reduce(merged, (each.faults for each in parts), {}),
+        )
 
 
 def _in_order(events: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rows by their first two columns: step, then car or arena."""
-    return events[np.lexsort((events[:, 1], events[:, 0]))]
+    ordered: NDArray[np.float64] = events[np.lexsort((events[:, 1], events[:, 0]))]
+    return ordered
 
 
 class EnvShard:
@@ -95,20 +107,22 @@ class EnvShard:
         if len(self._other_cars):
             self.opponents = Opponents(
                 matchup.opponents,
-                matchup.draw,
+                pool.odds(matchup.draw),
                 env.car_arena[~mine],
                 self._numbers[~mine],
                 range(env.first_arena, env.first_arena + len(env.arenas)),
                 matchup.network,
                 pool,
+                matchup.bots,
                 matchup.seed,
             )
-        self._obs, _ = env.reset(seed=matchup.seed)
-        self._settled = False  # the arenas stand as a snapshot left them
         self._step = 0  # since the stage began: with the seed and the car it decides what is drawn
         self._controls = np.zeros((env.num_envs, 8), np.float32)
         self._episode_return = np.zeros(env.num_envs)
         self._episode_steps = np.zeros(env.num_envs, np.int64)
+        self._obs, _ = env.reset(seed=matchup.seed)
+        self._settled = False  # the arenas stand as a snapshot left them
+        self._begun = self.snapshot()  # where the last rollout began
 
     @property
     def env_info(self) -> EnvInfo:
@@ -116,13 +130,19 @@ class EnvShard:
         terms = tuple((name, reward.is_transformed(k)) for k, name in enumerate(reward.names))
         return EnvInfo(self.env.rules.seconds_per_step, terms)
 
-    def collect(self, rollout: Rollout, beat: Callable[[], None] = lambda: None) -> RolloutStats:
-        """Fill `rollout` (T, A) from where the last one stopped. `beat` is called once a step."""
+    def collect(
+        self, rollout: Rollout, odds: Odds | None = None, beat: Callable[[], None] = lambda: None
+    ) -> RolloutStats:
+        """Fill `rollout` (T, A) from where the last one stopped. Versions of the pool are drawn by `odds`, as before
+        where it is None. `beat` is called once a step."""
         # RocketSim keeps state that cannot be saved: settling before every rollout is what makes a resumed run go on
         # exactly like one that was never stopped. Once, though: each time rounds positions anew.
         if not self._settled:
-            self._obs = self.env.restore(*self.env.snapshot())
+            self._begun = self.snapshot()
+            self._obs = self.env.restore(*self._begun)
         self._settled = False
+        if self.opponents is not None:
+            self.opponents.begin(odds or self.opponents.odds, self._step)
         self.env.clear_statistics()
         episodes, against = [np.zeros((0, 4))], [np.zeros((0, 4))]
         earned = np.zeros(self.env.num_envs)
@@ -156,9 +176,21 @@ class EnvShard:
             beat()
         rollout.finish(self._obs[mine])
         term_totals = self.env.term_totals
-        cars = (each[mine].copy() for each in (earned, self.env.counts, term_totals.before, term_totals.after))
-        tables = (np.concatenate(episodes), np.concatenate(against))
-        return RolloutStats(rollout.num_steps, *cars, *tables, self.env.faults)
+        playing = np.zeros(0, np.int64)
+        if self.opponents is not None:
+            versions = self.opponents.played(np.arange(len(self.env.arenas)))
+            playing = np.unique(versions[versions >= 0])
+        return RolloutStats(
+            rollout.num_steps,
+            earned[mine],
+            self.env.counts[mine].copy(),
+            term_totals.before[mine].copy(),
+            term_totals.after[mine].copy(),
+            np.concatenate(episodes),
+            np.concatenate(against),
+            playing,
+            self.env.faults,
+        )
 
     def _play(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """A step of the environment. Raises ValueError, which names the player, for controls that are not finite."""
@@ -174,29 +206,37 @@ class EnvShard:
         name = self.opponents.names[kind]
         return f"the opponent of timestep {version}" if name == "past" else f"the opponent {name}"
 
-    def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """All that decides what is collected next, as (arrays, JSON-able). Every array has a row for each arena, or for
-        each car where its name begins with "car_", so that shards can be put together and cut anew."""
+    def snapshot(self, before_last: bool = False) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """All that decides what is collected next, as (arrays, JSON-able): now, or as it was before the last rollout.
+        Every array has a row for each arena, or for each car where its name begins with "car_", and every list has an
+        entry for each arena, so that shards can be put together and cut anew."""
+        if before_last:
+            return self._begun
         arrays, document = self.env.snapshot()
+        num_arenas = len(self.env.arenas)
+        names, versions = ["self"] * num_arenas, np.zeros(num_arenas, np.int64)
+        if self.opponents is not None:
+            names, versions = self.opponents.snapshot()
         arrays |= {
             "car_episode_return": self._episode_return.copy(),
             "car_episode_steps": self._episode_steps.copy(),
+            "opponent_version": versions,
         }
-        current = np.zeros((len(self.env.arenas), 2), np.int64) if self.opponents is None else self.opponents.current
-        arrays["opponent"] = current.copy()
-        return arrays, {**document, "step": self._step}
+        return arrays, {**document, "opponents": names, "step": self._step}
 
     def restore(self, arrays: Mapping[str, Any], document: Mapping[str, Any]) -> None:
-        """Continue from a `snapshot()`. Raises ValueError where it is of other arenas."""
+        """Continue from a `snapshot()`, which may be of a stage with other opponents. Raises ValueError where it is of
+        other arenas."""
         self._obs = self.env.restore(arrays, document)
-        self._settled = True
+        self._settled, self._begun = True, (dict(arrays), dict(document))
         self._episode_return[:] = arrays["car_episode_return"]
         self._episode_steps[:] = arrays["car_episode_steps"]
         self._step = int(document["step"])
         if self.opponents is not None:
-            self.opponents.current[:] = arrays["opponent"]
+            self.opponents.restore(document["opponents"], np.asarray(arrays["opponent_version"]))
 
 
 def _table(step: int, *columns: NDArray[Any]) -> NDArray[np.float64]:
     """A row for each entry of the columns, which begins with the step."""
-    return np.stack([np.full(len(columns[0]), step), *columns], axis=1).astype(np.float64)
+    table: NDArray[np.float64] = np.stack([np.full(len(columns[0]), step), *columns], axis=1).astype(np.float64)
+    return table

@@ -5,6 +5,7 @@ import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -66,14 +67,16 @@ class LocalWorker:
         self._answer: Any = self._shard.env_info
 
     def obey(self, command: str, argument: Any, beat: Callable[[], None]) -> Any:
-        """collect (which rollout), snapshot, or restore (what `snapshot` gave)."""
+        """collect (which rollout, odds of the opponents), snapshot (whether that before the last rollout), or restore
+        (what `snapshot` gave)."""
         if command == "collect":
-            rollout = self._rollouts[argument]
+            turn, odds = argument
+            rollout = self._rollouts[turn]
             rollout.clear()
-            stats = self._shard.collect(rollout, beat)
+            stats = self._shard.collect(rollout, odds, beat)
             return stats, rollout.final_index, rollout.final_observations
         if command == "snapshot":
-            return self._shard.snapshot()
+            return self._shard.snapshot(argument)
         assert command == "restore", command
         return self._shard.restore(*argument)
 
@@ -98,20 +101,42 @@ def _main(connection: Connection, task: Task, memory: Memory) -> None:
     def beat() -> None:
         beats[index] += 1
         if beats[index] % _PARENT_CHECK == 0 and not parent.is_alive():
-            raise EOFError
+            raise _ParentGone
+
+    def done(work: Callable[[], Any]) -> Any:
+        try:
+            return work()
+        except Exception as error:
+            return error if _picklable(error) else RuntimeError(f"{type(error).__name__}: {error}")
 
     try:
         load_numba()
         with threadpool_limits(1):  # the other cores have workers of their own
-            worker = LocalWorker(task, memory)
-            connection.send(worker.receive())
-            while True:
-                command, argument = connection.recv()
-                connection.send(worker.obey(command, argument, beat))
-    except (EOFError, BrokenPipeError):  # the parent is gone, and nobody to tell
-        pass
-    except Exception as error:
-        connection.send(error if _picklable(error) else RuntimeError(f"{type(error).__name__}: {error}"))
+            worker = done(lambda: LocalWorker(task, memory))
+            _tell(connection, worker.receive() if isinstance(worker, LocalWorker) else worker)
+            while isinstance(worker, LocalWorker):
+                command, argument = _listen(connection)
+                _tell(connection, done(partial(worker.obey, command, argument, beat)))
+    except _ParentGone:
+        pass  # there is nobody to tell
+
+
+class _ParentGone(BaseException):
+    """The process that this one plays for has ended."""
+
+
+def _tell(connection: Connection, answer: Any) -> None:
+    try:
+        connection.send(answer)
+    except OSError as error:
+        raise _ParentGone from error
+
+
+def _listen(connection: Connection) -> Any:
+    try:
+        return connection.recv()
+    except (EOFError, OSError) as error:  # OSError: it went while something was in the pipe
+        raise _ParentGone from error
 
 
 def _picklable(error: Exception) -> bool:

@@ -1,12 +1,14 @@
 """Stages, the schedule and opponents."""
 
-from rlbot.curriculum.opponents import DRAWS, Opponents, Pool
+from rlbot.curriculum.opponents import Odds, Opponents
+from rlbot.curriculum.pool import DRAWS, Pool
 from rlbot.curriculum.stages import KINDS, TEAM_SIZES, Stage, self_play, stage_at, team_sizes
 
 __all__ = [
     "DRAWS",
     "KINDS",
     "TEAM_SIZES",
+    "Odds",
     "Opponents",
     "Pool",
     "Stage",

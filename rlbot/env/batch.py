@@ -279,6 +279,7 @@ class BatchEnv(VectorEnv):
         Every array has a row for each arena, or for each car where its name begins with "car_"."""
         arrays: dict[str, NDArray[Any]] = {
             **self.arenas.snapshot(),
+            "team_sizes": np.array(self.team_sizes),
             "steps": self.steps.copy(),
             "untouched": self._untouched.copy(),
             "last_touch": self._last_touch.copy(),
@@ -290,9 +291,9 @@ class BatchEnv(VectorEnv):
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], document: Mapping[str, Any]) -> NDArray[np.float32]:
         """Continue from a `snapshot()`; returns the current observations (C, 180). Raises ValueError where the snapshot
-        is of another number of arenas or cars."""
-        if arrays["car_controls"].shape != self._controls.shape:
-            raise ValueError(f"the saved environment has {len(arrays['car_controls'])} cars, this one {self.num_envs}")
+        is of arenas with other teams."""
+        if not np.array_equal(arrays["team_sizes"], self.team_sizes):
+            raise ValueError("the saved environment has other teams than this one")
         self.arenas.restore({name: arrays[name] for name in ("ball", "car", "pad")})
         self.steps[:], self._untouched[:], self._controls[:] = (
             arrays["steps"], arrays["untouched"], arrays["car_controls"],

@@ -1,7 +1,7 @@
 """Settings into the objects of a training run."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.collect import Collector, Matchup, Shared
-from rlbot.curriculum import KINDS, Pool, Stage, self_play, team_sizes
+from rlbot.curriculum import Pool, Stage, self_play, team_sizes
 from rlbot.env import ACTION_TABLE
 from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
 from rlbot.hardware import SINGLE, Group, Hardware, available_cores
 from rlbot.learner import PPO
 from rlbot.model.actor_critic import ActorCritic
 from rlbot.model.heads import make_head
-from rlbot.policy import Bot, Network, load
+from rlbot.policy import Bot, Network
 from rlbot.settings.schema import TrainConfig
 from rlbot.sim import load_meshes
+from rlbot.training.bots import load_bots
 from rlbot.training.build_env import make_env, make_reward
 from rlbot.training.loop import Schedule
 
@@ -36,6 +37,7 @@ class Components:
     shared: Shared
     pool: Pool
     stages: tuple[Stage, ...]
+    bots: Mapping[str, Bot]  # opponents that are named by a path, by that path
     workers: int
     make_collector: Callable[[int], Collector]  # of the stage with this index
 
@@ -46,8 +48,11 @@ class Components:
         return vector
 
 
-def build(config: TrainConfig, warn: Callable[[str], None], group: Group = SINGLE) -> Components:
-    """Everything that one process of a run needs, by default of a run of one process.
+def build(
+    config: TrainConfig, warn: Callable[[str], None], group: Group = SINGLE, saved_bots: Mapping[str, Bot] | None = None
+) -> Components:
+    """Everything that one process of a run needs, by default of a run of one process. saved_bots: what a checkpoint
+    keeps of opponents that are named by a path, by that path.
 
     Raises ValueError, naming the setting, for what this machine or a file cannot give."""
     if config.env.num_envs < group.size:
@@ -65,6 +70,7 @@ def build(config: TrainConfig, warn: Callable[[str], None], group: Group = SINGL
         config.curriculum.pool_size,
     )
     stages = make_stages(config)
+    bots = group.first(load_bots(config, saved_bots or {}) if group.rank == 0 else {})
     for stage in stages:
         make_reward(config.reward, stage.reward)  # a broken term of the user's own is found before training starts
     cores = max(available_cores() // group.world.local_size, 1)
@@ -79,8 +85,9 @@ def build(config: TrainConfig, warn: Callable[[str], None], group: Group = SINGL
                 network,
                 stage.opponents,
                 config.curriculum.draw,
-                tuple(self_play(stage.opponents, config.env.num_envs)),
+                tuple(self_play(stage, config.env.num_envs)),
                 config.seed + 1000 * index,
+                {name: bot for name, bot in bots.items() if name in stage.opponents},
             ),
             config.learner.batch_size,
             shared,
@@ -101,6 +108,7 @@ def build(config: TrainConfig, warn: Callable[[str], None], group: Group = SINGL
         shared,
         Pool(config.curriculum.pool_size, size, shared.pool),
         stages,
+        bots,
         workers,
         collector,
     )
@@ -147,16 +155,10 @@ def make_schedule(config: TrainConfig) -> Schedule:
 
 
 def make_stages(config: TrainConfig) -> tuple[Stage, ...]:
-    """Opponents that are named by a path become the checkpoint that it leads to now. Raises ValueError where one cannot
-    be played."""
-    stages = []
-    for stage, each in config.curriculum.stages.items():
-        shares = {
-            name if name in KINDS else str(load(name, setting=f"curriculum.stages.{stage}.opponent").path): share
-            for name, share in each.opponent.shares.items()
-        }
-        stages.append(Stage(stage, each.until, each.teams, shares, each.reward, each.reset))
-    return tuple(stages)
+    return tuple(
+        Stage(name, each.until, each.teams, each.opponent.shares, each.reward, each.reset)
+        for name, each in config.curriculum.stages.items()
+    )
 
 
 def make_bot(config: TrainConfig, components: Components, timesteps: int) -> Bot:

@@ -59,6 +59,24 @@ Start = tuple[Progress, Collector | None]
 Save = Callable[[Progress, Collector], None]
 
 
+def open_stage(
+    index: int,
+    *,
+    stages: tuple[Stage, ...],
+    pool: Pool,
+    timesteps: int,
+    weights: NDArray[np.float32],
+    make_collector: Callable[[int], Collector],
+    note: Callable[[str], None],
+) -> Collector:
+    """The collector of a stage, whether it begins or a run goes on in it. A stage that is played against the past needs
+    a version: where there is none, it is the policy as it is, `weights`."""
+    if stages[index].opponents.get("past") and not len(pool):
+        pool.add(timesteps, weights)
+        note("No earlier version yet: the opponent is a frozen copy of the policy as it is now")
+    return make_collector(index)
+
+
 def train(
     *,
     ppo: PPO,
@@ -90,24 +108,30 @@ def train(
                 collector.wait()
             weights = publish()
             if collector is None or index != progress.stage:
-                if stages[index].opponents.get("past") and not len(pool):
-                    pool.add(progress.timesteps, weights)
-                    reporter.note("No earlier version yet: the opponent is a frozen copy of the policy as it is now")
                 if collector is not None:
                     collector.close()
                 if index != progress.stage:
                     ppo.begin_stage()
-                collector, progress.stage = make_collector(index), index
+                collector = open_stage(
+                    index,
+                    stages=stages,
+                    pool=pool,
+                    timesteps=progress.timesteps,
+                    weights=weights,
+                    make_collector=make_collector,
+                    note=reporter.note,
+                )
+                progress.stage = index
                 reporter.stage(index, stages[index], collector)
                 began = time.perf_counter()  # starting processes is no training
 
             rollout, metrics = collector.collect()
             steps = rollout.num_steps * collector.num_agents
             before, progress.timesteps = progress.timesteps, progress.timesteps + steps
-            ending = progress.timesteps >= schedule.total_timesteps or stage_at(stages, progress.timesteps) != index
-            if schedule.overlap and not ending:
-                publish()
-                collector.begin()
+            if schedule.overlap and stage_at(stages, progress.timesteps) == index:
+                # At the end it is not played: a run that goes on to a higher total begins with it.
+                over = progress.timesteps >= schedule.total_timesteps
+                collector.plan() if over else collector.begin()
             collected = time.perf_counter()
             ppo.learning_rate = schedule.learning_rate_at(before)
             metrics |= ppo.update(rollout)

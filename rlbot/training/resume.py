@@ -1,13 +1,16 @@
 """Going on with a run: the components brought to where its checkpoint stopped."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from rlbot.curriculum import stage_at
+from rlbot.policy import Bot
 from rlbot.run import Console, Resume
 from rlbot.settings.errors import building
+from rlbot.training.bots import saved_bots
 from rlbot.training.build import Components
-from rlbot.training.loop import Progress, Start
+from rlbot.training.loop import Progress, Start, open_stage
 
 
 @contextmanager
@@ -20,6 +23,14 @@ def continuing(resume: Resume) -> Iterator[None]:
             f"resume={resume.checkpoint}: training cannot go on with it ({type(error).__name__}: {error});\n"
             "name another run or checkpoint, or start anew with resume=null"
         ) from error
+
+
+def kept_bots(saved: Any, resume: Resume | None) -> dict[str, Bot]:
+    """The opponents that the checkpoint keeps, by the paths that named them."""
+    if saved is None or resume is None:
+        return {}
+    with continuing(resume):
+        return saved_bots(*saved)
 
 
 def restore(components: Components, saved: Any, console: Console, resume: Resume | None) -> Start:
@@ -38,12 +49,32 @@ def restore(components: Components, saved: Any, console: Console, resume: Resume
             ) from error
         components.ppo.load_state(tensors["learner"], documents["learner_state"])
         components.pool.load_state(tensors["opponents"])
+        progress.stage = _same_stage(progress.stage, documents["config"], components)
         collector = None
-        if 0 <= progress.stage < len(components.stages):  # else the curriculum was made shorter
-            collector = components.make_collector(progress.stage)
+        if progress.stage == stage_at(components.stages, progress.timesteps):  # else another one begins
+            collector = open_stage(
+                progress.stage,
+                stages=components.stages,
+                pool=components.pool,
+                timesteps=progress.timesteps,
+                weights=components.publish(),
+                make_collector=components.make_collector,
+                note=console.ok,
+            )
             try:
                 collector.restore(tensors["environment"], documents["environment_state"])
-            except ValueError as error:  # another number of arenas was asked for: the bot goes on, the episodes do not
+            except ValueError as error:  # other arenas were asked for: the bot goes on, the episodes do not
                 console.warn(f"The saved episodes are not continued: {error}")
+                collector.close()
+                collector = None
     console.ok(f"Resumed at {progress.timesteps} timesteps from {resume.checkpoint}")
     return progress, collector
+
+
+def _same_stage(index: int, saved: Mapping[str, Any], components: Components) -> int:
+    """The index that the stage of a checkpoint has in this run, by its name: stages may have come before it. -1 where
+    there is none of that name."""
+    names, before = [stage.name for stage in components.stages], saved["curriculum"]["stages"]
+    played = [each["name"] for each in before] if isinstance(before, list) else list(before)  # a list, once
+    name = played[index] if index >= 0 else None
+    return names.index(name) if name in names else -1

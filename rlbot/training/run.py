@@ -26,7 +26,7 @@ from rlbot.training.loop import Progress, Reporter, Save, Start
 from rlbot.training.nan_guard import BadUpdates, NanGuard
 from rlbot.training.preflight import preflight
 from rlbot.training.report import RunReporter, Silent
-from rlbot.training.resume import restore
+from rlbot.training.resume import kept_bots, restore
 from rlbot.training.saver import Saver
 from rlbot.training.summary import rate_of_a_resumed_run, summary
 from rlbot.training.user_files import absolute, keep, locate
@@ -95,7 +95,7 @@ def _train(
             played, changed = locate(config, resume.run / "code", checkpoint_info(resume.checkpoint).timesteps)
             for line in changed:
                 warn(line)
-        components = build(played, warn, group)
+        components = build(played, warn, group, kept_bots(saved, resume))
         home = run.RunDirectory(directory)
 
     with run.Console(home.log_file, interval=config.log_interval) as console, _notifier(config, console) as notifier:

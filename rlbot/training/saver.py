@@ -9,6 +9,7 @@ from rlbot.collect import Collector
 from rlbot.rating.rater import Rater
 from rlbot.settings.document import document
 from rlbot.settings.schema import TrainConfig
+from rlbot.training.bots import bots_state
 from rlbot.training.build import Components, make_bot, policy_document
 from rlbot.training.loop import Progress
 from rlbot.training.report import RunReporter
@@ -47,6 +48,7 @@ class Saver:
         components = self.components
         learner, learner_document = components.ppo.state()
         environment, environment_document = collector.snapshot()
+        bots, bots_document = bots_state(components.bots)
         run.save_checkpoint(
             self.home.checkpoints,
             progress.timesteps,
@@ -54,12 +56,13 @@ class Saver:
                 "model": components.model.state_dict(),
                 "learner": learner,
                 "environment": environment,
-                "opponents": components.pool.state(),
+                "opponents": components.pool.state() | bots,
             },
             {
                 "progress": dataclasses.asdict(progress),
                 "learner_state": learner_document,
                 "environment_state": environment_document,
+                "opponents_state": bots_document,
                 "config": document(self.config),
                 "policy": policy_document(self.config),
             },

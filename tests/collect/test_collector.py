@@ -26,6 +26,14 @@ SETTINGS = [
 ]
 
 
+# All team sizes at once, some of it against itself and some against past versions.
+MIXED = [
+    "curriculum.draw=prioritised",
+    "++curriculum.stages.outnumbered.teams={1v1: 0.4, 1v2: 0.4, 2v2: 0.2}",
+    "curriculum.stages.outnumbered.opponent={self: 0.4, past: 0.6}",
+]
+
+
 @contextmanager
 def collector(*overrides: str, stage: int = 0) -> Iterator[tuple[Collector, list[str]]]:
     warnings: list[str] = []
@@ -66,13 +74,13 @@ def test_what_is_handed_over_does_not_depend_on_the_number_of_workers(stage: int
     """To the last bit, and in the same order: arrays, metrics, scores against past versions, snapshots."""
     played = []
     for workers in (0, 1, 2, 3):
-        with collector(f"env.workers={workers}", "curriculum.draw=prioritised", stage=stage) as (made, warnings):
+        with collector(f"env.workers={workers}", *MIXED, stage=stage) as (made, warnings):
             played.append((arrays(made), arrays(made), *made.snapshot()))
             assert not warnings
     rollout = played[0][0]
     arenas = len(set((rollout["final_index"][:, 1] // 2).tolist()))
     assert stage or arenas == 5  # the learner's cars of every arena, hence of every worker, are truncated
-    assert stage == 0 or len(set(played[0][1]["scores"].tolist())) > 2
+    assert stage == 0 or "opponents/score_against_past" in played[0][1]  # episodes against versions ended
     for other in played[1:]:
         for mine, theirs in zip(played[0][:3], other[:3], strict=True):
             assert_same(mine, theirs)
@@ -116,6 +124,45 @@ def test_a_snapshot_goes_on_with_another_number_of_workers() -> None:
         smaller.restore(*saved)
 
 
+def test_a_snapshot_of_other_teams_is_refused_though_it_has_as_many_cars() -> None:
+    teams = "++curriculum.stages.duel.teams="
+    with collector("env.workers=0", "env.num_envs=3", teams + "{1v1: 0.34, 1v2: 0.33, 2v2: 0.33}") as (made, _):
+        saved = made.snapshot()
+        assert made.num_cars == 9
+    with collector("env.workers=0", "env.num_envs=3", teams + "{1v1: 0, 1v2: 1}") as (other, _):
+        assert other.num_cars == 9
+        with pytest.raises(ValueError, match="arena 0 was 1v1 and is 1v2 now"):
+            other.restore(*saved)
+        with pytest.raises(ValueError, match="did not write down the teams"):
+            other.restore({name: each for name, each in saved[0].items() if name != "team_sizes"}, saved[1])
+        assert np.isfinite(other.collect()[0].observations).all()  # as it was, from the start
+
+
+def test_a_worker_that_is_replaced_may_die_at_its_start() -> None:
+    with collector("env.workers=2") as (made, warnings):
+        made.collect()
+        start, deaths = made._replace, iter([True, False])
+
+        def replace_and_kill(i: int) -> None:
+            """The next new worker is killed before it says that it is ready."""
+            with pytest.MonkeyPatch.context() as patch:
+                if next(deaths):
+                    receive = worker.Worker.receive
+
+                    def killed(self: worker.Worker, starting: bool = False) -> object:
+                        self.process.kill()
+                        return receive(self, starting)
+
+                    patch.setattr(worker.Worker, "receive", killed)
+                start(i)
+
+        made._replace = replace_and_kill  # type: ignore[method-assign]
+        made._workers[1].process.kill()
+        rollout, _ = made.collect()
+        assert len(warnings) == 2 and all("worker 1" in line and "exit code -9" in line for line in warnings)
+        assert rollout.observations[:, 8].any(axis=1).all()
+
+
 def test_a_killed_worker_is_named_and_replaced() -> None:
     with collector("env.workers=2") as (made, warnings):
         made.collect()
@@ -145,8 +192,8 @@ def test_a_worker_that_always_dies_ends_the_run(monkeypatch: pytest.MonkeyPatch)
     with collector("env.workers=1") as (made, warnings):
         replace = made._replace
 
-        def replace_and_kill(i: int, *arguments: object) -> None:
-            replace(i, *arguments)  # type: ignore[arg-type]
+        def replace_and_kill(i: int) -> None:
+            replace(i)
             made._workers[i].process.kill()
 
         monkeypatch.setattr(made, "_replace", replace_and_kill)
@@ -159,7 +206,9 @@ def test_a_worker_that_always_dies_ends_the_run(monkeypatch: pytest.MonkeyPatch)
 def test_nothing_is_left_when_the_parent_is_killed(tmp_path) -> None:  # type: ignore[no-untyped-def]
     arguments = ["experiment=debug", "total_timesteps=1_000_000", f"hydra.run.dir={tmp_path.as_posix()}/run"]
     arguments += ["rating.enabled=false", "env.workers=2"]
-    with subprocess.Popen([sys.executable, "-m", "rlbot.train", *arguments], stdout=subprocess.DEVNULL) as parent:
+    told = tmp_path / "stderr"
+    command = [sys.executable, "-m", "rlbot.train", *arguments]
+    with told.open("w") as stderr, subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr) as parent:
         family = psutil.Process(parent.pid)
         limit = time.monotonic() + 60
         while len(family.children()) < 3 and time.monotonic() < limit:  # two workers and multiprocessing's tracker
@@ -171,3 +220,18 @@ def test_nothing_is_left_when_the_parent_is_killed(tmp_path) -> None:  # type: i
         parent.wait()
     _, alive = psutil.wait_procs(children, timeout=20)
     assert not alive, alive
+    assert told.read_text() == ""  # the workers have nobody to tell, and nothing went wrong
+
+
+def test_a_worker_whose_parent_is_gone_ends_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
+    """Also where the parent went with something in the pipe that it had not read: a reset connection."""
+    with collector("env.workers=1") as (made, _):
+        made.begin()
+        made.wait()
+        process, connection = made._workers[0].process, made._workers[0]._connection
+        made._workers[0].send("snapshot", False)
+        time.sleep(1.0)
+        connection.close()  # the answer is in it
+        process.join(20)
+        assert process.exitcode == 0
+    assert capfd.readouterr().err == ""

@@ -1,6 +1,7 @@
 """The pool of past versions, and who plays the cars that do not learn."""
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from rlbot.curriculum import Opponents, Pool
 from rlbot.env import ACTION_TABLE
-from rlbot.policy import Network
+from rlbot.policy import Bot, Network
 
 NETWORK = Network(180, (4,), layer_norm=False, activation="relu", action_head="table")
 SIZE = NETWORK.size()
@@ -21,6 +22,9 @@ def always(action: int) -> NDArray[np.float32]:
     vector = np.zeros(SIZE, np.float32)
     vector[SIZE - 90 + action] = 100.0  # the last 90 are the biases of the output
     return vector
+
+
+BRAKE = Bot(NETWORK, always(0), 8, 0, 0, Path("brake"))
 
 
 def pool(*versions: int, size: int = 8) -> Pool:
@@ -36,7 +40,8 @@ def opponents(kind: str, versions: Pool, seed: int = 0, first_arena: int = 0, dr
     numbers = 4 * (CAR_ARENA + first_arena) + np.array([2, 3, 2, 2, 3, 2])
     arenas = range(first_arena, first_arena + 4)
     shares = dict.fromkeys(kind.split(","), 0.5)
-    return Opponents(shares, draw, CAR_ARENA, numbers, arenas, NETWORK, versions, seed)
+    odds, bots = versions.odds(draw), {"brake": BRAKE}
+    return Opponents(shares, odds, CAR_ARENA, numbers, arenas, NETWORK, versions, bots, seed)
 
 
 def version(made: Opponents) -> NDArray[np.int64]:
@@ -81,9 +86,25 @@ def test_the_state_of_the_pool_comes_back_and_then_goes_the_same_way() -> None:
         for each in (made, other):
             each.add(timesteps, always(timesteps // 100))
     assert other.versions().tolist() == made.versions().tolist()
-    np.testing.assert_array_equal(other.weights, made.weights)
-    with pytest.raises(ValueError, match="the saved opponents are of shape"):
+    for each in made.versions():
+        np.testing.assert_array_equal(other.weights[other.row(each)], made.weights[made.row(each)])
+    assert [each.tolist() for each in made.state().values()] == [each.tolist() for each in other.state().values()]
+    with pytest.raises(ValueError, match=f"the saved opponents have {SIZE} weights, this run's {SIZE + 1}"):
         Pool(3, SIZE + 1).load_state(made.state())
+
+
+def test_a_pool_of_another_size_takes_the_versions_over() -> None:
+    made = pool(*range(100, 900, 100))
+    made.record(np.array([[800, 1.0]]))
+    smaller, larger = Pool(4, SIZE), Pool(12, SIZE)
+    smaller.load_state(made.state())
+    larger.load_state(made.state())
+    assert larger.versions().tolist() == made.versions().tolist()
+    added = pool(*range(100, 900, 100), size=4)
+    assert smaller.versions().tolist() == added.versions().tolist()
+    for each in (smaller, larger):
+        state = dict(zip(each.versions().tolist(), each.state()["scores"][each.state()["active"] == 1], strict=True))
+        assert state[800] == pytest.approx(0.525) and (each.weights[each.row(800)] == always(7)).all()
 
 
 def test_pools_over_the_same_memory_are_one() -> None:
@@ -120,11 +141,60 @@ def test_a_version_that_was_dropped_is_played_until_the_episode_ends() -> None:
     versions = pool(100, 200, 300, size=3)
     made = opponents("past", versions)
     made.current[:, 1] = 200
-    versions.add(400, always(3))
-    assert versions.versions().tolist() == [100, 300, 400]
-    assert actions(made.controls(OBS, 0)) == [1] * 6
+    for i in range(3, 9):  # more than there is room for, were 200 not held
+        versions.add(100 * (i + 1), always(i))
+        versions.hold(np.array([200]))
+        made.begin(versions.odds("uniform"), step=i)
+        assert 200 not in versions.versions() and len(versions) == 3
+        assert actions(made.controls(OBS, 0)) == [1] * 6
+    assert versions.state()["timesteps"].tolist() == [100, 200, *versions.versions()[1:]]  # and nothing else is kept
     made.redraw(np.arange(4), 1)
     assert 200 not in version(made)
+    versions.hold(np.array([], np.int64))
+    assert not versions.has(np.array([200])).any()
+
+
+def test_versions_that_are_played_at_once_stand_in_rows_of_their_own() -> None:
+    """Two versions answered by one row would use one buffer: cars would act on what others see."""
+    versions = pool(100, 200, 300, size=3)
+    made = opponents("past", versions)
+    playing = [200, 300, 100, 100]
+    made.current[:, 1] = playing
+    for i in range(3, 6):
+        versions.add(100 * (i + 1), always(i))
+        versions.hold(np.unique(playing))
+        playing[3] = 100 * (i + 1)
+        made.current[3, 1] = playing[3]
+        rows = [versions.row(each) for each in set(playing)]
+        assert len(set(rows)) == len(rows)
+        assert actions(made.controls(OBS, 0)) == [each // 100 - 1 for each in np.array(playing)[CAR_ARENA]]
+
+
+def test_an_arena_whose_version_is_gone_draws_a_new_one() -> None:
+    versions = pool(100, 200, 300, 400, size=3)
+    made = opponents("past", versions)
+    made.current[:, 1] = [50, 100, 60, 400]
+    made.begin(versions.odds("uniform"), step=7)
+    assert version(made)[[1, 3]].tolist() == [100, 400]
+    assert set(version(made).tolist()) <= set(versions.versions().tolist())
+
+
+def test_arenas_go_on_against_who_they_played_by_name() -> None:
+    """Resumed with other opponents: what is still among them is played on, in place of the others one is drawn."""
+    versions = pool(100, 200)
+    made = opponents("idle,past,brake,random", versions)
+    made.current[:] = [[0, 0], [1, 200], [2, 0], [3, 0]]
+    names, played = made.snapshot()
+    assert names == ["idle", "past", "brake", "random"] and played.tolist() == [0, 200, 0, 0]
+    other = opponents("brake,past", versions)
+    other.restore(names, played)
+    other.begin(versions.odds("uniform"), step=9)
+    assert other.current[1:3].tolist() == [[1, 200], [0, 0]]
+    assert (other.current >= 0).all() and actions(other.controls(OBS, 0))[2:5] == [1, 0, 0]
+    alone = opponents("idle", Pool(2, SIZE))
+    alone.restore(names, played)
+    alone.begin((np.zeros(0, np.int64), np.zeros(0)), step=9)
+    assert not alone.current.any() and not alone.controls(OBS, 0).any()
 
 
 def test_what_is_drawn_depends_on_seed_step_and_arena_not_on_the_batch() -> None:
@@ -156,16 +226,17 @@ def test_idle_does_nothing_and_random_takes_every_action() -> None:
 
 def test_the_rules_by_which_a_version_is_drawn() -> None:
     versions = pool(100, 200, 300, 400)
-    np.testing.assert_allclose(versions.chances("uniform"), [0.25] * 4)
-    assert versions.chances("recent").tolist() == [0, 0, 0, 1]
-    np.testing.assert_allclose(versions.chances("prioritised"), [0.25] * 4)  # all are even until they are played
+    assert versions.odds("uniform")[0].tolist() == [100, 200, 300, 400]
+    np.testing.assert_allclose(versions.odds("uniform")[1], [0.25] * 4)
+    assert versions.odds("recent")[1].tolist() == [0, 0, 0, 1]
+    np.testing.assert_allclose(versions.odds("prioritised")[1], [0.25] * 4)  # all are even until they are played
     for _ in range(200):
         versions.record(np.array([[100, 1.0], [300, 0.0]]))  # one is beaten every time, the other never
-    chances = versions.chances("prioritised")
+    chances = versions.odds("prioritised")[1]
     # (1 - score)^2 + 0.001 of scores 1, 0.5, 0, 0.5
     np.testing.assert_allclose(chances, np.array([0.001, 0.251, 1.001, 0.251]) / 1.504, atol=1e-4)
     versions.record(np.array([[200, 1.0]]))
-    assert versions.state()["scores"][versions.row(200)] == pytest.approx(0.5 + 0.05 * 0.5)
+    assert versions.state()["scores"][1] == pytest.approx(0.5 + 0.05 * 0.5)
     made, drawn = opponents("past", versions, draw="prioritised"), Counter[int]()
     for step in range(1000):
         made.redraw(np.arange(4), step)

@@ -1,0 +1,128 @@
+"""Frozen versions of the learner's own past, as opponents."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+DRAWS = ("uniform", "recent", "prioritised")  # how a version of the pool is drawn
+_MEMORY = 0.05  # weight of one more episode in the running score against a version
+_FREE, _HELD, _ACTIVE = 0, 1, 2  # what a row of the memory is
+
+
+class Pool:
+    """Frozen actors of past versions: at most `size` of them may be drawn, spread over the whole run.
+
+    When full, the version whose neighbours lie closest together in timesteps goes; the first and the newest always
+    stay. A version that went is held while an episode is played against it (see `hold`), so that the episode ends
+    against it; there is room for size + 1 of them, and should there be more the oldest goes. The memory may be shared
+    with the processes that play, and is written only while they do not.
+    """
+
+    def __init__(self, size: int, actor_size: int, memory: Any = None) -> None:
+        """`memory`: a writable buffer of Pool.num_bytes(size, actor_size), zeros or another Pool's."""
+        assert size >= 2
+        self.size, rows = size, 2 * size + 1
+        memory = bytearray(self.num_bytes(size, actor_size)) if memory is None else memory
+        self._use = np.frombuffer(memory, np.int64, rows)
+        self._timesteps = np.frombuffer(memory, np.int64, rows, rows * 8)  # of what stands in each row
+        self._scores = np.frombuffer(memory, np.float64, rows, rows * 16)  # of the learner against it, 0 to 1
+        self.weights = np.frombuffer(memory, np.float32, rows * actor_size, rows * 24).reshape(rows, actor_size)
+
+    @staticmethod
+    def num_bytes(size: int, actor_size: int) -> int:
+        return (2 * size + 1) * (24 + 4 * actor_size)
+
+    def __len__(self) -> int:
+        return int((self._use == _ACTIVE).sum())
+
+    def versions(self) -> NDArray[np.int64]:
+        """Timesteps of the versions that may be drawn, oldest first."""
+        return np.sort(self._timesteps[self._use == _ACTIVE])
+
+    def has(self, versions: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of these versions can be played."""
+        return np.isin(versions, self._timesteps[self._use != _FREE])
+
+    def row(self, timesteps: int) -> int:
+        """The row of `weights` that holds a version. Raises KeyError if none does."""
+        rows = np.flatnonzero((self._use != _FREE) & (self._timesteps == timesteps))
+        if not len(rows):
+            raise KeyError(f"no version of {timesteps} timesteps in the pool")
+        return int(rows[0])
+
+    def add(self, timesteps: int, vector: NDArray[np.float32]) -> None:
+        """Keep a copy of an actor's `vector`; a version of the same timesteps is replaced."""
+        self._write(timesteps, vector, 0.5, _ACTIVE)
+        if len(self) > self.size:
+            ours = self.versions()
+            crowded = 1 + int(np.argmin(ours[2:] - ours[:-2]))
+            self._use[self.row(int(ours[crowded]))] = _HELD
+
+    def hold(self, playing: NDArray[np.int64]) -> None:
+        """Forget the versions that went, but for those that are being played against. Until it is called again, what
+        goes is held too."""
+        self._use[(self._use == _HELD) & ~np.isin(self._timesteps, playing)] = _FREE
+
+    def _write(self, timesteps: int, vector: NDArray[np.float32], score: float, use: int) -> None:
+        if self.has(np.array([timesteps]))[0]:
+            row = self.row(timesteps)
+        else:
+            free, held = np.flatnonzero(self._use == _FREE), np.flatnonzero(self._use == _HELD)
+            row = int(free[0]) if len(free) else int(held[np.argmin(self._timesteps[held])])
+        self.weights[row], self._timesteps[row], self._scores[row], self._use[row] = vector, timesteps, score, use
+
+    def record(self, against: NDArray[np.float64]) -> None:
+        """Take in how the episodes of a rollout ended, (E, 2): the version that the learner played against, and its
+        score: 1 won, 0.5 nobody scored, 0 lost. The order of the rows makes no difference: of each version their mean
+        counts, with the weight that so many episodes have one after another."""
+        for version in np.unique(against[:, 0]).astype(np.int64):
+            scores = against[against[:, 0] == version, 1]
+            row = self.row(int(version))
+            self._scores[row] += (1.0 - (1.0 - _MEMORY) ** len(scores)) * (scores.mean() - self._scores[row])
+
+    def odds(self, draw: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """`versions()`, and with which probability each of them is drawn.
+
+        uniform; recent: always the newest; prioritised: in proportion to (1 - score)^2, so that who is still hard comes
+        often (prioritised fictitious self-play, Vinyals et al. 2019, "Grandmaster level in StarCraft II", methods).
+        """
+        rows = np.flatnonzero(self._use == _ACTIVE)
+        rows = rows[np.argsort(self._timesteps[rows])]
+        weight = np.ones(len(rows))
+        if draw == "recent":
+            weight[:-1] = 0.0
+        elif draw == "prioritised":
+            weight = (1.0 - self._scores[rows]) ** 2 + 1e-3
+        return self._timesteps[rows], weight / weight.sum()
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Copies of all that `load_state` needs: a row for each version, oldest first."""
+        rows = np.flatnonzero(self._use != _FREE)
+        rows = rows[np.argsort(self._timesteps[rows])]
+        return {
+            "active": (self._use[rows] == _ACTIVE).astype(np.int64),
+            "timesteps": self._timesteps[rows],
+            "scores": self._scores[rows],
+            "weights": self.weights[rows],
+        }
+
+    def load_state(self, arrays: Mapping[str, Any]) -> None:
+        """Where the state is of a larger pool, versions go as if they had been added to this one. Raises ValueError if
+        it is of other networks."""
+        active, timesteps, scores, weights = (
+            np.asarray(arrays[name]) for name in ("active", "timesteps", "scores", "weights")
+        )
+        if weights.shape[1:] != self.weights.shape[1:]:
+            raise ValueError(
+                f"the saved opponents have {weights.shape[-1]} weights, this run's {self.weights.shape[1]}; "
+                "resume with the model of the checkpoint"
+            )
+        self._use[:] = _FREE
+        for i in np.flatnonzero(active == 1):
+            self.add(int(timesteps[i]), weights[i])
+            self._scores[self.row(int(timesteps[i]))] = scores[i]
+        for i in np.flatnonzero(active != 1):
+            if (self._use == _FREE).any() and not self.has(timesteps[i : i + 1])[0]:
+                self._write(int(timesteps[i]), weights[i], scores[i], _HELD)
