@@ -11,6 +11,7 @@ from rlbot.collect.env_shard import EnvShard
 from rlbot.collect.rollout import Rollout
 from rlbot.curriculum import Stage
 from rlbot.env.nonfinite import NonFiniteCounts
+from rlbot.env.purity import check_purity
 from rlbot.settings.schema import TrainConfig
 from rlbot.training.build import Components
 from rlbot.training.build_env import make_env, make_sample
@@ -30,6 +31,7 @@ def preflight(config: TrainConfig, components: Components) -> Iterator[str]:
             raise ValueError(f"curriculum.stages.{stage.name}: the environment gives an observation that is not finite")
         env.step(np.zeros((env.num_envs, 8), np.float32))  # a term of the user's own may fail in one stage only
         _demand_finite(env.faults, f"the first step of curriculum.stages.{stage.name}")
+        check_purity(env)
         sizes = ", ".join(f"{blue}v{orange}" for blue, orange in dict.fromkeys(env.team_sizes))
         yield f"Environment of stage {stage.name}: one arena of each size, {sizes}, {env.num_envs} cars"
 

@@ -1,5 +1,6 @@
 """Reward terms that are no functions of the two states are named."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 from rlbot.env import BatchEnv, Rules
 from rlbot.env.purity import check_purity
 from rlbot.reward import Reward, Term
+from rlbot.settings.command import compose
+from rlbot.training.build import build
+from rlbot.training.preflight import preflight
 
 
 def speed(before: Any, after: Any) -> NDArray[np.float32]:
@@ -32,6 +36,17 @@ def relative(before: Any, after: Any) -> NDArray[np.float32]:
 
 def noisy(before: Any, after: Any) -> NDArray[np.float32]:
     return np.random.default_rng().random(after.present.shape) * after.present
+
+
+def test_a_start_refuses_them(tmp_path: Path) -> None:
+    code = (
+        "def mine(before, after):\n    return (after.ball_pos[:, :1] - after.ball_pos[:, 0].mean()) * after.present\n"
+    )
+    (tmp_path / "mine.py").write_text(code, encoding="utf-8")
+    term = f"+reward.terms.mine={{_target_: '{(tmp_path / 'mine.py').as_posix()}:mine', weight: 1}}"
+    config = compose(["experiment=debug", "env.workers=0", term])
+    with pytest.raises(ValueError, match=r"reward\.terms\.mine \(.*mine\.py:mine\): what it gives an arena depends"):
+        list(preflight(config, build(config, print)))
 
 
 @pytest.mark.parametrize("teams", [[(1, 1)], [(1, 1), (1, 2), (2, 2)]])
