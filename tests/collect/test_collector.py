@@ -8,14 +8,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 
 from rlbot.collect import Collector, worker
+from rlbot.hardware import SINGLE, Group
 from rlbot.settings import command
 from rlbot.training.build import Components, build
+from tests.together import together
 
 SETTINGS = [
     "experiment=debug",
@@ -52,14 +55,18 @@ def fill(parts: Components) -> None:
         parts.pool.add(version, parts.publish() * np.float32(version / 100))
 
 
+ROLLOUT = ("observations", "actions", "log_probs", "rewards", "terminated", "truncated")
+ROLLOUT += ("final_index", "final_observations")
+
+
 def arrays(made: Collector) -> dict[str, np.ndarray]:
     """All that a rollout hands over, in the order it has."""
     rollout, metrics = made.collect()
-    names = ("observations", "actions", "log_probs", "rewards", "terminated", "truncated")
-    names += ("final_index", "final_observations")
     scores = {"scores": made._pool.state()["scores"]}
     return (
-        {name: getattr(rollout, name).copy() for name in names} | scores | {k: np.array(v) for k, v in metrics.items()}
+        {name: getattr(rollout, name).copy() for name in ROLLOUT}
+        | scores
+        | {k: np.array(v) for k, v in metrics.items()}
     )
 
 
@@ -85,6 +92,27 @@ def test_what_is_handed_over_does_not_depend_on_the_number_of_workers(stage: int
         for mine, theirs in zip(played[0][:3], other[:3], strict=True):
             assert_same(mine, theirs)
         assert played[0][3] == other[3]
+
+
+def of_one_process(group: Group) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, Any]]:
+    """Two rollouts that a process of a group plays its share of; the second one, and the snapshot after it."""
+    parts = build(command.compose([*SETTINGS, *MIXED, "env.workers=0"]), print, group)
+    fill(parts)
+    made = parts.make_collector(1)
+    made.collect()
+    return arrays(made), *made.snapshot()
+
+
+def test_what_is_handed_over_does_not_depend_on_the_number_of_processes() -> None:
+    """Metrics, scores and snapshots to the last bit; the rollout is that of one process, cut between agents."""
+    (whole, *saved), parts = of_one_process(SINGLE), together(of_one_process)
+    for mine, *theirs in parts:
+        assert_same(*({name: each for name, each in one.items() if name not in ROLLOUT} for one in (whole, mine)))
+        assert_same(saved[0], theirs[0])
+        assert saved[1] == theirs[1]
+    for name in ("observations", "actions", "log_probs", "rewards"):
+        joined = np.concatenate([mine[name] for mine, *_ in parts], axis=1)
+        np.testing.assert_array_equal(joined, whole[name], err_msg=name)
 
 
 BREAKS = """
