@@ -1,5 +1,6 @@
 # Run `make` for the list of targets.
-PYTHON ?= $(shell python3.11 -c "print('python3.11')" 2>/dev/null || echo python3)
+# The newest Python at hand that the project takes; `make PYTHON=...` names another one, once, before .venv exists.
+PYTHON ?= $(or $(firstword $(foreach v,3.13 3.12 3.11 3.10,$(shell python$v -c "print('python$v')" 2>/dev/null))),python3)
 ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
 else
@@ -66,6 +67,7 @@ clean: ## Remove caches and build products; runs and .venv stay
 .venv/installed: .venv/pyvenv.cfg pyproject.toml constraints.txt
 	@echo "[START] Installing into .venv; the first time takes some minutes"
 	$(INSTALL) -e .
+	-$(BIN)/python -m rlbot.meshes
 	@touch $@
 
 .venv/installed-dev: .venv/installed

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 def main(config: EvaluateConfig, directory: Path) -> float:
     """Returns the score of the checkpoint (a draw is half a win); in a tournament, the rating of the newest version."""
+    from rlbot.sim import obtain_meshes  # a heavy import: a slip on the command line is answered at once
+
+    with _asking():
+        obtain_meshes(config.collision_meshes)
     return _tournament(config, directory) if config.tournament else _matches(config, directory)
 
 

@@ -20,7 +20,7 @@ TEAMS = ("1v1", "1v2", "2v2")  # of curriculum=three_stage
 
 
 def checks(meshes: str | None) -> Iterator[Check]:
-    """All checks in their order. `meshes`: folder of the user's own, None for those of the package."""
+    """All checks in their order. `meshes`: folder of the user's own; None: those of `python -m rlbot.meshes`."""
     yield "Python", machine.python_version
     for distribution, module in machine.PACKAGES.items():
         yield f"Import {distribution}", partial(machine.import_package, distribution, module)

@@ -13,7 +13,7 @@ set_defaults()  # as every command does before it imports PyTorch
 import torch
 from numpy.typing import NDArray
 
-from rlbot.sim import State, load_meshes
+from rlbot.sim import State, load_meshes, obtain_meshes
 from tests.launching import Launch, Training
 
 torch.set_num_threads(1)  # tests are small; threads would only wait for each other
@@ -21,6 +21,7 @@ torch.set_num_threads(1)  # tests are small; threads would only wait for each ot
 
 @pytest.fixture(scope="session", autouse=True)
 def _meshes() -> None:
+    obtain_meshes()
     load_meshes()
 
 

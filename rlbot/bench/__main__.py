@@ -24,6 +24,9 @@ def main(config: BenchConfig, directory: Path) -> float:
     with building():
         _require_psutil()
         _require_peer(config.bench.peer)
+        from rlbot.sim import obtain_meshes
+
+        obtain_meshes(config.env.collision_meshes)
     from rlbot import run
     from rlbot.bench.cases import cases
     from rlbot.bench.measure import Row, describe, measure
@@ -66,10 +69,11 @@ def _require_psutil() -> None:
 
 
 def _require_peer(peer: str | None) -> None:
-    if peer == "rlgym_learn" and None in (find_spec("rlgym_learn"), find_spec("rlgym_learn_algos")):
+    needed = {"rlgym": ("rlgym",), "rlgym_learn": ("rlgym", "rlgym_learn", "rlgym_learn_algos")}
+    if peer is not None and any(find_spec(name) is None for name in needed[peer]):
         raise ValueError(
-            "bench.peer=rlgym_learn: the packages rlgym-learn and rlgym-learn-algos are missing;\n"
-            'install them with `pip install "rlbot-trainer[peer]"`'
+            f"bench.peer={peer}: its packages are missing; install them on Python 3.10 or 3.11, as they need numpy<2:\n"
+            '`pip install -c constraints.txt -e ".[bench,peer]"`'
         )
 
 

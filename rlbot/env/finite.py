@@ -63,7 +63,7 @@ def in_observations(obs: NDArray[np.float32], car_arena: NDArray[np.int64]) -> d
 def _where(names: Sequence[str], spoilt: NDArray[np.bool_]) -> dict[int, list[str]]:
     """{row: the names of its columns that are set}, of the rows that have one."""
     rows = np.flatnonzero(spoilt.any(1)).tolist()
-    return {n: [names[k] for k in np.flatnonzero(spoilt[n])] for n in rows}
+    return {n: [names[k] for k in np.flatnonzero(spoilt[n]).tolist()] for n in rows}
 
 
 def _short(names: Sequence[str]) -> str:

@@ -21,8 +21,9 @@ class NonFinite:
     def save(self, path: Path) -> None:
         """Write all of it as an .npz that numpy.load opens; "about" holds name and place as JSON. Raises OSError."""
         about = json.dumps({"name": self.name, **self.place})
+        arrays: dict[str, Any] = {"about": np.array(about), **self.arrays}
         with path.open("wb") as file:
-            np.savez_compressed(file, about=np.array(about), **self.arrays)
+            np.savez_compressed(file, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> "NonFinite":

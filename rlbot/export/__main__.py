@@ -40,8 +40,9 @@ def main(config: ExportConfig, directory: Path) -> None:
 
 def _rlbot(bot: "Bot", about: "About", config: ExportConfig, warn: Callable[[str], None]) -> Files:
     from rlbot.export.folder import rlbot_folder
-    from rlbot.sim import load_meshes
+    from rlbot.sim import load_meshes, obtain_meshes
 
+    obtain_meshes(config.collision_meshes)
     load_meshes(config.collision_meshes)
     return rlbot_folder(bot, about)
 

@@ -26,9 +26,11 @@ def main(config: LearncheckConfig, directory: Path) -> float:
     from rlbot.learncheck.curves import medians, read, table, write
     from rlbot.learncheck.picture import draw
     from rlbot.learncheck.versions import find
+    from rlbot.sim import obtain_meshes
 
     settings = config.learncheck
     with building():
+        obtain_meshes(config.env.collision_meshes)
         rows = read([Path(folder).expanduser() / CSV for folder in settings.compare])
         versions = [
             version

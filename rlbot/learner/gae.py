@@ -14,7 +14,7 @@ def next_values(values: Floats, final_index: NDArray[np.int64], final_values: Fl
     values (T+1, A): the last row is the value of the observation after the rollout. final_values (K,): values of the
     final observations of the rows final_index (K, 2), those that were truncated and did not terminate.
     """
-    following = values[1:].copy()
+    following: Floats = values[1:].copy()
     # After a truncation the next stored row belongs to the next episode, hence never to this bootstrap.
     following[final_index[:, 0], final_index[:, 1]] = final_values
     return following

@@ -58,7 +58,7 @@ class TableHead(nn.Module):
         """table: (K, 8) controls. It is part of the state_dict: a policy never meets another table than its
         own."""
         super().__init__()
-        rows = torch.as_tensor(np.array(table, dtype=np.float32))
+        rows = torch.as_tensor(np.array(np.asarray(table), dtype=np.float32))
         if rows.ndim != 2 or rows.shape[1] != NUM_CONTROLS or len(rows) < 2:
             raise ValueError(f"The action table has shape {tuple(rows.shape)}; it must be (K, {NUM_CONTROLS}), K > 1.")
         self.register_buffer("table", rows)
@@ -133,7 +133,8 @@ class ContinuousHead(nn.Module):
         super().__init__()
         self.log_std = nn.Parameter(torch.zeros(NUM_CONTROLS))
         self.register_load_state_dict_post_hook(_keep_bounds)  # type: ignore[no-untyped-call]
-        nodes, weights = np.polynomial.hermite_e.hermegauss(20)  # type: ignore[no-untyped-call]
+        hermegauss: Any = np.polynomial.hermite_e.hermegauss  # without types in NumPy 1.26
+        nodes, weights = hermegauss(20)
         self.register_buffer("nodes", torch.tensor(nodes, dtype=torch.float32), persistent=False)
         weights = weights / math.sqrt(2.0 * math.pi)
         self.register_buffer("weights", torch.tensor(weights, dtype=torch.float32), persistent=False)

@@ -1,9 +1,11 @@
-"""Where the collision meshes of the soccar arena come from, and loading them once a process."""
+"""Finds the collision meshes of the soccar arena, and loads them once a process."""
 
 from importlib.util import find_spec
 from pathlib import Path
 
 import RocketSim
+
+from rlbot.sim.fetch import cache_folder, fetch, is_complete
 
 _loaded_from: Path | None = None
 _refused: str | None = None  # RocketSim hangs when it is initialised again after it refused meshes
@@ -12,8 +14,9 @@ _refused: str | None = None  # RocketSim hangs when it is initialised again afte
 def find_meshes(folder: str | Path | None = None) -> Path:
     """The folder to hand to RocketSim: the one that holds `soccar/*.cmf`.
 
-    `folder` is the user's own (the folder above `soccar`, or `soccar` itself); None looks in the installed package
-    rlgym-rocket-league, which ships the meshes. Raises ValueError where there are none.
+    `folder` is the user's own (the folder above `soccar`, or `soccar` itself). None takes the user's cache folder,
+    where `obtain_meshes` puts them, else an installed package rlgym-rocket-league, which ships them. Raises ValueError
+    if there are none.
     """
     if folder is not None:
         root = Path(folder).expanduser().resolve()
@@ -22,18 +25,38 @@ def find_meshes(folder: str | Path | None = None) -> Path:
         if not any((root / "soccar").glob("*.cmf")):
             raise ValueError(
                 f"env.collision_meshes={str(folder)!r}: no .cmf files in its subfolder soccar; dump them from your\n"
-                "game with RLArenaCollisionDumper, or leave it null to use those of the package rlgym-rocket-league"
+                "game with RLArenaCollisionDumper, or leave it null for those that `python -m rlbot.meshes` downloads"
             )
         return root
+    found = _found()
+    if found is None:
+        raise ValueError(
+            "env.collision_meshes=null: no collision meshes found; download them with `python -m rlbot.meshes`\n"
+            "or set env.collision_meshes to a folder that holds soccar/*.cmf dumped from your game"
+        )
+    return found
+
+
+def obtain_meshes(folder: str | Path | None = None) -> Path:
+    """`find_meshes(folder)`, after a download into the user's cache folder if `folder` is None and there are none yet.
+
+    Commands call this before they start worker processes, which never download. Raises ValueError with what to do.
+    """
+    if folder is None and _found() is None:
+        print("[START] Downloading the arena's collision meshes (80 kB, once)", flush=True)
+        fetch(cache_folder())
+    return find_meshes(folder)
+
+
+def _found() -> Path | None:
+    if is_complete(cache_folder()):
+        return cache_folder()
     package = find_spec("rlgym")
     for place in (package.submodule_search_locations or []) if package else []:
         root = Path(place) / "rocket_league" / "sim" / "collision_meshes"
         if any((root / "soccar").glob("*.cmf")):
             return root
-    raise ValueError(
-        "env.collision_meshes=null: no collision meshes found; install them with `pip install rlgym-rocket-league`\n"
-        "or set env.collision_meshes to a folder that holds soccar/*.cmf dumped from your game"
-    )
+    return None
 
 
 def load_meshes(folder: str | Path | None = None) -> Path:

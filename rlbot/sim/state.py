@@ -4,6 +4,8 @@ Kernels take the record arrays (`state.arenas[n].ball_pos[0]`, `state.cars[n, p]
 (`state.ball_pos`, `state.car_vel`). Both are the same memory. World frame; uu, uu/s, rad/s, seconds.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +20,9 @@ def _record(fields: dict[str, int], width: int) -> np.dtype[np.void]:
     """A record of float32 fields {name: length}, padded to `width` numbers; a length of 1 is a scalar."""
     offsets = np.cumsum([0, *fields.values()])[:-1] * 4
     formats = [_F if length == 1 else (_F, (length,)) for length in fields.values()]
-    return np.dtype({"names": list(fields), "formats": formats, "offsets": offsets.tolist(), "itemsize": width * 4})
+    layout: Any = {"names": list(fields), "formats": formats, "offsets": offsets.tolist(), "itemsize": width * 4}
+    record: np.dtype[np.void] = np.dtype(layout)
+    return record
 
 
 # The order of the first fields is that of RocketSim's get_gym_state(), so that its rows are copied whole.

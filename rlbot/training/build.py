@@ -20,7 +20,7 @@ from rlbot.model.actor_critic import ActorCritic
 from rlbot.model.heads import make_head
 from rlbot.policy import Bot, Network
 from rlbot.settings.schema import TrainConfig
-from rlbot.sim import load_meshes
+from rlbot.sim import load_meshes, obtain_meshes
 from rlbot.training.bots import load_bots
 from rlbot.training.build_env import make_env, make_reward
 from rlbot.training.loop import Schedule
@@ -58,6 +58,7 @@ def build(
     if config.env.num_envs < group.size:
         raise ValueError(f"env.num_envs={config.env.num_envs}: must be at least {group.size}, one for each process")
     hardware = make_hardware(config, group)
+    obtain_meshes(config.env.collision_meshes)
     meshes = str(load_meshes(config.env.collision_meshes))
     hardware.seed(config.seed)
     model = make_model(config).to(hardware.device)

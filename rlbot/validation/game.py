@@ -4,8 +4,9 @@ from rlbot.validation.require import require
 
 
 def collision_meshes(meshes: str | None) -> str:
-    from rlbot.sim import load_meshes
+    from rlbot.sim import load_meshes, obtain_meshes
 
+    obtain_meshes(meshes)
     root = load_meshes(meshes)
     return f"{len(list((root / 'soccar').glob('*.cmf')))} files in {root}"
 

@@ -14,7 +14,6 @@ PACKAGES = {  # distribution: the module that is imported
     "filelock": "filelock",
     "gymnasium": "gymnasium",
     "rocketsim": "RocketSim",
-    "rlgym-rocket-league": "rlgym",
     "numpy": "numpy",
     "numba": "numba",
     "llvmlite": "llvmlite",
@@ -29,7 +28,7 @@ PACKAGES = {  # distribution: the module that is imported
 
 def python_version() -> str:
     found = ".".join(map(str, sys.version_info[:3]))
-    require((3, 10) <= sys.version_info[:2] < (3, 13), f"{found} does not fit; it must be >=3.10,<3.13")
+    require((3, 10) <= sys.version_info[:2] < (3, 14), f"{found} does not fit; it must be >=3.10,<3.14")
     return found
 
 
@@ -42,8 +41,8 @@ def numpy_version() -> str:
     import numpy as np
 
     major, minor = map(int, np.__version__.split(".")[:2])
-    require((1, 26) <= (major, minor) < (2, 0), f"{np.__version__} does not fit; it must be >=1.26,<2")
-    return np.__version__
+    require((1, 26) <= (major, minor) < (3, 0), f"{np.__version__} does not fit; it must be >=1.26,<3")
+    return str(np.__version__)
 
 
 def mixed_precision() -> str:

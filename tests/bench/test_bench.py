@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ import rlbot
 from rlbot.bench import profile
 from rlbot.bench.cases import Case, cases
 from rlbot.bench.matmuls import Products
-from rlbot.bench.peers import RLGymPeer
 from rlbot.bench.raw import Env, Raw
 from rlbot.processes.cores import available_cores
 from rlbot.settings.command import compose
@@ -32,6 +32,7 @@ TINY = [
     "hardware=cpu", "bench.rounds=3", "bench.seconds=0.02", "bench.teams=[1v1]", "bench.num_envs=[]",
     "bench.workers=[]",
 ]  # fmt: skip
+PEER = ["bench.peer=rlgym"] if find_spec("rlgym") else []  # in the extra peer, for Python 3.10 and 3.11
 
 
 def tiny(*overrides: str) -> BenchConfig:
@@ -42,7 +43,7 @@ def tiny(*overrides: str) -> BenchConfig:
 def result(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]], str]:
     """Directory, rows of bench.json and output of a run."""
     folder = tmp_path_factory.mktemp("bench")
-    command = [sys.executable, "-m", "rlbot.bench", *TINY, "bench.peer=rlgym", "bench.profile=true"]
+    command = [sys.executable, "-m", "rlbot.bench", *TINY, *PEER, "bench.profile=true"]
     done = subprocess.run(
         [*command, f"hydra.run.dir={folder}"],
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "cp1252"},
@@ -56,7 +57,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[st
 
 def test_every_contestant_has_a_row_for_one_core_and_for_all(result: Any) -> None:
     _, rows, _ = result
-    names = ("raw", "env", "collect", "opponents", "train", "learn", "products", "rlgym")
+    names = ("raw", "env", "collect", "opponents", "train", "learn", "products", *(["rlgym"] if PEER else []))
     assert sorted((row["name"], row["workers"]) for row in rows) == sorted((n, w) for n in names for w in (0, 2))
     for row in rows:
         assert (row["team_size"], row["num_envs"]) == ("1v1", 2)
@@ -176,6 +177,9 @@ def test_raw_plays_what_env_plays() -> None:
 
 @pytest.mark.parametrize("teams", ["2v2", "mixed"])
 def test_rlgym_starts_where_env_starts(teams: str) -> None:
+    pytest.importorskip("rlgym.rocket_league", reason="RLGym is in the extra peer, for Python 3.10 and 3.11")
+    from rlbot.bench.peers import RLGymPeer
+
     (part,) = Case(teams, 3, 0).parts(tiny("env.num_envs=3"))
     env = part.env()
     env.reset(seed=part.config.seed)

@@ -216,7 +216,7 @@ class Gym(Bare):
 @pytest.mark.parametrize(("size", "steps"), CASES)
 def test_states_are_those_of_rlgym(size: tuple[int, int], steps: int, delay: int) -> None:
     """Where a car is demolished both start anew: RLGym lets it come back where chance will."""
-    pytest.importorskip("rlgym.rocket_league.sim")
+    pytest.importorskip("rlgym.rocket_league.sim", reason="RLGym is in the extra peer, for Python 3.10 and 3.11")
     rules = Rules(no_touch_limit=6.0, action_delay=delay)
     env, gym = BatchEnv([size], Reward([]), MIX, rules), Gym(size, delay)
     placements = starts(4, env.arenas.slots[0])
