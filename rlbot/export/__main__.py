@@ -39,12 +39,12 @@ def main(config: ExportConfig, directory: Path) -> None:
 
 
 def _rlbot(bot: "Bot", about: "About", config: ExportConfig, warn: Callable[[str], None]) -> Files:
-    from rlbot.export.folder import rlbot_folder
+    from rlbot.export.folder import rlbot_folder, rlgym_folder
     from rlbot.sim import load_meshes, obtain_meshes
 
     obtain_meshes(config.collision_meshes)
-    load_meshes(config.collision_meshes)
-    return rlbot_folder(bot, about)
+    load_meshes(config.collision_meshes)  # the play of the self-test is played now
+    return rlbot_folder(bot, about) if config.format == "rlbot" else rlgym_folder(bot, about)
 
 
 def _onnx(bot: "Bot", about: "About", config: ExportConfig, warn: Callable[[str], None]) -> Files:
@@ -72,7 +72,7 @@ def _torchscript(bot: "Bot", about: "About", config: ExportConfig, warn: Callabl
     return network_folder(bot, about, "policy.pt", data)
 
 
-_FORMATS = {"rlbot": _rlbot, "onnx": _onnx, "torchscript": _torchscript}
+_FORMATS = {"rlbot": _rlbot, "rlgym": _rlbot, "onnx": _onnx, "torchscript": _torchscript}
 
 
 def _short(timesteps: int) -> str:

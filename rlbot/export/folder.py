@@ -23,6 +23,7 @@ from rlbot.policy import Bot
 from rlbot.sim import PAD_COOLDOWN, PAD_POSITION
 
 TEMPLATE = Path(__file__).parent / "template"
+RLGYM_TEMPLATE = Path(__file__).parent / "template_rlgym"  # what is other than in TEMPLATE
 _FILLED_IN = ("bot.toml", "README.md")
 
 
@@ -50,11 +51,23 @@ def rlbot_folder(bot: Bot, about: About) -> dict[str, bytes]:
 
     Raises RuntimeError if the program in the folder does not play like the policy.
     """
-    made = {
-        str(path.relative_to(TEMPLATE).as_posix()): path.read_bytes()
-        for path in sorted(TEMPLATE.rglob("*"))
-        if path.is_file() and path.suffix != ".pyc"
-    }
+    return _bot_folder(bot, about, _read(TEMPLATE))
+
+
+def rlgym_folder(bot: Bot, about: About) -> dict[str, bytes]:
+    """The same with rlgym-rlbot between RLBot and the policy: observation builder, action parser and a subclass of its
+    RLGymBot."""
+    shared = {name: data for name, data in _read(TEMPLATE).items() if not name.startswith("agent/self_test")}
+    return _bot_folder(bot, about, {**shared, **_read(RLGYM_TEMPLATE)})
+
+
+def _read(template: Path) -> dict[str, bytes]:
+    paths = [path for path in sorted(template.rglob("*")) if path.is_file() and path.suffix != ".pyc"]
+    return {path.relative_to(template).as_posix(): path.read_bytes() for path in paths}
+
+
+def _bot_folder(bot: Bot, about: About, made: dict[str, bytes]) -> dict[str, bytes]:
+    """The files of a template, filled in, with the weights, the recorded play and the manifest."""
     arrays = weights(bot)
     made[files.WEIGHTS] = _npz(arrays)
     document = manifest(bot, about)

@@ -244,7 +244,7 @@ class LearncheckConfig(TrainConfig):
 @dataclass(frozen=True)
 class ExportConfig:
     checkpoint: str
-    format: Literal["rlbot", "onnx", "torchscript"]
+    format: Literal["rlbot", "rlgym", "onnx", "torchscript"]
     out: str | None
     name: str | None
     developer: str | None

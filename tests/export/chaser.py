@@ -34,7 +34,7 @@ def _weights(document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None
     tensors["head.log_std"] = torch.full_like(tensors["head.log_std"], -3.0)
 
 
-def chaser(folder: Path) -> Bot:
+def chaser(folder: Path, *overrides: str) -> Bot:
     """A bot with its checkpoint in `folder`."""
     shape = ("model.hidden=[2]", "model.layer_norm=false", "model.action_head=continuous")
-    return load(write(folder, *shape, change=_weights)[0])
+    return load(write(folder, *shape, *overrides, change=_weights)[0])

@@ -18,14 +18,24 @@ from tests.policy.test_bot import write as write_checkpoint
 
 @pytest.fixture(scope="session")
 def bot_python(request: pytest.FixtureRequest) -> Path:
-    """The Python of a virtual environment that holds what requirements.txt names and nothing else. Made once, then kept
-    in pytest's cache."""
-    requirements = folder.TEMPLATE / "requirements.txt"
+    """The Python of a virtual environment that holds what requirements.txt names and nothing else."""
+    return _environment(request.config, folder.TEMPLATE)
+
+
+@pytest.fixture(scope="session")
+def rlgym_python(request: pytest.FixtureRequest) -> Path:
+    """The same for format=rlgym."""
+    return _environment(request.config, folder.RLGYM_TEMPLATE)
+
+
+def _environment(config: pytest.Config, template: Path) -> Path:
+    """Made once, then kept in pytest's cache."""
+    requirements = template / "requirements.txt"
     python = next(filter(None, (_is_new_enough(name) for name in (sys.executable, *_PYTHONS))), None)
     if python is None:
         pytest.skip("RLBot v5 needs Python 3.11 or later, and none is at hand")
     key = hashlib.sha256(requirements.read_bytes() + python.encode()).hexdigest()[:12]
-    home = Path(request.config.cache.mkdir(f"rlbot-{key}"))  # type: ignore[union-attr]
+    home = Path(config.cache.mkdir(f"rlbot-{key}"))  # type: ignore[union-attr]
     made = home / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not (home / "complete").exists():
         shutil.rmtree(home / "venv", ignore_errors=True)
@@ -51,9 +61,10 @@ def _is_new_enough(name: str) -> str | None:
     return done.stdout.strip() or None if done.returncode == 0 else None
 
 
-def exported(path: Path, bot: Bot, python: Path | None = None, **about: object) -> Path:
+def exported(path: Path, bot: Bot, python: Path | None = None, rlgym: bool = False) -> Path:
     """A folder with this bot at `path`; with `python`, its environment stands where bot.toml looks for it."""
-    folder.write(path, folder.rlbot_folder(bot, folder.About("Tested", "nobody", **about)))  # type: ignore[arg-type]
+    make = folder.rlgym_folder if rlgym else folder.rlbot_folder
+    folder.write(path, make(bot, folder.About("Tested", "nobody")))
     if python is not None:
         try:
             (path / ".venv").symlink_to(python.parents[1], target_is_directory=True)

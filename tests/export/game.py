@@ -23,7 +23,7 @@ from rlbot.sim import PAD_COOLDOWN, PAD_POSITION, CarPlacement, Placement
 NAMES = [f"{name}[{i}]" if size > 1 else name for name, size in OBSERVATION for i in range(size)]
 COUNTDOWN, KICKOFF, ACTIVE, GOAL_SCORED, REPLAY, PAUSED, ENDED = range(1, 8)
 MATCH_PADS = [
-    (float(x) + 1.5, float(y) - 1.5, float(cooldown))  # the game's places are up to 2 uu off RocketSim's
+    (float(x), 3310.0 if (x, y) == (-940, 3308) else float(y), float(cooldown))  # the game has one pad 2 uu elsewhere
     for (x, y), cooldown in zip(PAD_POSITION[PACKET_PADS], PAD_COOLDOWN[PACKET_PADS], strict=True)
 ]
 Other = Callable[[int, NDArray[np.float32]], NDArray[np.float32]]  # tick, observation (180,) -> controls (8,)
@@ -75,6 +75,13 @@ class Game:
         for _ in range(frames):
             assert answer(self.packet(COUNTDOWN))[5] == 0, "jump is held before the start"
             self.frame += 1
+
+    def first_acted_in_countdown(self) -> None:
+        """The first decision took effect with the last tick of the countdown, as with rlgym-rlbot: one tick early, and
+        so are all that follow."""
+        own = slice(self.own, self.own + 1)
+        self.play.decided[own] = self.bot.policy.mode(self.play.observe()[own])
+        self._next_decision += self.bot.tick_skip - 1 - self.bot.action_delay
 
     def packet(self, phase: int, ball: bool = True) -> Any:
         state, row = self.play.state, self.capture

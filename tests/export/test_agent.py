@@ -65,8 +65,7 @@ def seen(tracked: Tracker, name: str, player_id: int = 5) -> Any:
 
 
 @pytest.mark.parametrize("flat", FLATS)
-@pytest.mark.parametrize("hold_extends_timeout", [False, True])
-@pytest.mark.parametrize("sizes", [(1, 1), (1, 2), (2, 2)])
+@pytest.mark.parametrize(("sizes", "hold_extends_timeout"), [((1, 1), False), ((1, 2), True), ((2, 2), False)])
 def test_every_car_sees_what_it_would_see_in_training(
     sizes: tuple[int, int], hold_extends_timeout: bool, flat: Any
 ) -> None:

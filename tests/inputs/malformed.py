@@ -543,7 +543,7 @@ EXPORT: list[tuple[list[str], str]] = [
     (["checkpoint=nowhere"], "checkpoint=nowhere: no such folder"),
     (["checkpoint=runs/corrupt"], "checkpoint=runs/corrupt: "),
     (["checkpoint=runs/no_policy"], "checkpoint=runs/no_policy: "),
-    (["format=onyx"], "format=onyx: must be one of rlbot, onnx, torchscript"),
+    (["format=onyx"], "format=onyx: must be one of rlbot, rlgym, onnx, torchscript"),
     (["checkpoint=runs/good", "format=null"], "format=null: must be one of"),
     (["checkpoint=runs/good", "out=runs"], "out=runs: must be the path of a folder that is empty or not there yet"),
     (["checkpoint=runs/good", "out=nan.py"], "out=nan.py: must be the path of a folder"),

@@ -232,6 +232,11 @@ def test_an_installed_wheel_finds_its_settings(tmp_path: Path) -> None:
         "print(config.config_dir(), command.compose(['experiment=debug']).total_timesteps)"
     )
     assert python("-c", code, cwd=elsewhere, path=str(site)).split() == [str(site / "rlbot" / "conf"), "1000"]
+    for folder in ("template", "template_rlgym"):  # of an exported bot, with files that are no modules
+        shipped = {path.relative_to(ROOT).as_posix() for path in (ROOT / "rlbot" / "export" / folder).rglob("*.*")}
+        assert {
+            path for path in shipped if not path.endswith((".pyc", "__pycache__")) and not (site / path).is_file()
+        } == set()
 
 
 def test_settings_that_came_after_a_checkpoint_are_filled_in() -> None:
