@@ -11,13 +11,16 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 COMPUTES := $(addprefix tests/,env reward policy collect model learner training/test_loop.py test_train.py test_narrow.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help train evaluate test test-slow test-gpu test-narrow validate bench learncheck lint format tensorboard clean
+.PHONY: help train evaluate export test test-slow test-gpu test-narrow validate bench learncheck lint format tensorboard clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 train: .venv/installed ## Train a bot; settings in ARGS, e.g. make train ARGS="experiment=debug seed=1"
 	$(BIN)/python -m rlbot.train $(ARGS)
+
+export: .venv/installed ## Put a bot into the game, e.g. make export ARGS="checkpoint=latest"
+	$(BIN)/python -m rlbot.export $(ARGS)
 
 evaluate: .venv/installed ## Measure how good a bot is, e.g. make evaluate ARGS="checkpoint=latest opponent=idle"
 	$(BIN)/python -m rlbot.evaluate $(ARGS)

@@ -7,13 +7,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from rlbot.export import folder
 from rlbot.policy import Bot, load
-from tests.export.server import Server
 from tests.policy.test_bot import write as write_checkpoint
+
+if TYPE_CHECKING:
+    from tests.export.server import Server
 
 
 @pytest.fixture(scope="session")
@@ -87,8 +90,10 @@ def bot_folder(trained: Bot, bot_python: Path, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., Server]]:
+def start() -> "Iterator[Callable[..., Server]]":
     """Starts servers; what a failed test leaves running is ended."""
+    from tests.export.server import Server  # which needs RLBot's messages
+
     started: list[Server] = []
 
     def begin(*arguments: object) -> Server:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import rlbot_flatbuffers as flat
 from numpy.typing import NDArray
 
 from rlbot.env import reset
@@ -19,6 +18,7 @@ from rlbot.export.template.agent.recording import field_info
 from rlbot.export.template.agent.recording import packet as make_packet
 from rlbot.policy import Bot
 from rlbot.sim import PAD_COOLDOWN, PAD_POSITION, CarPlacement, Placement
+from tests.export.server import flat
 
 NAMES = [f"{name}[{i}]" if size > 1 else name for name, size in OBSERVATION for i in range(size)]
 COUNTDOWN, KICKOFF, ACTIVE, GOAL_SCORED, REPLAY, PAUSED, ENDED = range(1, 8)

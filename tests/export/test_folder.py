@@ -22,7 +22,11 @@ from rlbot.export.folder import TEMPLATE, About
 from rlbot.export.self_play import PACKET_SLOTS, PLAYER_IDS, record
 from rlbot.export.template.agent.recording import CAR_COLUMNS
 from rlbot.policy import Bot
-from tests.export.server import tomllib
+
+try:
+    import tomllib
+except ImportError:  # Python 3.10, where pytest brings it
+    import tomli as tomllib
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The network in formats that other programs run."""
 
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,6 @@ def test_torchscript(tmp_path: Path, head: str, activation: str, overrides: list
         found = network.run_torchscript(data, observations()[:rows])
         network.compare({name: each[:rows] for name, each in wanted.items()}, found)
     assert found["controls"].dtype == found["value"].dtype == np.float32
-    torch.jit.load(io.BytesIO(data))  # by PyTorch alone
 
 
 @pytest.mark.parametrize(("head", "activation", "overrides"), SHAPES)

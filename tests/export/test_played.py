@@ -7,18 +7,18 @@ from typing import Literal
 
 import numpy as np
 import pytest
-import rlbot_flatbuffers as flat
 
 from rlbot.env import ACTION_TABLE
 from rlbot.export.capture import Capture
 from rlbot.export.self_play import PACKET_SLOTS, PLAYER_IDS
-from rlbot.policy import Bot
+from rlbot.policy import Bot, load
 from rlbot.rating.matches import Conditions, Pairing, play
 from rlbot.sim import CarPlacement, Placement
 from tests.export.chaser import chaser
 from tests.export.conftest import exported
 from tests.export.game import ACTIVE, ENDED, MATCH_PADS, PAUSED, Game
-from tests.export.server import ORDERS, Server
+from tests.export.server import ORDERS, Server, flat
+from tests.policy.test_bot import write as write_checkpoint
 
 Start = Callable[..., Server]
 
@@ -38,6 +38,23 @@ def test_it_plays_like_the_policy_in_the_simulator(trained: Bot, bot_folder: Pat
     server.send(flat.DisconnectSignal())
     assert server.status() == 0, server.text()
     assert "ERROR" not in server.text()
+
+
+def test_at_another_pace_with_other_actions(bot_python: Path, tmp_path: Path, start: Start) -> None:
+    """A decision every 4 ticks that takes effect 3 ticks later, continuous actions, one car against two."""
+    overrides = ("env.tick_skip=4", "env.action_delay=3", "model.action_head=continuous")
+    bot = load(write_checkpoint(tmp_path, *overrides)[0])
+    rng = np.random.default_rng(0)
+    game = Game(bot, (1, 2), 0, lambda *_: ACTION_TABLE[rng.integers(90)], hold_extends_timeout=True)
+    server = start(exported(tmp_path / "folder", bot, bot_python), game.player_id, game.team, MATCH_PADS)
+    server.shake_hands()
+    game.kickoff(server.exchange)
+    for _ in game.ticks(server.exchange, 600):
+        pass
+    assert game.decisions >= 140 and all(each.explained for each in game.differences), game.differences
+    assert len(game.differences) <= 2
+    server.send(flat.DisconnectSignal())
+    assert server.status() == 0, server.text()
 
 
 @pytest.mark.parametrize("order", ORDERS)

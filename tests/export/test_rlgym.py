@@ -5,13 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import rlbot_flatbuffers as flat
 
 from rlbot.policy import Bot
 from tests.export.chaser import chaser
 from tests.export.conftest import exported
 from tests.export.game import MATCH_PADS, Game
-from tests.export.server import Server
+from tests.export.server import Server, flat
 
 
 @pytest.mark.slow  # its packages take half a minute to install
