@@ -11,7 +11,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 COMPUTES := $(addprefix tests/,env reward policy collect model learner training/test_loop.py test_train.py test_narrow.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help train evaluate export test test-slow test-gpu test-narrow validate bench learncheck lint format tensorboard clean
+.PHONY: help train evaluate watch viewer lint-viewer export test test-slow test-gpu test-narrow validate bench learncheck lint format tensorboard clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -24,6 +24,12 @@ export: .venv/installed ## Put a bot into the game, e.g. make export ARGS="check
 
 evaluate: .venv/installed ## Measure how good a bot is, e.g. make evaluate ARGS="checkpoint=latest opponent=idle"
 	$(BIN)/python -m rlbot.evaluate $(ARGS)
+
+watch: .venv/installed ## See it play in a browser, e.g. make watch ARGS="checkpoint=latest opponent=random"
+	$(BIN)/python -m rlbot.watch $(ARGS)
+
+viewer: viewer/node_modules/installed ## Check and bundle the page of rlbot.watch again; needs Node
+	cd viewer && npm run lint && npm run build
 
 test: .venv/installed-dev ## Run the tests, the slow ones left out
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
@@ -51,6 +57,10 @@ lint: .venv/installed-dev ## Check style, types and which package imports which
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory lint-viewer; else echo "[WARN] viewer/ is not checked: no Node"; fi
+
+lint-viewer: viewer/node_modules/installed
+	cd viewer && npm run --silent lint && npm run --silent check
 
 format: .venv/installed-dev ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
@@ -71,6 +81,10 @@ clean: ## Remove caches and build products; runs and .venv stay
 	@echo "[START] Installing into .venv; the first time takes some minutes"
 	$(INSTALL) -e .
 	-$(BIN)/python -m rlbot.meshes
+	@touch $@
+
+viewer/node_modules/installed: viewer/package-lock.json
+	cd viewer && npm ci --silent --no-fund --no-audit
 	@touch $@
 
 .venv/installed-dev: .venv/installed

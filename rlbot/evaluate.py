@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +41,9 @@ def _matches(config: EvaluateConfig, directory: Path) -> float:
         )
         conditions = _conditions(config, [("checkpoint", first), ("opponent", second)])
     with Console(directory / "evaluate.log") as console:
-        result = compare(first, second, config.matches, conditions, _machine(config), console)
+        result = compare(first, second, config.matches, conditions, _machine(config), directory, console, config.record)
         _write(directory / "evaluation.json", {**result, "settings": document(config)})
-        console.ok(f"Written: {directory / 'evaluation.json'}")
+        console.ok(f"Written: {directory / 'evaluation.json'}, {directory / 'heatmap.png'}")
     return float(result["score"])
 
 
@@ -59,13 +60,13 @@ def _tournament(config: EvaluateConfig, directory: Path) -> float:
         players = tournament.named(versions, others)
         conditions = _conditions(config, list(players.items()))
         pairings = tournament.schedule(len(versions), len(players), config.matches, config.max_matches, config.seed)
+        pairings = [replace(pairing, record=min(config.record, pairing.matches)) for pairing in pairings]
     with Console(directory / "evaluate.log") as console:
         for warning in warnings:
             console.warn(warning)
-        plot = directory / "ratings.png"
-        result = evaluation.rate(versions, others, pairings, conditions, _machine(config), plot, console)
+        result = evaluation.rate(versions, others, pairings, conditions, _machine(config), directory, console)
         _write(directory / "tournament.json", {**result, "settings": document(config)})
-        console.ok(f"Written: {directory / 'tournament.json'}, {plot}")
+        console.ok(f"Written: {directory / 'tournament.json'}, {directory / 'ratings.png'}")
     newest_name = list(players)[len(versions) - 1]
     return float(next(row["rating"] for row in result["ratings"] if row["name"] == newest_name))
 

@@ -77,6 +77,9 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for folder in re.findall(r"multirun/learncheck/[a-z]+", EVERYTHING):
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         (tmp_path / folder / "learncheck.csv").touch()
+    for match in re.findall(r"recording=([\w/.-]+)", "".join(PAGES.values())):
+        (tmp_path / match).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / match).touch()
     monkeypatch.setattr(explain, "config_dir", lambda: tmp_path / "conf")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -198,8 +201,9 @@ def python(folder: Path, *arguments: str) -> str:
 
 def test_every_curve_is_explained(run: Path) -> None:
     explained = set(re.findall(r"^\| `([\w/]+)`", PAGES["metrics.md"], re.MULTILINE))
-    curves = EventAccumulator(str(run / "outputs" / "latest" / "tensorboard")).Reload().Tags()["scalars"]
-    assert "reward_term/near_ball" in curves
+    tags = EventAccumulator(str(run / "outputs" / "latest" / "tensorboard")).Reload().Tags()
+    curves = [*tags["scalars"], *tags["images"]]
+    assert "reward_term/near_ball" in curves and "rated/clip_1v1" in curves
     written = {re.sub(r"^(reward_term\w*)/.*", r"\1/NAME", name) for name in curves}
     assert written | {"reward_term_transformed/NAME", *(name for name in explained if "gpu/" in name)} == explained
     mentioned = re.findall(r"`((?:play|reward|policy|value|speed)/[a-z_]+)`", PAGES["runs.md"])

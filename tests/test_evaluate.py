@@ -9,10 +9,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
 import rlbot
+from rlbot import recording
 from rlbot.run import load_checkpoint, save_checkpoint
 
 ROOT = Path(rlbot.__file__).parents[1]
@@ -66,6 +68,28 @@ def test_what_an_evaluation_leaves(folder: Path) -> None:
     assert found["play"]["checkpoint"]["speed"] > 100
     assert "[OK] 5/5 matches (100.0%)" in out and "step_000000256 against random, 5 matches" in out
     assert "win rate " in (path.parent / "evaluate.log").read_text()
+
+
+def test_recordings_and_the_heat_map_of_an_evaluation(folder: Path) -> None:
+    found = evaluate(folder, "matches=4", "record=2", "team_size=2", "opponent_team_size=1", "workers=0")
+    names = sorted(path.name for path in (folder / "result" / "recordings").iterdir())
+    assert names == ["match_000.npz", "match_002.npz"]
+    match = recording.load(folder / "result" / "recordings" / "match_000.npz")
+    single = found["single_matches"][0]
+    assert match.score == (single["goals_for"], single["goals_against"]) and match.seconds == pytest.approx(4.0)
+    assert [car["name"] for car in match.header["cars"]] == ["step_000000256", "step_000000256", "random"]
+    assert np.isfinite(match.decisions["value"][0, :2]).all(), "the critic's value"
+    assert (folder / "result" / "heatmap.png").read_bytes().startswith(b"\x89PNG")
+    evaluate(
+        folder,
+        "tournament=true",
+        "checkpoint=outputs/run",
+        "matches=2",
+        "record=1",
+        "workers=0",
+        file="tournament.json",
+    )
+    assert (folder / "result" / "recordings" / "step_000000256_against_random_000.npz").is_file()
 
 
 def test_the_seed_alone_decides(folder: Path) -> None:

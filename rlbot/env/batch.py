@@ -106,6 +106,7 @@ class BatchEnv(VectorEnv):
 
         num_arenas, num_cars = len(self.arenas), self.num_envs
         self.state, self._before = self.arenas.state(), self.arenas.state()
+        self.final = self.arenas.state()  # how the last episode of each arena ended
         self.term_totals = TermTotals(num_cars, len(reward.names))
         self.counts = np.zeros((num_cars, len(COUNTS)))
         self._limits = tuple(
@@ -247,6 +248,8 @@ class BatchEnv(VectorEnv):
         over = ended > 0
         self.final_obs = obs.copy()
         how = {"ended": ended, "_ended": over}
+        for n in np.flatnonzero(self.ended).tolist():
+            self.final.arenas[n], self.final.cars[n] = self.state.arenas[n], self.state.cars[n]
         if not self._same_step:
             return how
         for n in np.flatnonzero(self.ended).tolist():

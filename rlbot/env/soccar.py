@@ -12,6 +12,7 @@ from rlbot.env.action import take_controls
 from rlbot.env.batch import ACTION_SPACE, OBSERVATION_SPACE
 from rlbot.env.rules import Rules
 from rlbot.env.vector import Policy, RocketSimVectorEnv
+from rlbot.picture import TopView
 from rlbot.sim import State
 
 
@@ -22,7 +23,7 @@ class RocketSimEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     [-1, 1]: throttle, steer, pitch, yaw, roll, jump, boost, handbrake; the last three pressed above 0.
     """
 
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - gymnasium's own declaration
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012 - gymnasium's own declaration
 
     def __init__(
         self,
@@ -35,12 +36,17 @@ class RocketSimEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         collision_meshes: str | Path | None = None,
         render_mode: str | None = None,
     ) -> None:
-        """The arguments are those of RocketSimVectorEnv, for one arena; raises what it raises."""
-        self._game = RocketSimVectorEnv(
-            1, blue, orange, opponent, terms, reset_mix, rules, collision_meshes, render_mode
-        )
+        """The arguments are those of RocketSimVectorEnv, for one arena; raises what it raises. `render_mode`:
+        "rgb_array", or None for no pictures."""
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode={render_mode!r}: give 'rgb_array' or None; rlbot.watch shows matches in 3D")
+        self._game = RocketSimVectorEnv(1, blue, orange, opponent, terms, reset_mix, rules, collision_meshes)
         self.observation_space, self.action_space = OBSERVATION_SPACE, ACTION_SPACE
         self.render_mode = render_mode
+        self._view = TopView() if render_mode is not None else None
+        self._over, self._steps, self._seconds_per_step = False, 0, rules.seconds_per_step
+        if render_mode is not None:  # recorders play the pictures back at the pace of the game
+            self.metadata = {**self.metadata, "render_fps": round(1 / rules.seconds_per_step)}
         self._action = np.zeros(ACTION_SPACE.shape, np.float32)
 
     @property
@@ -54,6 +60,9 @@ class RocketSimEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """Start an episode. With a seed, it is a function of the seed and the actions alone, bit for bit. Without one,
         the random numbers go on from where they are; of an environment that was never seeded, from the system's."""
         super().reset(seed=seed)
+        self._over, self._steps = False, 0
+        if self._view is not None:
+            self._view.clear()
         observations, _ = self._game.reset(seed=seed)
         return observations[0], {}
 
@@ -65,5 +74,13 @@ class RocketSimEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         the opponent."""
         take_controls(action, self._action, "action")
         observations, rewards, terminated, truncated, info = self._game.step(self._action[None])
+        self._over, self._steps = bool(info), self._steps + 1
         last = info["final_obs"][0] if info else observations[0]
         return last, float(rewards[0]), bool(terminated[0]), bool(truncated[0]), {}
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """The field from above as it is now, (440, 640, 3), or None if there is no render_mode."""
+        if self._view is None:
+            return None
+        state = self._game.final if self._over else self._game.state
+        return self._view.draw(state, self._steps * self._seconds_per_step)

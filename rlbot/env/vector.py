@@ -89,6 +89,11 @@ class RocketSimVectorEnv(VectorEnv):
         """The N arenas as arrays, as they are now."""
         return self._batch.state
 
+    @property
+    def final(self) -> State:
+        """How the last episode of each arena ended."""
+        return self._batch.final
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:

@@ -9,7 +9,19 @@ Worker processes, opponents, evaluation and exported bots all act through this p
 from rlbot.model.activations import ACTIVATIONS
 from rlbot.policy.actor import Network, Policy
 from rlbot.policy.bot import Bot, load
+from rlbot.policy.critic import Critic, load_critic
 from rlbot.policy.heads import HEADS
 from rlbot.policy.sampling import random_rows, uniforms
 
-__all__ = ["ACTIVATIONS", "HEADS", "Bot", "Network", "Policy", "load", "random_rows", "uniforms"]
+__all__ = [
+    "ACTIVATIONS",
+    "HEADS",
+    "Bot",
+    "Critic",
+    "Network",
+    "Policy",
+    "load",
+    "load_critic",
+    "random_rows",
+    "uniforms",
+]

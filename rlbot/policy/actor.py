@@ -73,7 +73,7 @@ class Network:
 
 
 @njit(cache=True, fastmath={"reassoc", "contract"})  # lets the sums of layer norm run in vector registers
-def _finish_layer(x, bias, gain, shift, normalise, activation):  # type: ignore[no-untyped-def]
+def finish_layer(x, bias, gain, shift, normalise, activation):  # type: ignore[no-untyped-def]
     """Bias, layer norm and activation of x (M, width), in place."""
     rows, width = x.shape
     count = np.float32(width)  # a division by an integer would make all that follows float64
@@ -142,11 +142,11 @@ class Policy:
         for (weight, bias, gain, shift), buffer in zip(self._layers, self._buffers[1:], strict=False):
             matmul(x, weight, buffer[:rows])
             x = buffer[:rows]
-            _finish_layer(x[:count, : len(bias)], bias, gain, shift, self.network.layer_norm, self._activation)
+            finish_layer(x[:count, : len(bias)], bias, gain, shift, self.network.layer_norm, self._activation)
         weight, bias = self._output
         matmul(x, weight, self._buffers[-1][:rows])
         logits = self._buffers[-1][:count, : len(bias)]
-        _finish_layer(logits, bias, bias, bias, False, NO_ACTIVATION)
+        finish_layer(logits, bias, bias, bias, False, NO_ACTIVATION)
         return logits
 
     def sample(self, observations: Floats, seed: int, step: int, cars: NDArray[np.int64]) -> tuple[Any, Floats, Floats]:

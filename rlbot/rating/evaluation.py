@@ -1,16 +1,19 @@
 """One bot against one opponent, or all versions of a bot in a tournament: played, told, and as JSON-able documents."""
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlbot.picture import heatmap
 from rlbot.policy import Bot
 from rlbot.rating import tournament
-from rlbot.rating.matches import Conditions, Pairing, Player, play
+from rlbot.rating.matches import Conditions, Pairing, Player, Results, play, player_name
 from rlbot.rating.statistics import summarise, table
 from rlbot.run import Console
+from rlbot.run.files import write_atomic
 
 
 @dataclass(frozen=True)
@@ -22,14 +25,24 @@ class Machine:
 
 
 def compare(
-    first: Player, second: Player, matches: int, conditions: Conditions, machine: Machine, console: Console
+    first: Player,
+    second: Player,
+    matches: int,
+    conditions: Conditions,
+    machine: Machine,
+    folder: Path,
+    console: Console,
+    record: int = 0,
 ) -> dict[str, Any]:
-    """Plays `matches`, prints the outcome, and returns it; "score" is the first player's, and a draw is half a win."""
-    names = _name(first), _name(second)
+    """Plays `matches`, prints the outcome, and returns it; "score" is the first player's, and a draw is half a win.
+
+    `folder` gets heatmap.png and the recordings of `record` of the matches.
+    """
+    names = player_name(first), player_name(second)
     console.start(f"{matches} matches of {conditions.seconds:g} s: {names[0]} against {names[1]}")
     (results,) = play(
-        [first, second], [Pairing(0, 1, matches)], conditions, machine.meshes, machine.workers,
-        _progress(console, matches),
+        [first, second], [Pairing(0, 1, matches, record)], conditions, machine.meshes, machine.workers,
+        _progress(console, matches), traces=True,
     )  # fmt: skip
     summary = summarise(results)
     for line in table(summary, *names):
@@ -39,6 +52,10 @@ def compare(
             f"Only {summary['distinct_matches']} of {matches} matches differ: the intervals are too narrow; "
             "deterministic=false draws actions, and no two matches are the same"
         )
+    assert results.traces is not None
+    title = f"{matches} matches of {conditions.seconds:g} s, {names[0]} against {names[1]}"
+    heatmap.draw(results.traces, names, title, folder / "heatmap.png")
+    _write_recordings(results, folder / "recordings", "match", console)
     sides = ("blue" if blue else "orange" for blue in results.first_is_blue)
     single = [
         {"side": side, "goals_for": int(mine), "goals_against": int(theirs)}
@@ -54,11 +71,11 @@ def rate(
     pairings: Sequence[Pairing],
     conditions: Conditions,
     machine: Machine,
-    plot: Path,
+    folder: Path,
     console: Console,
 ) -> dict[str, Any]:
-    """Plays a tournament of the versions, the others and both anchors, tells the ratings, draws them into `plot` and
-    returns all of it: "ratings" has a row for each player."""
+    """Plays a tournament of the versions, the others and both anchors, tells the ratings and returns all of it:
+    "ratings" has a row for each player. `folder` gets ratings.png, and recordings where pairings ask for some."""
     players = tournament.named(versions, others)
     matches = sum(pairing.matches for pairing in pairings)
     console.start(
@@ -70,7 +87,11 @@ def rate(
     )
     games = tournament.games(list(players), pairings, results)
     rows, pairs = tournament.standing(players, games)
-    tournament.draw(rows, plot)
+    tournament.draw(rows, folder / "ratings.png")
+    named = list(players)
+    for pairing, result in zip(pairings, results, strict=True):
+        pair = f"{named[pairing.first]} against {named[pairing.second]}"
+        _write_recordings(result, folder / "recordings", _file_name(pair), console)
     for line in tournament.table(rows, pairs):
         console.line(line)
     return {"ratings": rows, "pairings": pairs, "players": described(players)}
@@ -81,8 +102,17 @@ def described(players: Mapping[str, Player]) -> dict[str, Any]:
     return {name: _describe(player) for name, player in players.items()}
 
 
-def _name(player: Player) -> str:
-    return player if isinstance(player, str) else player.path.name
+def _write_recordings(results: Results, folder: Path, stem: str, console: Console) -> None:
+    """The recordings as folder/STEM_000.npz, with the number of the match."""
+    for number, data in sorted(results.recordings.items()):
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{stem}_{number:03d}.npz"
+        write_atomic(path, data)
+        console.ok(f"Recorded: {path}; python -m rlbot.watch recording={path}")
+
+
+def _file_name(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", text)
 
 
 def _describe(player: Player) -> Any:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal
 
@@ -17,7 +17,9 @@ from threadpoolctl import threadpool_limits
 
 from rlbot.env import ACTION_TABLE, BatchEnv, Rules
 from rlbot.env.counts import COUNTS
+from rlbot.picture.heatmap import Traces
 from rlbot.policy import Bot, random_rows
+from rlbot.rating.watching import MatchRecorder, Tracer
 from rlbot.reward import Reward
 from rlbot.sim import load_meshes
 
@@ -47,6 +49,7 @@ class Pairing:
     first: int
     second: int
     matches: int
+    record: int = 0  # of them, spread evenly, are recorded
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Results:
     counts: NDArray[np.float64]
     cars: tuple[int, int]
     seconds_per_step: float
+    recordings: dict[int, bytes] = field(default_factory=dict)  # the files, by the number of the match
+    traces: Traces | None = None  # of all matches, if they were asked for
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -87,6 +92,10 @@ class Results:
         return len(np.unique(self.counts.reshape(len(self), -1), axis=0))
 
 
+def player_name(player: Player) -> str:
+    return player.path.name if isinstance(player, Bot) else player
+
+
 def common_timing(players: Sequence[tuple[str, Player]]) -> tuple[int, int]:
     """(tick_skip, action_delay) of all bots among the named players; (8, 0) where there are none.
 
@@ -109,25 +118,47 @@ def play(
     meshes: str | None = None,
     workers: int = 0,
     progress: Callable[[int], None] = lambda matches: None,
+    traces: bool = False,
 ) -> list[Results]:
     """The results of every pairing. They are a function of the players, the conditions and the pairing, whatever the
-    number of `workers` (processes; 0 plays in this one). `progress` is told the number of matches finished, often."""
+    number of `workers` (processes; 0 plays in this one). `progress` is told the number of matches finished, often.
+    `traces`: keep where ball and cars were, too."""
     tasks = [
         (i, start, min(start + CHUNK, pairing.matches))
         for i, pairing in enumerate(pairings)
         for start in range(0, pairing.matches, CHUNK)
     ]
-    parts: dict[tuple[int, int, int], NDArray[np.float64]] = {}
-    with _executor(players, pairings, conditions, meshes, min(workers, len(tasks))) as run:
-        for task, counts in run(tasks):
-            parts[task] = counts
+    parts: dict[_Task, _Played] = {}
+    with _executor(_Table(players, pairings, conditions, traces), meshes, min(workers, len(tasks))) as run:
+        for task, played in run(tasks):
+            parts[task] = played
             progress(sum(stop - start for _, start, stop in parts))
     cars = (conditions.team_size, conditions.opponent_team_size)
     seconds_per_step = Rules(conditions.tick_skip).seconds_per_step
     return [
-        Results(np.concatenate([parts[task] for task in tasks if task[0] == i]), cars, seconds_per_step)
-        for i in range(len(pairings))
+        _together([parts[task] for task in tasks if task[0] == i], cars, seconds_per_step) for i in range(len(pairings))
     ]
+
+
+_Task = tuple[int, int, int]  # index of the pairing, first match, the one after the last
+
+
+@dataclass(frozen=True)
+class _Played:
+    """Of the matches of one task: as in Results."""
+
+    counts: NDArray[np.float64]
+    recordings: dict[int, bytes]
+    traces: Traces | None
+
+
+def _together(parts: Sequence[_Played], cars: tuple[int, int], seconds_per_step: float) -> Results:
+    traces = parts[0].traces
+    for part in parts[1:]:
+        if traces is not None and part.traces is not None:
+            traces.add(part.traces)
+    recordings = {number: data for part in parts for number, data in part.recordings.items()}
+    return Results(np.concatenate([part.counts for part in parts]), cars, seconds_per_step, recordings, traces)
 
 
 @dataclass(frozen=True)
@@ -137,20 +168,28 @@ class _Table:
     players: Sequence[Player]
     pairings: Sequence[Pairing]
     conditions: Conditions
+    traces: bool = False
 
-    def play(self, task: tuple[int, int, int]) -> NDArray[np.float64]:
+    def play(self, task: _Task) -> _Played:
         index, start, stop = task
         pairing = self.pairings[index]
         # Pairings with seeds of their own: else chance would play the same match against everybody.
         state = np.random.SeedSequence([self.conditions.seed, pairing.first, pairing.second]).generate_state(1)
         pair = self.players[pairing.first], self.players[pairing.second]
-        return _play(pair, self.conditions, int(state[0]) >> 1, pairing.matches, start, stop)
+        return _play(pair, self.conditions, int(state[0]) >> 1, pairing, start, stop, self.traces)
 
 
 def _play(
-    pair: tuple[Player, Player], conditions: Conditions, seed: int, matches: int, start: int, stop: int
-) -> NDArray[np.float64]:
-    """Counts (stop - start, 2, len(COUNTS)) of the matches [start, stop) of `matches`."""
+    pair: tuple[Player, Player],
+    conditions: Conditions,
+    seed: int,
+    pairing: Pairing,
+    start: int,
+    stop: int,
+    traced: bool,
+) -> _Played:
+    """The matches [start, stop) of a pairing."""
+    matches = pairing.matches
     sizes = (conditions.team_size, conditions.opponent_team_size)
     first_is_blue = _first_is_blue(matches)[start:stop]
     rules = Rules(conditions.tick_skip, conditions.action_delay, time_limit=None, no_touch_limit=None)
@@ -165,21 +204,29 @@ def _play(
     is_first = (env.car_slot < 2) == first_is_blue[env.car_arena]
     sides = [np.flatnonzero(is_first), np.flatnonzero(~is_first)]
     actors = [
-        _actor(player, conditions.deterministic, seed, number[cars]) for player, cars in zip(pair, sides, strict=True)
+        actor(player, conditions.deterministic, seed, number[cars]) for player, cars in zip(pair, sides, strict=True)
     ]
 
+    recorded = {i * matches // pairing.record for i in range(pairing.record)} if pairing.record else set()
+    chosen = {number - start: number for number in recorded if start <= number < stop}
+    recorder = MatchRecorder(env, pair, sides, chosen, {"match_seconds": conditions.seconds})
+    tracer = Tracer(env, is_first, first_is_blue, conditions.seconds) if traced else None
     observations, _ = env.reset(seed=seed)
     controls = np.zeros((env.num_envs, 8), np.float32)
     for step in range(max(round(conditions.seconds / rules.seconds_per_step), 1)):
         for act, cars in zip(actors, sides, strict=True):
             controls[cars] = act(observations[cars], step)
+        recorder.before_step(observations, controls)
         observations = env.step(controls)[0]
+        recorder.after_step()
+        if tracer is not None:
+            tracer.after_step()
     counts = np.zeros((stop - start, 2, len(COUNTS)))
     np.add.at(counts, (env.car_arena, np.where(is_first, 0, 1)), env.counts)
-    return counts
+    return _Played(counts, recorder.finish(), None if tracer is None else tracer.finish())
 
 
-def _actor(
+def actor(
     player: Player, deterministic: bool, seed: int, cars: NDArray[np.int64]
 ) -> Callable[[NDArray[np.float32], int], NDArray[np.float32]]:
     """(observations (K, 180), step) -> controls (K, 8) of the cars with these numbers."""
@@ -198,15 +245,12 @@ def _first_is_blue(matches: int) -> NDArray[np.bool_]:
     return np.arange(matches) < (matches + 1) // 2
 
 
-_Run = Callable[[Sequence[tuple[int, int, int]]], Iterator[tuple[tuple[int, int, int], NDArray[np.float64]]]]
+_Run = Callable[[Sequence[_Task]], Iterator[tuple[_Task, _Played]]]
 
 
 @contextmanager
-def _executor(
-    players: Sequence[Player], pairings: Sequence[Pairing], conditions: Conditions, meshes: str | None, workers: int
-) -> Iterator[_Run]:
+def _executor(table: _Table, meshes: str | None, workers: int) -> Iterator[_Run]:
     """Plays tasks in this process, or in others as they become free."""
-    table = _Table(players, pairings, conditions)
     if workers <= 1:
         load_meshes(meshes)
         with threadpool_limits(1, "blas"):
@@ -216,7 +260,7 @@ def _executor(
     lifeline, held = context.Pipe(duplex=False)
     executor = ProcessPoolExecutor(min(workers, _MAX_PROCESSES), context, _start_process, (table, meshes, lifeline))
 
-    def run(tasks: Sequence[tuple[int, int, int]]) -> Iterator[tuple[Any, NDArray[np.float64]]]:
+    def run(tasks: Sequence[_Task]) -> Iterator[tuple[_Task, _Played]]:
         futures = {executor.submit(_in_process, task): task for task in tasks}
         for future in as_completed(futures):
             yield futures[future], future.result()
@@ -232,7 +276,7 @@ def _executor(
         lifeline.close()
 
 
-_play_here: Callable[[tuple[int, int, int]], NDArray[np.float64]]  # set where a process starts
+_play_here: Callable[[_Task], _Played]  # set where a process starts
 
 
 def _start_process(table: _Table, meshes: str | None, lifeline: "Connection[Any, Any]") -> None:
@@ -245,5 +289,5 @@ def _start_process(table: _Table, meshes: str | None, lifeline: "Connection[Any,
     _play_here = table.play
 
 
-def _in_process(task: tuple[int, int, int]) -> NDArray[np.float64]:
+def _in_process(task: _Task) -> _Played:
     return _play_here(task)

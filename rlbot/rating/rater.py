@@ -8,9 +8,10 @@ the training, so that a run with them ends with the same bits as one without.
 import contextlib
 import multiprocessing
 import os
+import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -21,10 +22,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from rlbot.curriculum import TEAM_SIZES, Stage
+from rlbot.picture.heatmap import Traces
 from rlbot.policy import Bot, load
 from rlbot.processes.signals import end, leave_signals, start_apart
 from rlbot.rating.bradley_terry import ANCHORS, Games, fit
-from rlbot.rating.matches import Conditions, Pairing, Player, play
+from rlbot.rating.matches import Conditions, Pairing, Player, Results, play
+from rlbot.rating.pictures import Picture, draw_clip, draw_heatmap
+from rlbot.recording.recording import from_bytes
 from rlbot.run import valid_checkpoints
 from rlbot.run.files import from_json, to_json, write_atomic
 
@@ -51,6 +55,7 @@ class Rated(NamedTuple):
 
     timesteps: int
     ratings: dict[str, Rating]  # by team size
+    pictures: dict[str, Picture]  # "clip_1v1", "heatmap_1v1", ...
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ class Plan:
     opponents: int  # versions of before that a new one meets, beside the anchors
     seconds: float  # of a match
     meshes: str | None = None
+    record_interval: int | None = None  # timesteps between two versions whose matches are kept; None: none are
+    record_matches: int = 1  # of such a version, in each team size
 
 
 @dataclass(frozen=True)
@@ -93,26 +100,53 @@ class _Job:
     opponents: list[Bot]
     games: dict[str, list[Games]]  # until now, by team size
     plan: Plan
+    record: bool  # whether its matches are kept
 
-    def play(self) -> dict[str, Standings]:
+    def play(self) -> "_Answer":
         players: dict[str, Player] = {str(self.bot.timesteps): self.bot, "random": "random", "idle": "idle"}
         players |= {str(each.timesteps): each for each in self.opponents}
         names = list(players)
-        pairings = [Pairing(0, i, self.plan.matches) for i in range(1, len(names))]
-        standings = {}
+        # Recorded is what it plays against the newest earlier version; against chance, if it is the first.
+        shown = 3 if self.opponents else 1
+        recorded = min(self.plan.record_matches if self.record else 1, self.plan.matches)
+        pairings = [Pairing(0, i, self.plan.matches, recorded if i == shown else 0) for i in range(1, len(names))]
+        answer = _Answer({}, {}, {})
         for team in self.plan.teams:
             conditions = Conditions(
                 *TEAM_SIZES[team], self.plan.seconds, self.bot.tick_skip, self.bot.action_delay, seed=self.bot.timesteps
             )
-            results = play(list(players.values()), pairings, conditions, self.plan.meshes)
+            results = play(list(players.values()), pairings, conditions, self.plan.meshes, traces=True)
             outcomes = zip(names[1:], (result.outcomes for result in results), strict=True)
             new = [Games(names[0], other, *outcome) for other, outcome in outcomes]
-            standings[team] = Standings.of([*self.games.get(team, []), *new])
-        return standings
+            answer.standings[team] = Standings.of([*self.games.get(team, []), *new])
+            self._show(team, results, shown, answer)
+        return answer
+
+    def _show(self, team: str, results: Sequence[Results], shown: int, answer: "_Answer") -> None:
+        """Add the pictures of what was played, and the recordings, if they are kept."""
+        name = f"step_{self.bot.timesteps:09d}"
+        traces = Traces.empty(self.plan.seconds)
+        for result in results:
+            assert result.traces is not None
+            traces.add(result.traces)
+        answer.pictures[f"heatmap_{team}"] = draw_heatmap(traces, name, f"{name}, {team}")
+        files = list(results[shown - 1].recordings.values())
+        answer.pictures[f"clip_{team}"] = draw_clip(from_bytes(files[0], name))
+        if self.record:
+            answer.recordings.update({f"{name}_{team}_{number}.npz": data for number, data in enumerate(files)})
+
+
+class _Answer(NamedTuple):
+    """What the rating process found."""
+
+    standings: dict[str, Standings]
+    recordings: dict[str, bytes]  # contents of the files by their names
+    pictures: dict[str, Picture]
 
 
 class Rater:
-    """The parent's end: takes versions, gives ratings, keeps the games in `file`. Nothing here waits except `wait`.
+    """The parent's end: takes versions, gives ratings, keeps the games in `file` and recorded matches in the folder
+    recordings/ beside it. Nothing here waits except `wait`.
 
     Versions that come while another is rated replace each other. Where the rating process dies, that is one line to
     `warn`, and there are no more ratings.
@@ -120,6 +154,7 @@ class Rater:
 
     def __init__(self, plan: Plan, file: Path, warn: Callable[[str], None]) -> None:
         self._plan, self._file, self._warn = plan, file, warn
+        self._recordings = file.with_name("recordings")
         self._standings = {team: Standings() for team in plan.teams}
         self._bots: dict[int, Bot] = {}  # opponents to be, by timesteps
         self._queued: Bot | None = None
@@ -219,7 +254,8 @@ class Rater:
             return
         self._playing, self._queued = self._queued, None
         games = {team: standings.games for team, standings in self._standings.items()}
-        job = _Job(self._playing, self._opponents(self._playing), games, self._plan)
+        record = self._is_recorded(self._playing.timesteps)
+        job = _Job(self._playing, self._opponents(self._playing), games, self._plan, record)
         try:
             self._connection.send(job)
         except OSError:
@@ -239,16 +275,34 @@ class Rater:
         wanted = [*able[-1:], *best, *(able[i] for i in drawn)]
         return list({each.timesteps: each for each in wanted}.values())[: self._plan.opponents]
 
-    def _take(self, standings: dict[str, Standings]) -> Rated:
+    def _is_recorded(self, timesteps: int) -> bool:
+        """Whether the last recorded version is old enough; the first one is recorded in any case."""
+        if self._plan.record_interval is None:
+            return False
+        found = [re.match(r"step_(\d+)_", path.name) for path in self._recordings.glob("step_*.npz")]
+        earlier = [int(match[1]) for match in found if match and int(match[1]) <= timesteps]
+        return not earlier or timesteps - max(earlier) >= self._plan.record_interval
+
+    def _keep(self, recordings: Mapping[str, bytes]) -> None:
+        try:
+            for name, data in recordings.items():
+                self._recordings.mkdir(exist_ok=True)
+                write_atomic(self._recordings / name, data)
+        except OSError as error:
+            self._warn(f"{self._recordings} cannot be written: {error.strerror or error}; these matches are not kept")
+
+    def _take(self, answer: _Answer) -> Rated:
         """Learn the outcome of what was played."""
         assert self._playing is not None
         bot, self._playing = self._playing, None
-        self._standings |= standings
+        self._standings |= answer.standings
         self._bots[bot.timesteps] = bot
         if len(self._bots) > _MAX_BOTS:
             del self._bots[self._dispensable()]
         self._write()
-        return Rated(bot.timesteps, {team: self._standings[team].ratings[bot.timesteps] for team in self._plan.teams})
+        self._keep(answer.recordings)
+        ratings = {team: self._standings[team].ratings[bot.timesteps] for team in self._plan.teams}
+        return Rated(bot.timesteps, ratings, answer.pictures)
 
     def _dispensable(self) -> int:
         """The version in the middle of the narrowest gap, so that the rest stays spread over the run; not the best."""

@@ -35,9 +35,19 @@ class TensorBoard:
 
     def write(self, metrics: Mapping[str, float], timesteps: int) -> None:
         """Adds one point to each curve. Values may be NaN: TensorBoard marks them."""
+        self._add(timesteps, [{"tag": name, "simple_value": float(value)} for name, value in metrics.items()])
+
+    def write_pictures(self, pictures: Mapping[str, tuple[bytes, int, int]], timesteps: int) -> None:
+        """Adds PNG or GIF files, each with its width and height; a GIF with several pictures is shown as a film."""
+        values = [
+            {"tag": name, "image": {"width": w, "height": h, "colorspace": 3, "encoded_image_string": data}}
+            for name, (data, w, h) in pictures.items()
+        ]
+        self._add(timesteps, values)
+
+    def _add(self, timesteps: int, values: list[dict[str, Any]]) -> None:
         if self._closed:
             return
-        values = [{"tag": name, "simple_value": float(value)} for name, value in metrics.items()]
         record = _record(step=timesteps, summary={"value": values})
         if len(self._pending) < _MAX_PENDING:
             self._pending += record

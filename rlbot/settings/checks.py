@@ -1,26 +1,38 @@
 """The problems that no value has alone: checks across groups of settings."""
 
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 
 from rlbot.settings.names import built_in_terms, unknown_name
-from rlbot.settings.schema import BenchConfig, EvaluateConfig, ExportConfig, LearncheckConfig, StageConfig, TrainConfig
+from rlbot.settings.schema import (
+    BenchConfig,
+    EvaluateConfig,
+    ExportConfig,
+    LearncheckConfig,
+    StageConfig,
+    TrainConfig,
+    WatchConfig,
+)
 from rlbot.values.convert import delay_fault, share_fault, shown
 
+EXPORTS = (".html", ".gif", ".mp4")
 NAME = re.compile(r"[A-Za-z0-9 _.+-]{1,31}")  # of an exported bot: what the game shows
 DEVELOPER = re.compile(r"[^\"\\]{1,60}")  # fit for a TOML file
 MAX_WEIGHTS = 100_000_000  # of a network: 0.4 GB, and three times that to train it
 MAX_POOL = 4_000_000_000  # weights of all versions in the pool: 16 GB
 
 
-def check(config: TrainConfig | EvaluateConfig | ExportConfig) -> Iterator[str]:
+def check(config: TrainConfig | EvaluateConfig | ExportConfig | WatchConfig) -> Iterator[str]:
     """The problems that no value has alone."""
     if isinstance(config, TrainConfig):
         yield from _check_training(config)
     elif isinstance(config, EvaluateConfig):
         yield from _check_evaluation(config)
+    elif isinstance(config, WatchConfig):
+        yield from _check_watching(config)
     else:
         yield from _check_export(config)
 
@@ -31,6 +43,8 @@ def _check_evaluation(config: EvaluateConfig) -> Iterator[str]:
         yield from _check_path("opponent", config.opponent)
     for i, other in enumerate(config.others):
         yield from _check_path(f"others.{i}", other)
+    if config.record > config.matches:
+        yield f"record={config.record}: must be at most matches={config.matches}"
     if config.others and not config.tournament:
         yield f"others={shown(list(config.others))}: only a tournament has others; add tournament=true"
     yield from _check_meshes("collision_meshes", config.collision_meshes)
@@ -52,6 +66,34 @@ def _is_free(path: str) -> bool:
     try:
         folder = Path(path).expanduser()
         return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    except (OSError, RuntimeError):
+        return False
+
+
+def _check_watching(config: WatchConfig) -> Iterator[str]:
+    named = [key for key in ("checkpoint", "run", "recording") if getattr(config, key) is not None]
+    if len(named) > 1:
+        yield f"{named[1]}={getattr(config, named[1])}: cannot be shown together with {named[0]}; name one of them"
+    for key in ("checkpoint", "opponent"):
+        if getattr(config, key) not in ("random", "idle"):
+            yield from _check_path(key, getattr(config, key))
+    yield from _check_path("run", config.run)
+    if config.recording is not None and not _is_file(config.recording):
+        yield f"recording={shown(config.recording)}: no such file; rlbot.evaluate record=3 writes some"
+    if config.export is not None and config.recording is None:
+        yield f"export={shown(config.export)}: needs the match to write, recording=FILE"
+    if config.export is not None and Path(config.export).suffix.lower() not in EXPORTS:
+        yield f"export={shown(config.export)}: the name must end with one of {', '.join(EXPORTS)}"
+    try:
+        ipaddress.ip_address(config.watch.host)
+    except ValueError:
+        yield f"watch.host={shown(config.watch.host)}: must be an address of this machine, such as 127.0.0.1 or 0.0.0.0"
+    yield from _check_meshes("collision_meshes", config.collision_meshes)
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).expanduser().is_file()
     except (OSError, RuntimeError, ValueError):
         return False
 

@@ -44,7 +44,15 @@ from rlbot.settings.config import config_dir, load
 from rlbot.settings.errors import CommandFailed, ConfigError, building, one_line
 from rlbot.settings.explain import INPUT_ERRORS, composed, explain, key
 from rlbot.settings.resumed import compose_over, lay_over, quoted, resume_of
-from rlbot.settings.schema import ROOTS, BenchConfig, EvaluateConfig, ExportConfig, LearncheckConfig, TrainConfig
+from rlbot.settings.schema import (
+    ROOTS,
+    BenchConfig,
+    EvaluateConfig,
+    ExportConfig,
+    LearncheckConfig,
+    TrainConfig,
+    WatchConfig,
+)
 from rlbot.sweep import FAILURES, failures
 
 if TYPE_CHECKING:
@@ -60,6 +68,8 @@ _TOLD_BY_THE_FIRST = 30.0  # s in which rank 0 tells the same fault, and torchru
 def compose(overrides: Sequence[str] = (), config_name: Literal["train"] = "train") -> TrainConfig: ...
 @overload
 def compose(overrides: Sequence[str], config_name: Literal["evaluate"]) -> EvaluateConfig: ...
+@overload
+def compose(overrides: Sequence[str], config_name: Literal["watch"]) -> WatchConfig: ...
 @overload
 def compose(overrides: Sequence[str], config_name: Literal["bench"]) -> BenchConfig: ...
 @overload

@@ -170,6 +170,12 @@ class RatingConfig:
 
 
 @dataclass(frozen=True)
+class RecordingConfig:
+    interval: Count | None
+    matches: Count
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     total_timesteps: Count
     seed: Annotated[int, Range(0, 2**31 - 1)]
@@ -180,6 +186,7 @@ class TrainConfig:
     log_interval: NonNegative
     objective: Literal["reward", "rating", "touches", "goals"]
     rating: RatingConfig
+    recording: RecordingConfig
     env: EnvConfig
     reward: RewardConfig
     model: ModelConfig
@@ -196,6 +203,7 @@ class EvaluateConfig:
     team_size: TeamSize
     opponent_team_size: TeamSize | None
     matches: Matches
+    record: Natural
     match_seconds: Positive
     deterministic: bool
     tournament: bool
@@ -203,6 +211,30 @@ class EvaluateConfig:
     max_matches: Matches
     seed: Annotated[int, Range(0, 2**31 - 1)]
     workers: Processes | None
+    collision_meshes: str | None
+    debug: bool
+
+
+@dataclass(frozen=True)
+class WatchSettings:
+    host: str
+    port: Annotated[int, Range(0, 65_535)]
+    browser: bool
+    stream: Literal["rocketsimvis"] | None
+
+
+@dataclass(frozen=True)
+class WatchConfig:
+    checkpoint: str | None
+    opponent: str | None
+    team_size: Annotated[int, Range(1, 2)]
+    opponent_team_size: Annotated[int, Range(1, 2)] | None
+    deterministic: bool
+    seed: Annotated[int, Range(0, 2**31 - 1)]
+    run: str | None
+    recording: str | None
+    export: str | None
+    watch: WatchSettings
     collision_meshes: str | None
     debug: bool
 
@@ -257,8 +289,9 @@ class ExportConfig:
 ROOTS: dict[str, Any] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
+    "watch": WatchConfig,
     "bench": BenchConfig,
     "learncheck": LearncheckConfig,
     "export": ExportConfig,
 }
-Root = TypeVar("Root", TrainConfig, EvaluateConfig, BenchConfig, LearncheckConfig, ExportConfig)
+Root = TypeVar("Root", TrainConfig, EvaluateConfig, BenchConfig, LearncheckConfig, ExportConfig, WatchConfig)

@@ -162,11 +162,11 @@ def make_stages(config: TrainConfig) -> tuple[Stage, ...]:
     )
 
 
-def make_bot(config: TrainConfig, components: Components, timesteps: int) -> Bot:
-    """The policy as it is now, with weights of its own."""
+def make_bot(config: TrainConfig, components: Components, timesteps: int, checkpoints: Path) -> Bot:
+    """The policy as it is now, with weights of its own; its checkpoint lies in the folder `checkpoints`."""
     weights = np.empty(components.network.size(), np.float32)
     components.network.vector(components.model.actor_arrays(), weights)
-    path = Path(f"step_{timesteps:09d}")
+    path = checkpoints / f"step_{timesteps:09d}"
     return Bot(components.network, weights, config.env.tick_skip, config.env.action_delay, timesteps, path)
 
 

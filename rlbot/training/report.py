@@ -89,6 +89,8 @@ class RunReporter:
         metrics = {f"rating/{team}": rating.points for team, rating in rated.ratings.items()}
         metrics |= {f"rating_error/{team}": rating.error for team, rating in rated.ratings.items()}
         self._tensorboard.write(metrics, rated.timesteps)
+        pictures = {f"rated/{name}": picture for name, picture in rated.pictures.items()}
+        self._tensorboard.write_pictures(pictures, rated.timesteps)
 
     def send(self, event: str, text: str) -> None:
         """Notify, where that is wanted."""

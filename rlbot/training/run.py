@@ -308,11 +308,19 @@ def _rater(
     if not settings.enabled:
         return None
     teams = rated_teams(components.stages)
-    plan = Plan(teams, settings.matches, settings.opponents, settings.match_seconds, config.env.collision_meshes)
+    plan = Plan(
+        teams,
+        settings.matches,
+        settings.opponents,
+        settings.match_seconds,
+        config.env.collision_meshes,
+        config.recording.interval,
+        config.recording.matches,
+    )
     rater = Rater(plan, home.path / "ratings.json", console.warn)
     if progress.timesteps:
         with building():
             rater.restore(progress.timesteps, home.checkpoints)
         if progress.timesteps not in rater.scores():  # stopped before it could be rated
-            rater.submit(make_bot(config, components, progress.timesteps))
+            rater.submit(make_bot(config, components, progress.timesteps, home.checkpoints))
     return rater

@@ -40,7 +40,8 @@ class Saver:
         self.failed = False
         self.reporter.saved(progress)
         if self.rater is not None:
-            self.rater.submit(make_bot(self.config, self.components, progress.timesteps))
+            bot = make_bot(self.config, self.components, progress.timesteps, self.home.checkpoints)
+            self.rater.submit(bot)
         self.prune()
         self._point_latest()
 

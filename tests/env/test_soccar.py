@@ -1,16 +1,18 @@
 """The Gymnasium environment: the checkers of the field, seeds, opponents."""
 
 import re
-from itertools import combinations
+from itertools import combinations, pairwise
+from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from gymnasium.wrappers import RecordVideo
 
 import rlbot.env
-from rlbot.env import RocketSimEnv
+from rlbot.env import RocketSimEnv, Rules
 from rlbot.env.reset import RESETS
 from tests.conftest import random_controls
 
@@ -20,6 +22,48 @@ def test_gymnasiums_checker_passes() -> None:
     env = gymnasium.make("RocketSim-v0", opponent="random")
     assert env.observation_space.shape == (180,) and env.action_space.shape == (8,)
     check_env(env.unwrapped, skip_render_check=True)
+
+
+def test_pictures_of_an_episode() -> None:
+    env = gymnasium.make("RocketSim-v0", render_mode="rgb_array", blue=2, orange=2, opponent="random")
+    assert env.metadata["render_modes"] == ["rgb_array"] and env.unwrapped.metadata["render_fps"] == 15
+    env.reset(seed=1)
+    pictures = []
+    for _ in range(8):
+        pictures.append(env.render())
+        _, _, terminated, truncated, _ = env.step(np.array([1, 0, 0, 0, 0, 0, 1, 0], np.float32))
+        assert not terminated and not truncated
+    for picture in pictures:
+        assert isinstance(picture, np.ndarray) and picture.shape == (440, 640, 3) and picture.dtype == np.uint8
+    assert all((a != b).any() for a, b in pairwise(pictures)), "the cars move"
+    assert RocketSimEnv().render() is None and RocketSimEnv(rules=Rules(tick_skip=4)).metadata["render_fps"] == 15
+    assert RocketSimEnv(rules=Rules(tick_skip=4), render_mode="rgb_array").metadata["render_fps"] == 30
+
+
+def test_the_last_picture_is_of_the_goal_and_not_of_the_next_kickoff() -> None:
+    env = RocketSimEnv(reset_mix={"kickoff": 1.0}, rules=Rules(time_limit=0.5), render_mode="rgb_array")
+    env.reset(seed=0)
+    drive = np.array([1, 0, 0, 0, 0, 0, 1, 0], np.float32)
+    for _ in range(30):
+        before = env.render()
+        if env.step(drive)[3]:
+            break
+    last = env.render()
+    env.reset(seed=5)
+    assert before is not None and last is not None
+    assert (last != before).mean() < 0.05 < 1, "a step later, not somewhere else"
+    assert (last != env.render()).any()
+
+
+def test_gymnasiums_recorder_writes_a_film(tmp_path: Path) -> None:
+    pytest.importorskip("moviepy", reason="needs moviepy, which Gymnasium writes films with")
+    env = RecordVideo(gymnasium.make("RocketSim-v0", render_mode="rgb_array"), str(tmp_path), disable_logger=True)
+    env.reset(seed=0)
+    for _ in range(10):
+        env.step(np.zeros(8, np.float32))
+    env.close()
+    (film,) = tmp_path.glob("*.mp4")
+    assert b"ftyp" in film.read_bytes()[:16]
 
 
 def test_stable_baselines3s_checker_passes() -> None:
@@ -73,8 +117,7 @@ WRONG = [
     ({"terms": {"tuch": 1.0}}, "reward.terms.tuch: no such name; did you mean touch?"),
     ({"terms": ["touch"]}, 'terms=["touch"]: must be a group of settings, such as {NAME: VALUE}'),
     ({"rules": 8}, "rules=8: must be rlbot.env.Rules(...)"),
-    ({"render_mode": "rgb_array"}, "render_mode='rgb_array': this environment draws nothing; leave it None and read"),
-    ({"render_mode": "human"}, "render_mode='human': this environment draws nothing"),
+    ({"render_mode": "human"}, "render_mode='human': give 'rgb_array' or None; rlbot.watch shows matches in 3D"),
 ]
 
 

@@ -506,6 +506,8 @@ EVALUATE: list[tuple[list[str], str]] = [
     (["team_size=0"], "team_size=0: must be at least 1"),
     (["opponent_team_size=5"], "opponent_team_size=5: must be at most 2"),
     (["matches=0"], "matches=0: must be at least 1"),
+    (["record=101"], "record=101: must be at most matches=100"),
+    (["record=-1"], "record=-1: must be at least 0"),
     (["matches=1e2"], "matches=100.0: must be a whole number; write 100"),
     (["matches=1_000_000_000_000"], "matches=1000000000000: must be at most"),
     (["match_seconds=-1"], "match_seconds=-1: must be above 0"),
@@ -585,6 +587,43 @@ BENCH: list[tuple[list[str], str]] = [
     (["batch_size=3"], "batch_size: no such setting; did you mean learner.batch_size?"),
 ]
 
+WATCH: list[tuple[list[str], str]] = [
+    (["checkpoint=nowhere"], "checkpoint=nowhere: no such folder"),
+    (["checkpoint=[a]"], "checkpoint=[\"a\"]: must be text"),
+    (["checkpoint=''"], "checkpoint=: must not be empty"),
+    (["opponent=nobody"], "opponent=nobody: no such folder"),
+    (["run=nowhere"], "run=nowhere: no such folder"),
+    (["run=random"], "run=random: no such folder"),
+    (["recording=nothing.npz"], "recording=nothing.npz: no such file"),
+    (["recording=runs"], "recording=runs: no such file"),
+    (["recording='a file'"], "recording=a file: not a recording"),
+    ([f"recording={LONG}"], "recording="),
+    (["recording='a file'", "checkpoint=random"], "recording=a file: cannot be shown together with checkpoint"),
+    (["run=runs/good", "checkpoint=idle"], "run=runs/good: cannot be shown together with checkpoint"),
+    (["export=match.html"], "export=match.html: needs the match to write, recording=FILE"),
+    (["recording='a file'", "export=match.avi"], "export=match.avi: the name must end with one of .html, .gif, .mp4"),
+    (["team_size=3"], "team_size=3: must be at most 2"),
+    (["opponent_team_size=0"], "opponent_team_size=0: must be at least 1"),
+    (["deterministic=maybe"], "deterministic=maybe: must be true or false"),
+    (["seed=-1"], "seed=-1: must be at least 0"),
+    (["watch.port=70_000"], "watch.port=70000: must be at most 65_535"),
+    (["watch.port=-1"], "watch.port=-1: must be at least 0"),
+    (["watch.port=http"], "watch.port=http: must be a whole number"),
+    (["watch.host=example.com"], "watch.host=example.com: must be an address of this machine"),
+    (["watch.host=203.0.113.7"], "203.0.113.7"),
+    (["watch.browser=firefox"], "watch.browser=firefox: must be true or false"),
+    (["watch.stream=rlviser"], "watch.stream=rlviser: must be one of rocketsimvis"),
+    (["watch=3"], "watch=3: must be a group of settings"),
+    (["stream=rocketsimvis"], "stream: no such setting"),
+    (["collision_meshes=nowhere"], "collision_meshes="),
+    (["matches=3"], "matches: no such setting"),
+    *(
+        ([f"{setting}={value}"], f"{setting}=")
+        for value in ("'a file'", "'empty folder'", "runs/corrupt", "runs/no_policy", "runs/text", "runs/bad_pointer")
+        for setting in ("checkpoint", "opponent")
+    ),
+    (["run=runs/bad_pointer"], "run=runs/bad_pointer"),
+]  # fmt: skip
 VALIDATE: list[tuple[list[str], str]] = [
     (["seed=1"], "seed=1: the only setting here is env.collision_meshes=FOLDER"),
     (["env.collision_meshes="], "env.collision_meshes=: the only setting"),
@@ -612,6 +651,12 @@ def _cases(rows: list[tuple[list[str], str]], command: str = "train", *before: s
 
 # By what the command has to do before it can tell: nothing, build its parts, be the only thing in its process.
 COMPOSED = [*_cases(SETTINGS), *_cases(OWN, "train", "--config-dir", "own"), *_cases(BENCH, "bench")]
-BUILT = [*_cases(BUILDING), *_cases(EVALUATE, "evaluate"), *_cases(EXPORT, "export"), *_cases(VALIDATE, "validate")]
+BUILT = [
+    *_cases(BUILDING),
+    *_cases(EVALUATE, "evaluate"),
+    *_cases(EXPORT, "export"),
+    *_cases(WATCH, "watch"),
+    *_cases(VALIDATE, "validate"),
+]
 ALONE += _cases(RESUMED)
 CASES = [*COMPOSED, *BUILT, *ALONE]

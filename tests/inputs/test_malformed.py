@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import rlbot
+import rlbot.watch.__main__ as watch
 from rlbot import evaluate, train, validate
 from rlbot.export import __main__ as export
 from rlbot.settings import command
@@ -20,7 +21,7 @@ from tests.inputs.malformed import ALONE, BUILT, CASES, COMPOSED, Case
 from tests.policy.test_bot import write
 
 ROOT = Path(rlbot.__file__).parents[1]
-MODULES = {name: f"rlbot.{name}" for name in ("train", "evaluate", "bench", "export", "validate")}
+MODULES = {name: f"rlbot.{name}" for name in ("train", "evaluate", "watch", "bench", "export", "validate")}
 
 
 def listing(folder: Path) -> set[str]:
@@ -81,6 +82,7 @@ def test_what_cannot_be_built(
         "train": lambda: command.run(train.main, "train"),
         "evaluate": lambda: command.run(evaluate.main, "evaluate"),
         "export": lambda: command.run(export.main, "export"),
+        "watch": lambda: command.run(watch.main, "watch"),
         "validate": validate.main,
     }
     run(case, mains[case.command], monkeypatch, capsys)

@@ -11,6 +11,7 @@ from rlbot.env.observation import OBSERVATION_SIZE, columns
 from rlbot.policy import Bot, Network
 from rlbot.rating import matches
 from rlbot.rating.matches import Conditions, Pairing, common_timing, play
+from rlbot.recording.recording import from_bytes
 
 LEFT, AHEAD, RIGHT = (int(np.flatnonzero(([1, s, 0, s, 0, 0, 1, 0] == ACTION_TABLE).all(1))[0]) for s in (-1, 0, 1))
 
@@ -77,3 +78,47 @@ def test_bots_of_another_pace_cannot_meet() -> None:
     assert common_timing([("a", "idle")]) == (8, 0)
     with pytest.raises(ValueError, match="a was trained at tick_skip=4, c at tick_skip=8: they cannot meet"):
         common_timing([("a", driver(1, 4)), ("b", "random"), ("c", driver(1, 8))])
+
+
+def test_recorded_matches_are_those_that_were_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairing, conditions = Pairing(0, 1, 6, record=3), Conditions(1, 2, seconds=20.0)
+    (plain,) = play([driver(50), "idle"], [Pairing(0, 1, 6)], conditions)
+    (results,) = play([driver(50), "idle"], [pairing], conditions)
+    np.testing.assert_array_equal(plain.counts, results.counts)
+    assert plain.recordings == {} and list(results.recordings) == [0, 2, 4]
+    for number, data in results.recordings.items():
+        match = from_bytes(data, "match")
+        mine, theirs = results.goals[number]
+        blue = results.first_is_blue[number]
+        assert match.score == ((mine, theirs) if blue else (theirs, mine))
+        assert len(match.slots) == 3 and match.seconds == pytest.approx(20.0)
+        goals = [event for event in match.events if event.kind == "goal"]
+        assert len(goals) == mine + theirs
+        cuts = match.ticks[1:][np.diff(match.ticks) == 0]
+        assert [event.tick for event in goals] == cuts.tolist(), "every goal is followed by a kickoff"
+        slot = 0 if blue else 2
+        chosen = match.decisions["action"][:-1, slot]
+        controls = match.decisions["controls"][:-1, slot]
+        played = chosen >= 0
+        np.testing.assert_array_equal(ACTION_TABLE[chosen[played]], controls[played])
+        assert played.sum() == len(match) - 1 - len(goals), "nothing is chosen in the last state of an episode"
+        assert match.decisions["action_probability"][0, slot] > 0.9, "the driver is certain"
+        assert match.decisions["top_probabilities"][0, slot].sum() == pytest.approx(1.0, abs=0.01)
+    monkeypatch.setattr(matches, "CHUNK", 2)
+    (spread,) = play([driver(50), "idle"], [pairing], conditions, workers=2)
+    assert spread.recordings == results.recordings
+
+
+def test_traces_are_seen_by_the_first_player() -> None:
+    """It drives to the right from its half, whether it is blue or orange, and who does not move stays where it is."""
+    conditions = Conditions(1, 1, seconds=8.0)
+    (results,) = play([driver(50), "idle"], [Pairing(0, 1, 8)], conditions, traces=True)
+    assert results.traces is not None
+    ball, own, other = results.traces.heat
+    assert ball.sum() == own.sum() == 8 * 120 >= other.sum(), "who is demolished is nowhere"
+    assert own[:30].sum() > 0 and own[30:].sum() > 0
+    assert other[:30].sum() == 0 < other.sum(), "the opponent stands in the right half"
+    assert results.traces.boost_count[0].tolist() == [8 * 15] * 8
+    mean = results.traces.boost[1] / results.traces.boost_count[1]
+    np.testing.assert_allclose(mean, 100 / 3, atol=0.5, err_msg="who does not move keeps its boost")
+    assert len(results.traces.shots) == results.count("shots")[:, 0].sum()

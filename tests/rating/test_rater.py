@@ -1,5 +1,6 @@
 """Ratings beside a run: real matches in a real process, what a resume finds, and a process that dies."""
 
+import io
 import json
 import os
 import subprocess
@@ -13,13 +14,15 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 import rlbot
+from rlbot import recording
 from rlbot.curriculum import Stage
 from rlbot.env.observation import OBSERVATION_SIZE
 from rlbot.policy import Bot, Network
 from rlbot.rating.bradley_terry import Games, fit
-from rlbot.rating.rater import Plan, Rated, Rater, Rating, Standings, rated_teams
+from rlbot.rating.rater import Plan, Rated, Rater, Rating, Standings, _Answer, rated_teams
 from rlbot.run import save_checkpoint
 from rlbot.settings.command import compose
 from rlbot.training.build import make_model, policy_document
@@ -34,7 +37,7 @@ GAMES = [Games("100", "random", 750, 0, 250), Games("200", "100", 400, 200, 400)
 def bot(timesteps: int, tick_skip: int = 8) -> Bot:
     """A bot that chooses any action, like random."""
     network = Network(OBSERVATION_SIZE, (2,), False, "relu", "table")
-    return Bot(network, np.zeros(network.size(), np.float32), tick_skip, 0, timesteps, Path("bot"))
+    return Bot(network, np.zeros(network.size(), np.float32), tick_skip, 0, timesteps, Path(f"step_{timesteps:09d}"))
 
 
 def forever() -> bool:
@@ -144,7 +147,7 @@ def test_the_versions_kept_in_memory_stay_spread_over_the_run(
     for each in range(100, 1700, 100):
         rater._playing = bot(each)
         games = [Games(str(n), "random", 9 if n == 200 else 5, 0, 5) for n in range(100, each + 100, 100)]
-        rater._take({"1v1": Standings.of(games)})
+        rater._take(_Answer({"1v1": Standings.of(games)}, {}, {}))
     kept = list(rater._bots)
     assert len(kept) == 5 and {100, 200, 1600} <= set(kept), "the first, the best, the newest"
     assert max(np.diff(kept)) <= 800
@@ -154,7 +157,8 @@ def test_a_disk_that_refuses_the_games_gets_them_with_the_next(tmp_path: Path, w
     rater = Rater(PLAN, tmp_path / "run" / "ratings.json", warnings.append)
     for count, each in enumerate((100, 200), start=1):
         rater._playing = bot(each)
-        rater._take({"1v1": Standings.of([Games(str(n), "random", 5, 0, 5) for n in (100, 200)[:count]])})
+        games = [Games(str(n), "random", 5, 0, 5) for n in (100, 200)[:count]]
+        rater._take(_Answer({"1v1": Standings.of(games)}, {}, {}))
         (tmp_path / "run").mkdir(exist_ok=True)
     assert len(warnings) == 1 and "ratings.json cannot be written: No such file or directory" in warnings[0]
     assert len(json.loads((tmp_path / "run" / "ratings.json").read_text())["games"]["1v1"]) == 2
@@ -228,3 +232,34 @@ def test_the_process_goes_with_its_parent(tmp_path: Path, how: str) -> None:
     parent.communicate(b"." if how == "ends" else None, timeout=30)
     psutil.wait_procs([process], timeout=10)
     assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_recordings_and_pictures_come_with_the_ratings(tmp_path: Path, warnings: list[str]) -> None:
+    plan = replace(PLAN, teams=("2v2",), record_interval=200, record_matches=2)
+    rater = Rater(plan, tmp_path / "ratings.json", warnings.append)
+    for each in (100, 200, 300):
+        rater.submit(bot(each))
+        (rated,) = rater.wait(LONG, forever)
+        assert set(rated.pictures) == {"clip_2v2", "heatmap_2v2"}
+        for name, (data, width, height) in rated.pictures.items():
+            with Image.open(io.BytesIO(data)) as image:
+                assert image.size == (width, height) and (getattr(image, "n_frames", 1) > 5) == ("clip" in name)
+    rater.close()
+    found = sorted(path.name for path in (tmp_path / "recordings").iterdir())
+    assert found == sorted(
+        f"step_{each:09d}_{team}_{k}.npz" for each in (100, 300) for team in plan.teams for k in (0, 1)
+    )
+    first = recording.load(tmp_path / "recordings" / "step_000000100_2v2_0.npz")
+    assert [car["name"] for car in first.header["cars"]] == ["step_000000100"] * 2 + ["random"] * 2
+    later = recording.load(tmp_path / "recordings" / "step_000000300_2v2_0.npz")
+    assert {car["name"] for car in later.header["cars"]} == {"step_000000300", "step_000000200"}
+    assert later.seconds == 1.0 and warnings == []
+
+
+def test_a_folder_that_cannot_be_written_costs_a_warning(tmp_path: Path, warnings: list[str]) -> None:
+    (tmp_path / "recordings").write_text("in the way")
+    rater = Rater(replace(PLAN, record_interval=1), tmp_path / "ratings.json", warnings.append)
+    rater.submit(bot(100))
+    assert timesteps(rater.wait(LONG, forever)) == [100]
+    rater.close()
+    assert len(warnings) == 1 and "recordings cannot be written" in warnings[0]

@@ -104,3 +104,17 @@ def test_a_folder_that_is_deleted_is_made_again_but_not_what_it_lies_in(tmp_path
     folder.parent.mkdir()
     board.write({"reward/mean": 5.0}, 5)
     assert curve(folder, "reward/mean") == [(3, 0.0), (4, 0.0), (5, 5.0)]
+
+
+def test_pictures(tmp_path):
+    board = TensorBoard(tmp_path)
+    board.write_pictures({"rated/clip_1v1": (b"GIF89a and so on", 320, 220)}, 500)
+    board.write({"rating/1v1": 1.0}, 500)
+    board.close()
+    board.write_pictures({"rated/clip_1v1": (b"after the end", 1, 1)}, 600)
+    events = EventAccumulator(str(tmp_path), size_guidance={"images": 0})
+    events.Reload()
+    (image,) = events.Images("rated/clip_1v1")
+    assert (image.step, image.width, image.height) == (500, 320, 220)
+    assert image.encoded_image_string == b"GIF89a and so on"
+    assert curve(tmp_path, "rating/1v1") == [(500, 1.0)]

@@ -1,0 +1,47 @@
+"""What TensorBoard shows of a version that was rated: where it was and shot from, and some seconds of a match."""
+
+import io
+from typing import NamedTuple
+
+from PIL import Image
+
+from rlbot.picture import heatmap
+from rlbot.picture.clip import frames, write_gif
+from rlbot.picture.heatmap import Traces
+from rlbot.recording import Recording
+
+_SECONDS = 8.0  # of the clip
+_AFTER_GOAL = 1.0  # s that it goes on
+_RATE = 8.0  # pictures a second
+_DPI = 55
+
+
+class Picture(NamedTuple):
+    """A PNG or GIF file, and its size in pixels."""
+
+    data: bytes
+    width: int
+    height: int
+
+
+def draw_clip(recording: Recording) -> Picture:
+    """The seconds before the first goal; where there is none, the first ones."""
+    rate = int(recording.header["tick_rate"])
+    goals = [event.tick / rate for event in recording.events if event.kind == "goal"]
+    stop = max(goals[0] + _AFTER_GOAL, _SECONDS) if goals else _SECONDS
+    file = io.BytesIO()
+    shown = frames(recording.states, recording.ticks, rate, _RATE, stop - _SECONDS, stop, small=True)
+    write_gif(file, shown, _RATE)
+    return _picture(file)
+
+
+def draw_heatmap(traces: Traces, name: str, title: str) -> Picture:
+    """Of all matches of a version."""
+    file = io.BytesIO()
+    heatmap.draw(traces, (name, "opponents"), title, file, _DPI)
+    return _picture(file)
+
+
+def _picture(file: io.BytesIO) -> Picture:
+    with Image.open(file) as image:
+        return Picture(file.getvalue(), *image.size)

@@ -1,0 +1,91 @@
+"""What happened in a match, found by comparing each state with the one before."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlbot.reward.flight import headed
+from rlbot.sim import BLUE, MAX_CARS, PAD_POSITION, TEAM_OF_SLOT, State
+
+KINDS = ("goal", "shot", "save", "touch", "demolition", "pad")
+_NEVER = -1
+
+
+class Event(NamedTuple):
+    """`slot`: the car that did it (of a goal, the last one of the scoring team to touch the ball), None where there is
+    none, such as in an own goal. `team`: 0 blue, 1 orange. `other`: of a demolition, the slot of the demolished
+    car; of "pad", the number of the pad."""
+
+    tick: int
+    kind: str
+    team: int
+    slot: int | None = None
+    other: int | None = None
+
+
+def find_events(states: State, ticks: NDArray[np.int32]) -> list[Event]:
+    """What happened in T frames: goals, shots, saves, touches, demolitions and pad pick-ups, in the order of time.
+
+    Frames of the same tick are a cut: nothing happened between them. An event has the tick of the first frame that
+    shows it; a touch that lasts several frames is one event.
+    """
+    steps = np.flatnonzero(np.diff(ticks) > 0)
+    events = [*_touches(states, ticks, steps), *_demolitions(states, ticks, steps), *_pads(states, ticks, steps)]
+    events += [*_goals(states, ticks, steps), *_shots_and_saves(states, ticks, steps)]
+    return sorted(events, key=lambda event: (event.tick, KINDS.index(event.kind)))
+
+
+def _touches(states: State, ticks: NDArray[np.int32], steps: NDArray[np.int64]) -> Iterator[Event]:
+    began = (states.car_touched[steps + 1] > 0) & ~(states.car_touched[steps] > 0)
+    for t, slot in np.argwhere(began).tolist():
+        yield Event(int(ticks[steps[t] + 1]), "touch", int(TEAM_OF_SLOT[slot]), slot)
+
+
+def _goals(states: State, ticks: NDArray[np.int32], steps: NDArray[np.int64]) -> Iterator[Event]:
+    last = np.full((len(ticks), MAX_CARS), _NEVER)  # the frame of each car's last touch
+    touched = np.where(states.car_touched > 0, np.arange(len(ticks))[:, None], _NEVER)
+    np.maximum.accumulate(touched, axis=0, out=last)
+    began = np.zeros(len(ticks), np.int64)  # the first frame of the episode
+    began[1:] = np.maximum.accumulate(np.where(np.diff(ticks) == 0, np.arange(1, len(ticks)), 0))
+    for team, score in enumerate((states.blue_score, states.orange_score)):
+        for t in (steps[score[steps + 1] > score[steps]] + 1).tolist():
+            mates = np.flatnonzero(team == TEAM_OF_SLOT)
+            scorer = int(mates[last[t, mates].argmax()])
+            yield Event(int(ticks[t]), "goal", team, scorer if last[t, scorer] >= began[t] else None)
+
+
+def _shots_and_saves(states: State, ticks: NDArray[np.int32], steps: NDArray[np.int64]) -> Iterator[Event]:
+    """By the rule of rlbot.env.counts: a touch that puts the ball on its way into the opponents' goal, and one that
+    ends such a way into the own goal."""
+    for t in steps[(states.car_touched[steps + 1] > 0).any(1)].tolist():
+        before, after = headed(states.arenas[t], states.arenas[t + 1])
+        for slot in np.flatnonzero(states.car_touched[t + 1] > 0).tolist():
+            team = int(TEAM_OF_SLOT[slot])
+            attacked = 1 if team == BLUE else -1
+            if after == attacked != before:
+                yield Event(int(ticks[t + 1]), "shot", team, slot)
+            if before == -attacked != after:
+                yield Event(int(ticks[t + 1]), "save", team, slot)
+
+
+def _demolitions(states: State, ticks: NDArray[np.int32], steps: NDArray[np.int64]) -> Iterator[Event]:
+    fell = (states.car_is_demoed[steps + 1] > 0) & (states.car_is_demoed[steps] == 0)
+    for t, victim in np.argwhere(fell).tolist():
+        before, after = steps[t], steps[t] + 1
+        gained = states.car_demos[after] > states.car_demos[before]
+        rivals = np.flatnonzero(gained & (TEAM_OF_SLOT[victim] != TEAM_OF_SLOT))
+        distance = np.linalg.norm(states.car_pos[after, rivals] - states.car_pos[after, victim], axis=-1)
+        by = int(rivals[distance.argmin()]) if len(rivals) else None
+        yield Event(int(ticks[after]), "demolition", 1 - int(TEAM_OF_SLOT[victim]), by, victim)
+
+
+def _pads(states: State, ticks: NDArray[np.int32], steps: NDArray[np.int64]) -> Iterator[Event]:
+    taken = states.pad_timer[steps + 1] > states.pad_timer[steps]
+    for t, pad in np.argwhere(taken).tolist():
+        after = steps[t] + 1
+        alive = (states.present[after] > 0) & (states.car_is_demoed[after] == 0)
+        distance = np.linalg.norm(states.car_pos[after, :, :2] - PAD_POSITION[pad], axis=-1)
+        slot = int(np.where(alive, distance, np.inf).argmin())
+        yield Event(int(ticks[after]), "pad", int(TEAM_OF_SLOT[slot]), slot, pad)

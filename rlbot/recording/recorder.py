@@ -1,0 +1,118 @@
+"""Collecting a match while it is played."""
+
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlbot.env import ACTION_TABLE
+from rlbot.recording.events import find_events
+from rlbot.recording.recording import DECISION_FIELDS, FORMAT, VERSION, Recording
+from rlbot.sim import BLUE, MAX_CARS, TEAM_OF_SLOT, State
+
+TICK_RATE = 120
+_VERSIONS = ("rlbot-trainer", "rocketsim", "numpy")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What K cars chose in a frame, a row for each car. `controls` (K, 8) is always known. `value` (K,), `action` (K,)
+    (a row of the action table), `action_probability` (K,), `top_actions` and `top_probabilities` (K, 10) are None if
+    the player does not tell them."""
+
+    controls: NDArray[np.float32]
+    value: NDArray[np.float32] | None = None
+    action: NDArray[np.int64] | None = None
+    action_probability: NDArray[np.float32] | None = None
+    top_actions: NDArray[np.int64] | None = None
+    top_probabilities: NDArray[np.float32] | None = None
+
+
+class Recorder:
+    """Takes the frames of one match. Before each step `add(state, decisions)`; after the last `add(state)`; where an
+    episode ended, `add` its last state before the first of the next one."""
+
+    def __init__(
+        self,
+        slots: Sequence[int],
+        names: Sequence[str],
+        ticks_per_step: int = 8,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`slots` that have a car, and the name of each; `details`: what else the header shall say, JSON-able."""
+        self._slots, self._ticks_per_step, self._details = list(slots), ticks_per_step, dict(details or {})
+        self._cars = [
+            {"slot": slot, "team": "blue" if TEAM_OF_SLOT[slot] == BLUE else "orange", "name": name}
+            for slot, name in zip(slots, names, strict=True)
+        ]
+        self._frames: list[NDArray[np.float32]] = []
+        self._ticks: list[int] = []
+        self._decisions: list[dict[str, NDArray[Any]]] = []
+        self._now = 0
+
+    def __len__(self) -> int:
+        return len(self._ticks)
+
+    def add(
+        self,
+        state: State,
+        decisions: Sequence[tuple[Sequence[int], Decision]] = (),
+        arena: int = 0,
+        ticks: int | None = None,
+    ) -> None:
+        """The state of `arena` now, and what the cars in these slots chose, which they hold for `ticks` physics ticks
+        (the `ticks_per_step` of the recorder); without decisions no time passes before the next frame."""
+        frame = State(1)
+        frame.arena_rows[0], frame.car_rows[0] = state.arena_rows[arena], state.car_rows[arena]
+        self._frames.append(frame.memory)
+        self._ticks.append(self._now)
+        self._decisions.append(_by_slot(decisions))
+        if decisions:
+            self._now += self._ticks_per_step if ticks is None else ticks
+
+    def finish(self) -> Recording:
+        """The recording of all that was added. Raises ValueError where that is nothing."""
+        if not self._frames:
+            raise ValueError("a recording needs at least one frame")
+        states = State(len(self._frames))
+        for t, memory in enumerate(self._frames):
+            frame = State(1, memory)
+            states.arena_rows[t], states.car_rows[t] = frame.arena_rows[0], frame.car_rows[0]
+        ticks = np.array(self._ticks, np.int32)
+        for score in (states.blue_score, states.orange_score):
+            score -= score[0].copy()
+        decisions = {name: np.stack([each[name] for each in self._decisions]) for name in DECISION_FIELDS}
+        header = {
+            "format": FORMAT,
+            "version": VERSION,
+            "tick_rate": TICK_RATE,
+            "ticks_per_step": self._ticks_per_step,
+            "cars": self._cars,
+            "action_table": ACTION_TABLE.tolist(),
+            "score": [int(states.blue_score[-1]), int(states.orange_score[-1])],
+            "versions": {name: _version(name) for name in _VERSIONS},
+            **self._details,
+            "events": [event._asdict() for event in find_events(states, ticks)],
+        }
+        return Recording(header, ticks, states, decisions)
+
+
+def _by_slot(decisions: Sequence[tuple[Sequence[int], Decision]]) -> dict[str, NDArray[Any]]:
+    rows = {
+        name: np.full((MAX_CARS, *shape), nothing, kind) for name, (kind, shape, nothing) in DECISION_FIELDS.items()
+    }
+    for slots, decision in decisions:
+        for name in DECISION_FIELDS:
+            if (value := getattr(decision, name)) is not None:
+                rows[name][list(slots)] = value
+    return rows
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

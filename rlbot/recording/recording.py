@@ -1,0 +1,212 @@
+"""A recording in memory, and its file: a zip of NumPy arrays (so that numpy.load reads it) and a JSON header."""
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlbot.recording.events import Event
+from rlbot.run.files import write_atomic
+from rlbot.sim import MAX_CARS, CarPlacement, Placement, State
+
+FORMAT, VERSION = "rlbot-recording", 1
+TOP_ACTIONS = 10  # of an action distribution, the likeliest are kept
+HEADER = "header.json"
+_LARGEST = 1 << 30  # bytes of one array: a damaged or hostile file is refused before it fills the memory
+
+# What a file holds: names of State, with the type on disk. Flags and counts are small whole numbers.
+_ARENA_FIELDS = {
+    "ball_pos": "f4", "ball_vel": "f4", "ball_ang_vel": "f4", "blue_score": "i2", "orange_score": "i2",
+    "pad_timer": "f4",
+}  # fmt: skip
+_CAR_FIELDS = {
+    "car_pos": "f4", "car_vel": "f4", "car_ang_vel": "f4", "car_forward": "f4", "car_up": "f4", "car_boost": "f4",
+    "car_air_time_since_jump": "f4", "car_demo_timer": "f4", "car_handbrake": "f4",
+    "car_on_ground": "u1", "car_touched": "u1", "car_is_demoed": "u1", "car_has_flip": "u1", "car_has_jumped": "u1",
+    "car_has_double_jumped": "u1", "car_has_flipped": "u1", "car_is_supersonic": "u1", "car_demos": "i2",
+    "car_boost_pickups": "i2",
+}  # fmt: skip
+# Of every car: (type, numbers a car and frame, what stands where there is nothing to tell).
+DECISION_FIELDS: dict[str, tuple[str, tuple[int, ...], float]] = {
+    "controls": ("f4", (8,), 0),
+    "value": ("f4", (), np.nan),
+    "action": ("i2", (), -1),
+    "action_probability": ("f4", (), np.nan),
+    "top_actions": ("i2", (TOP_ACTIONS,), -1),
+    "top_probabilities": ("f2", (TOP_ACTIONS,), 0),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """T frames of one arena, in the order of time.
+
+    `states`: frame t as arena t of a State; `ticks` (T,): physics ticks since the beginning. Two frames of the same
+    tick are a cut: the end of an episode, and the beginning of the next. `decisions`: arrays (T, 4, ...) by slot, what
+    each car chose in frame t and held until the next one: `controls` (8,), `value`, `action` (row of the action
+    table), `action_probability`, `top_actions` and `top_probabilities` (10,). `header`: names, versions, events.
+    """
+
+    header: dict[str, Any]
+    ticks: NDArray[np.int32]
+    states: State
+    decisions: dict[str, NDArray[Any]]
+
+    def __len__(self) -> int:
+        return len(self.ticks)
+
+    @property
+    def slots(self) -> list[int]:
+        """The slots that have a car; 0 and 1 are blue, 2 and 3 orange."""
+        return [car["slot"] for car in self.header["cars"]]
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return float(self.ticks[-1] - self.ticks[0]) / float(self.header["tick_rate"])
+
+    @property
+    def score(self) -> tuple[int, int]:
+        """Goals of blue and orange at the end."""
+        return int(self.states.blue_score[-1]), int(self.states.orange_score[-1])
+
+    @property
+    def events(self) -> list[Event]:
+        """What happened, in the order of time."""
+        return [Event(**event) for event in self.header["events"]]
+
+    def placement(self, frame: int) -> Placement:
+        """The start of an episode in the situation of a frame, for `Arenas.place`: ball and cars where they are, with
+        their speeds and their boost. A demolished car stands where it was."""
+        state = self.states
+        cars = [_car_placement(state, frame, slot) for slot in self.slots]
+        return Placement(cars, *(_three(each[frame]) for each in (state.ball_pos, state.ball_vel, state.ball_ang_vel)))
+
+    def save(self, path: str | Path) -> None:
+        """Write the file; the old one stays until the new one is whole. Raises OSError."""
+        write_atomic(Path(path), self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """The content of the file."""
+        memory = io.BytesIO()
+        with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
+            with archive.open(HEADER, "w") as file:  # without the time of day: the same match is the same file
+                file.write(json.dumps(self.header, indent=1).encode())
+            for name, array in self._arrays():
+                with archive.open(f"{name}.npy", "w") as file:
+                    np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+        return memory.getvalue()
+
+    def _arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        yield "ticks", self.ticks
+        fields = self.states.fields()
+        for name, kind in _ARENA_FIELDS.items():
+            yield name, fields[name].astype(kind)
+        for name, kind in _CAR_FIELDS.items():
+            yield name, fields[name][:, self.slots].astype(kind)
+        for name, array in self.decisions.items():
+            yield name, array[:, self.slots]
+
+
+def _three(values: NDArray[np.float32]) -> tuple[float, float, float]:
+    x, y, z = values.tolist()
+    return x, y, z
+
+
+def _car_placement(state: State, frame: int, slot: int) -> CarPlacement:
+    forward, up = state.car_forward[frame, slot].astype(float), state.car_up[frame, slot].astype(float)
+    right = np.cross(up, forward)
+    return CarPlacement(
+        _three(state.car_pos[frame, slot]),
+        yaw=float(np.arctan2(forward[1], forward[0])),
+        pitch=float(np.arctan2(forward[2], np.hypot(forward[0], forward[1]))),
+        roll=float(np.arctan2(-right[2], up[2])),
+        vel=_three(state.car_vel[frame, slot]),
+        ang_vel=_three(state.car_ang_vel[frame, slot]),
+        boost=float(state.car_boost[frame, slot]),
+    )
+
+
+def load(path: str | Path, setting: str = "recording") -> Recording:
+    """Read a file. It is data only: nothing in it is run. Raises ValueError, naming the `setting` the path came from,
+    for a file that is missing, truncated, of something else, or of a newer version."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(f"{setting}={path}: {error.strerror or error}") from error
+    return from_bytes(data, f"{setting}={path}")
+
+
+def from_bytes(data: bytes, name: str) -> Recording:
+    """`name` is what a ValueError begins with."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            header = json.loads(_member(archive, HEADER))
+            _check_header(header)
+            return _read(archive, header)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise ValueError(f"{name}: not a recording, or a truncated one: {error}") from error
+    except (ValueError, KeyError, TypeError, RecursionError, NotImplementedError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"{name}: not a recording: {reason}") from error
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    if name not in archive.namelist():
+        raise ValueError(f"there is no {name} in it")
+    if (size := archive.getinfo(name).file_size) > _LARGEST:
+        raise ValueError(f"{name} takes {size} bytes, more than any recording needs")
+    return archive.read(name)
+
+
+def _check_header(header: Any) -> None:
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise ValueError(f"its {HEADER} does not say format={FORMAT}")
+    if header["version"] != VERSION:
+        raise ValueError(f"it is of version {header['version']}, this program reads version {VERSION}")
+    slots = [car["slot"] for car in header["cars"]]
+    if not slots or slots != sorted(set(slots) & set(range(MAX_CARS))):
+        raise ValueError(f"its cars are in the slots {slots}")
+    for event in header["events"]:
+        Event(**event)
+    if not (isinstance(header["tick_rate"], int) and header["tick_rate"] > 0):
+        raise ValueError(f"its tick_rate is {header['tick_rate']}")
+
+
+def _read(archive: zipfile.ZipFile, header: dict[str, Any]) -> Recording:
+    ticks = _array(archive, "ticks", "i4", None)
+    if len(ticks) == 0 or (np.diff(ticks) < 0).any():
+        raise ValueError("its ticks are not in the order of time")
+    frames, slots = len(ticks), [car["slot"] for car in header["cars"]]
+    states = State(frames)
+    fields = states.fields()
+    for name, kind in _ARENA_FIELDS.items():
+        fields[name][:] = _array(archive, name, kind, fields[name].shape)
+    for name, kind in _CAR_FIELDS.items():
+        fields[name][:, slots] = _array(archive, name, kind, (frames, len(slots), *fields[name].shape[2:]))
+    states.present[:, slots] = 1
+    states.pad_active[:] = states.pad_timer <= 0
+    states.cars["team"][:, 2:] = states.present[:, 2:]
+    states.car_right[:] = np.cross(states.car_up, states.car_forward)
+    decisions = {}
+    for name, (kind, shape, nothing) in DECISION_FIELDS.items():
+        decisions[name] = np.full((frames, MAX_CARS, *shape), nothing, kind)
+        decisions[name][:, slots] = _array(archive, name, kind, (frames, len(slots), *shape))
+    return Recording(header, ticks, states, decisions)
+
+
+def _array(archive: zipfile.ZipFile, name: str, kind: str, shape: tuple[int, ...] | None) -> NDArray[Any]:
+    array: NDArray[Any] = np.load(io.BytesIO(_member(archive, f"{name}.npy")), allow_pickle=False)
+    if array.dtype != np.dtype(kind) or (array.shape != shape if shape is not None else array.ndim != 1):
+        wanted = f"{np.dtype(kind)} {shape if shape is not None else '(T,)'}"
+        raise ValueError(f"its {name} is {array.dtype} {array.shape}, not {wanted}")
+    if array.dtype.kind == "f" and name not in ("value", "action_probability") and not np.isfinite(array).all():
+        raise ValueError(f"its {name} holds numbers that are not finite")
+    return array

@@ -1,0 +1,88 @@
+"""`python -m rlbot.watch`: see it play, in a browser; or write a recorded match as a page or a film."""
+
+import threading
+import webbrowser
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rlbot.settings import command
+from rlbot.settings.errors import building
+from rlbot.settings.schema import WatchConfig
+
+if TYPE_CHECKING:
+    from rlbot.watch.live import LiveMatch
+
+
+def main(config: WatchConfig, directory: Path) -> None:
+    """Serves the page until Ctrl-C, or writes the export."""
+    command.Guard.clean()  # Hydra made a directory; nothing is put into it
+    if config.export is not None:
+        return _export(config)
+    # Heavy imports wait until the settings are known to be sound: a slip on the command line is answered at once.
+    from rlbot.recording import load
+    from rlbot.watch import page
+    from rlbot.watch.server import Content, serving
+    from rlbot.watch.stream import playing
+
+    with suppress(KeyboardInterrupt), ExitStack() as stack:
+        with _asking():
+            recording = None if config.recording is None else load(config.recording)
+            match = _live(config, stack) if recording is None else None
+            files = page.content(config.collision_meshes, recording)
+            server = stack.enter_context(serving(Content(files, match), config.watch.host, config.watch.port))
+        if match is not None:
+            match.start()
+            stack.callback(match.close)
+        elif recording is not None and config.watch.stream is not None:
+            stack.enter_context(playing(recording))
+        print(f"[OK] Watch at {server.url} (Ctrl-C ends it)", flush=True)
+        if config.watch.browser:
+            webbrowser.open(server.url)
+        threading.Event().wait()
+    print("[OK] Ended", flush=True)
+
+
+def _live(config: WatchConfig, stack: ExitStack) -> "LiveMatch":
+    from rlbot.sim import load_meshes
+    from rlbot.watch.cast import Follower, cast
+    from rlbot.watch.live import LiveMatch
+    from rlbot.watch.stream import RocketSimVis
+
+    load_meshes(config.collision_meshes)
+    follower = None if config.run is None else Follower(config.run, config.opponent)
+    sizes = config.team_size, config.opponent_team_size or config.team_size
+    visualiser = None if config.watch.stream is None else stack.enter_context(RocketSimVis())
+    return LiveMatch(
+        follower.first() if follower else cast(config.checkpoint or "random", config.opponent),
+        sizes,
+        config.deterministic,
+        config.seed,
+        renew=follower.newest if follower else lambda: None,
+        show=visualiser.show if visualiser else None,
+    )
+
+
+def _export(config: WatchConfig) -> None:
+    from rlbot.recording import load
+    from rlbot.watch.export import export
+
+    assert config.recording is not None and config.export is not None
+    with _asking():
+        size = export(load(config.recording), Path(config.export), config.collision_meshes)
+    print(f"[OK] Written: {config.export} ({size / 1e6:.1f} MB)", flush=True)
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Where a ValueError is about what was asked for: it is told in one line."""
+    with building():
+        try:
+            yield
+        except ValueError as error:
+            raise ValueError("; ".join(str(error).splitlines())) from error
+
+
+if __name__ == "__main__":
+    command.run(main, "watch")

@@ -1,0 +1,33 @@
+"""A recorded match as a file to send to somebody: a page, or a film from above."""
+
+from pathlib import Path
+
+from rlbot.picture.clip import frames, write_gif, write_mp4
+from rlbot.recording import Recording
+from rlbot.run.files import write_atomic
+from rlbot.watch.page import export_html
+
+_GIF_RATE, _MP4_RATE = 10.0, 30.0  # pictures a second
+
+
+def export(recording: Recording, path: Path, meshes: str | None = None) -> int:
+    """Write `path`, an .html, .gif or .mp4; returns its size in bytes. Raises ValueError if a library is missing,
+    OSError if it cannot be written."""
+    kind = path.suffix.lower()
+    rate = float(recording.header["tick_rate"])
+    if kind == ".html":
+        write_atomic(path, export_html(recording.to_bytes(), title(recording), meshes))
+    elif kind == ".gif":
+        write_gif(path, frames(recording.states, recording.ticks, int(rate), _GIF_RATE), _GIF_RATE)
+    else:
+        write_mp4(path, frames(recording.states, recording.ticks, int(rate), _MP4_RATE), _MP4_RATE)
+    return path.stat().st_size
+
+
+def title(recording: Recording) -> str:
+    """Who played, and how it ended."""
+    names = [
+        " and ".join(dict.fromkeys(car["name"] for car in recording.header["cars"] if (car["slot"] < 2) == blue))
+        for blue in (True, False)
+    ]
+    return f"{names[0]} {recording.score[0]}:{recording.score[1]} {names[1]}"

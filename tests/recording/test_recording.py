@@ -1,0 +1,175 @@
+"""Recordings: what was played comes back, fits into the size promised, and is refused where it is damaged."""
+
+import io
+import json
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rlbot import recording
+from rlbot.env import BatchEnv, Rules
+from rlbot.recording import Decision, Recorder, Recording
+from rlbot.recording.recording import HEADER, from_bytes
+from rlbot.reward import Reward
+from rlbot.sim import Arenas
+from tests.conftest import random_controls
+
+RULES = Rules(time_limit=None, no_touch_limit=None)
+
+
+def played(seconds: float = 4.0, team_size: int = 2, seed: int = 0) -> Recording:
+    """Random play from kickoff, recorded; the cars hold what they chose for half a second, so that they move."""
+    env = BatchEnv([(team_size, team_size)], Reward([]), {"kickoff": 1.0}, RULES)
+    env.reset(seed=seed)
+    rng = np.random.default_rng(seed)
+    slots = env.arenas.slots[0]
+    recorder = Recorder(slots, [f"car {slot}" for slot in slots])
+    cars = len(slots)
+    for step in range(round(seconds / RULES.seconds_per_step)):
+        if step % 7 == 0:
+            controls = random_controls(rng, cars)
+            controls[:, 0] = controls[:, 6] = 1
+        decision = Decision(
+            controls,
+            value=rng.normal(size=cars).astype(np.float32),
+            action=rng.integers(0, 90, cars),
+            action_probability=rng.random(cars, np.float32),
+            top_actions=rng.integers(0, 90, (cars, 10)),
+            top_probabilities=rng.random((cars, 10), np.float32),
+        )
+        recorder.add(env.state, [(slots, decision)])
+        env.step(controls)
+    recorder.add(env.state)
+    return recorder.finish()
+
+
+@pytest.fixture(scope="module")
+def match() -> Recording:
+    return played()
+
+
+def test_what_was_saved_comes_back(match: Recording, tmp_path: Path) -> None:
+    match.save(tmp_path / "match.npz")
+    again = recording.load(tmp_path / "match.npz")
+    assert again.header == match.header and again.slots == [0, 1, 2, 3]
+    np.testing.assert_array_equal(again.ticks, np.arange(61) * 8)
+    assert again.seconds == pytest.approx(4.0) and len(again) == 61
+    for name in ("ball_pos", "car_pos", "car_vel", "car_up", "car_boost", "car_is_supersonic", "pad_timer", "present"):
+        np.testing.assert_array_equal(getattr(again.states, name), getattr(match.states, name), err_msg=name)
+    np.testing.assert_array_equal(again.states.pad_active, match.states.pad_active)
+    np.testing.assert_allclose(again.states.car_right, match.states.car_right, atol=1e-5)
+    for name, array in match.decisions.items():
+        np.testing.assert_array_equal(again.decisions[name], array, err_msg=name)
+    assert np.isnan(again.decisions["value"][-1]).all(), "nothing is decided in the last frame"
+
+
+def test_numpy_reads_it(match: Recording, tmp_path: Path) -> None:
+    match.save(tmp_path / "match.npz")
+    with np.load(tmp_path / "match.npz") as arrays:
+        assert arrays["car_pos"].shape == (61, 4, 3) and arrays["controls"].shape == (61, 4, 8)
+        assert json.loads(arrays[HEADER])["tick_rate"] == 120
+
+
+def test_two_minutes_of_2v2_take_less_than_2_megabytes() -> None:
+    assert len(played(seconds=120.0).to_bytes()) < 2_000_000
+
+
+def test_an_arena_starts_from_a_frame(match: Recording) -> None:
+    arenas = Arenas([(2, 2)], 8)
+    state = arenas.state()
+    for frame in (0, 20, 55):
+        arenas.place(0, match.placement(frame), state)
+        for name in ("ball_pos", "ball_vel", "car_pos", "car_vel", "car_ang_vel", "car_boost"):
+            np.testing.assert_allclose(
+                getattr(state, name)[0], getattr(match.states, name)[frame], atol=1e-3, err_msg=f"{name} of {frame}"
+            )
+        for name in ("car_forward", "car_up"):  # angles lose a little
+            np.testing.assert_allclose(getattr(state, name)[0], getattr(match.states, name)[frame], atol=1e-4)
+
+
+def test_a_recorder_without_frames_has_nothing_to_save() -> None:
+    with pytest.raises(ValueError, match="at least one frame"):
+        Recorder([0], ["a"]).finish()
+
+
+def changed(match: Recording, change: Callable[[dict[str, bytes]], object]) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(match.to_bytes())) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    change(files)
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return memory.getvalue()
+
+
+def npy(array: np.ndarray) -> bytes:
+    memory = io.BytesIO()
+    np.save(memory, array)
+    return memory.getvalue()
+
+
+def header(match: Recording, **changes: object) -> bytes:
+    return json.dumps({**match.header, **changes}).encode()
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda match: match.to_bytes()[:-100], "truncated"),
+        (lambda match: match.to_bytes()[:2000], "truncated"),
+        (lambda match: b"", "truncated"),
+        (lambda match: b"\x89PNG and something else", "not a recording"),
+        (lambda match: changed(match, lambda files: files.pop(HEADER)), f"there is no {HEADER} in it"),
+        (lambda match: changed(match, lambda files: files.update({HEADER: b"{"})), "not a recording"),
+        (lambda match: changed(match, lambda files: files.update({HEADER: b"[1]"})), "does not say format="),
+        (lambda match: changed(match, lambda files: files.update({HEADER: b"[" * 10**5})), "not a recording"),
+        (lambda match: changed(match, lambda f: f.update({HEADER: header(match, version=2)})), "it is of version 2"),
+        (
+            lambda match: changed(match, lambda f: f.update({HEADER: header(match, cars=[{"slot": 9}])})),
+            "in the slots [9]",
+        ),
+        (lambda match: changed(match, lambda files: files.pop("car_pos.npy")), "there is no car_pos.npy in it"),
+        (
+            lambda match: changed(match, lambda files: files.update({"ball_pos.npy": npy(np.zeros(3))})),
+            "its ball_pos is float64 (3,), not float32 (61, 3)",
+        ),
+        (
+            lambda match: changed(match, lambda f: f.update({"ball_pos.npy": npy(np.full((61, 3), np.nan, "f4"))})),
+            "its ball_pos holds numbers that are not finite",
+        ),
+        (
+            lambda match: changed(match, lambda files: files.update({"ticks.npy": npy(-np.arange(61, dtype="i4"))})),
+            "not in the order of time",
+        ),
+    ],
+)
+def test_a_damaged_file_costs_one_line(match: Recording, change: Callable[[Recording], bytes], expected: str) -> None:
+    with pytest.raises(ValueError, match=r"^recording=file: not a recording") as error:
+        from_bytes(change(match), "recording=file")
+    assert expected in str(error.value) and len(str(error.value).splitlines()) == 1
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"recording=.*none\.npz: No such file"):
+        recording.load(tmp_path / "none.npz")
+
+
+class _Bomb:
+    def __reduce__(self) -> tuple[object, ...]:
+        return (pytest.fail, ("it was unpickled",))
+
+
+def test_nothing_in_it_is_unpickled(match: Recording) -> None:
+    array = np.empty(61, object)
+    array[:] = [_Bomb()] * 61
+    memory = io.BytesIO()
+    np.save(memory, array, allow_pickle=True)
+    assert pickle.dumps(_Bomb())  # it would do something
+    data = changed(match, lambda files: files.update({"ticks.npy": memory.getvalue()}))
+    with pytest.raises(ValueError, match="not a recording: Object arrays cannot be loaded"):
+        from_bytes(data, "x")
