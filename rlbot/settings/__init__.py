@@ -1,1 +1,1 @@
-"""Settings of every command: types, YAML and command line to objects, checks, Hydra, the wording of errors."""
+"""The settings of every command: their types and ranges, reading them with Hydra, checks, and error messages."""

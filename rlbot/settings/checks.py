@@ -1,4 +1,4 @@
-"""The problems that no value has alone: checks across groups of settings."""
+"""Checks of settings that one value alone cannot fail: combinations of values, paths, and names."""
 
 import ipaddress
 import re
@@ -19,14 +19,14 @@ from rlbot.settings.schema import (
 from rlbot.values.convert import delay_fault, share_fault, shown
 
 EXPORTS = (".html", ".gif", ".mp4")
-NAME = re.compile(r"[A-Za-z0-9 _.+-]{1,31}")  # of an exported bot: what the game shows
-DEVELOPER = re.compile(r"[^\"\\]{1,60}")  # fit for a TOML file
-MAX_WEIGHTS = 100_000_000  # of a network: 0.4 GB, and three times that to train it
-MAX_POOL = 4_000_000_000  # weights of all versions in the pool: 16 GB
+NAME = re.compile(r"[A-Za-z0-9 _.+-]{1,31}")  # the name of an exported bot, as the game shows it
+DEVELOPER = re.compile(r"[^\"\\]{1,60}")  # can be written into a TOML file without escapes
+MAX_WEIGHTS = 100_000_000  # in one network: 0.4 GB, and three times that to train it
+MAX_POOL = 4_000_000_000  # weights of all versions in the pool together: 16 GB
 
 
 def check(config: TrainConfig | EvaluateConfig | ExportConfig | WatchConfig) -> Iterator[str]:
-    """The problems that no value has alone."""
+    """Yields a line for every problem: which setting, its value, and what to do."""
     if isinstance(config, TrainConfig):
         yield from _check_training(config)
     elif isinstance(config, EvaluateConfig):
@@ -62,7 +62,7 @@ def _check_export(config: ExportConfig) -> Iterator[str]:
 
 
 def _is_free(path: str) -> bool:
-    """Whether a folder can be written there without writing over anything."""
+    """Whether a folder can be written to this path without overwriting anything."""
     try:
         folder = Path(path).expanduser()
         return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
@@ -106,13 +106,13 @@ def _check_path(key: str, path: str | None) -> Iterator[str]:
 def exists(path: str) -> bool:
     try:
         return Path(path).expanduser().exists()
-    except (OSError, RuntimeError):  # longer than the system takes; the home of somebody it does not know
+    except (OSError, RuntimeError):  # the path is too long, or it names the home of an unknown user
         return False
 
 
 def _check_meshes(key: str, path: str | None) -> Iterator[str]:
     if path is not None and not (_holds_meshes(path, "*.cmf") or _holds_meshes(path, "soccar/*.cmf")):
-        yield f"{key}={shown(path)}: holds no .cmf files, nor its subfolder soccar; null takes the package's"
+        yield f"{key}={shown(path)}: holds no .cmf files, nor does its subfolder soccar; null takes the package's"
 
 
 def _holds_meshes(path: str, pattern: str) -> bool:
@@ -131,7 +131,7 @@ def _check_training(config: TrainConfig) -> Iterator[str]:
     yield from _check_meshes("env.collision_meshes", env.collision_meshes)
     yield from _check_path("resume", config.resume)
     if type(config) is not TrainConfig and config.hardware.distributed:
-        yield "hardware.distributed=true: only rlbot.train takes several processes; choose another hardware"
+        yield "hardware.distributed=true: only rlbot.train runs in several processes; choose another hardware"
     if isinstance(config, BenchConfig) and not config.bench.teams:
         yield "bench.teams=[]: needs at least one team size, such as [1v1]"
     if isinstance(config, LearncheckConfig):
@@ -158,7 +158,7 @@ def _check_learncheck(config: LearncheckConfig) -> Iterator[str]:
         if not Path(path, "learncheck.csv").expanduser().is_file():
             yield f"learncheck.compare.{i}={path}: holds no learncheck.csv; name the directory of a learncheck"
     if settings.of and settings.compare:
-        yield f"learncheck.compare={shown(list(settings.compare))}: only draws; leave out learncheck.of"
+        yield f"learncheck.compare={shown(list(settings.compare))}: only draws curves; leave out learncheck.of"
     if settings.of or settings.compare:
         return
     if config.resume is not None:
@@ -179,7 +179,7 @@ def _check_network(config: TrainConfig) -> Iterator[str]:
         yield "model.hidden=[]: needs at least one layer, such as [256,256]"
     weights = sum(a * b for a, b in pairwise(hidden))
     if weights > MAX_WEIGHTS:
-        yield f"model.hidden={shown(hidden)}: {weights:_} weights between them; must be at most {MAX_WEIGHTS:_}"
+        yield f"model.hidden={shown(hidden)}: has {weights:_} weights; must be at most {MAX_WEIGHTS:_}"
     elif weights * versions > MAX_POOL:
         fits = MAX_POOL // weights
         yield f"curriculum.pool_size={versions}: must be at most {fits} with model.hidden={shown(hidden)}"
@@ -220,7 +220,7 @@ def _check_stages(stages: Mapping[str, StageConfig], resumed: bool) -> Iterator[
 
 def _check_opponents(key: str, shares: Mapping[str, float], resumed: bool) -> Iterator[str]:
     yield from _check_shares(key, shares)
-    for name in shares if not resumed else ():  # the checkpoint may hold what is gone from its path: seen when loaded
+    for name in shares if not resumed else ():  # a checkpoint may hold a bot whose file is gone: checked when loaded
         if name not in ("self", "past", "random", "idle") and not exists(name):
             there_are = "self, past, random, idle, or the path of a run or checkpoint"
             yield f"{key}={name}: no such opponent; there are: {there_are}"

@@ -1,16 +1,16 @@
-"""Runs a command of the project under Hydra: one place for what a user sees when something is wrong.
+"""Runs a command of the project under Hydra, and prints what a user sees if something is wrong.
 
     def main(config: TrainConfig, directory: Path) -> float:
-        with building():  # a ValueError in here is the user's to mend
+        with building():  # a ValueError in here is a mistake in the settings: a short message
             parts = ...
         return train(parts)  # an error in here is a crash: a traceback, and the directory stays
 
     if __name__ == "__main__":
         run(main, "train")
 
-Wrong settings cost one to three lines on stderr, exit status 1 and no directory. HYDRA_FULL_ERROR=1 or
-debug=true shows the traceback as well. In a multirun a job that fails leaves the others alone; those that
-failed are named at the end.
+If settings are wrong, one to three lines are printed on stderr, the exit status is 1, and no directory is made.
+HYDRA_FULL_ERROR=1 or debug=true shows the traceback as well. In a multirun the other jobs run on if one fails; the
+failed jobs are listed at the end.
 """
 
 import argparse
@@ -58,10 +58,10 @@ from rlbot.sweep import FAILURES, failures
 if TYPE_CHECKING:
     from rlbot.run import Resume
 
-Main = Callable[[Any, Path], float | None]  # of the settings that ROOTS names for the command
+Main = Callable[[Any, Path], float | None]  # takes the settings (their type is in ROOTS) and the run directory
 Follow = Callable[[Any], None]
-MAX_LENGTH = 500  # of a line about an error
-_TOLD_BY_THE_FIRST = 30.0  # s in which rank 0 tells the same fault, and torchrun then ends the others
+MAX_LENGTH = 500  # of one line of an error message
+_WAIT_FOR_RANK_0 = 30.0  # s; rank 0 reports the same error in this time, then torchrun ends the other ranks
 
 
 @overload
@@ -77,7 +77,7 @@ def compose(overrides: Sequence[str], config_name: Literal["learncheck"]) -> Lea
 @overload
 def compose(overrides: Sequence[str], config_name: Literal["export"]) -> ExportConfig: ...
 def compose(overrides: Sequence[str] = (), config_name: str = "train") -> Any:
-    """The settings of one command line, checked, without a run directory. Raises ConfigError."""
+    """Returns the checked settings of a command line; makes no run directory. Raises ConfigError if they are wrong."""
     try:
         return load(composed(overrides, config_name), ROOTS[config_name])
     except INPUT_ERRORS as error:
@@ -85,11 +85,11 @@ def compose(overrides: Sequence[str] = (), config_name: str = "train") -> Any:
 
 
 def run(main: Main, config_name: str = "train", follow: Follow | None = None) -> None:
-    """Calls `main(config, directory)` as the command line asks, once, or in a multirun once a job.
+    """Calls `main(config, directory)` once, or once for each job in a multirun.
 
-    What `main` returns is the score of the run, for a sweep. Returns if all went well, else leaves with exit
-    status 1, and with 130 after Ctrl-C. `follow(config)` is called instead in all processes but the first where
-    torchrun started several: without Hydra, and without a directory.
+    The return value of `main` is the score of the run, for a sweep. If all went well, this function returns; otherwise
+    it exits with status 1, or with 130 after Ctrl-C. If torchrun started several processes, all ranks but 0 call
+    `follow(config)` instead, without Hydra and without a directory.
     """
     set_defaults()
     for stream in (sys.stdout, sys.stderr):
@@ -112,7 +112,7 @@ def run(main: Main, config_name: str = "train", follow: Follow | None = None) ->
             return
         root = config_name
         if config_name == "train" and not (arguments.multirun or arguments.help or arguments.hydra_help):
-            root, overrides = _going_on(overrides)
+            root, overrides = _resumed(overrides)
         flags = [text for text in sys.argv[1:] if text not in arguments.overrides]
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets errors through instead of printing them
         with warnings.catch_warnings(), _command_line([*flags, *overrides]):
@@ -141,16 +141,16 @@ def run(main: Main, config_name: str = "train", follow: Follow | None = None) ->
         sys.exit(status or 1)
 
 
-def _going_on(overrides: Sequence[str]) -> tuple[str, list[str]]:
-    """The root configuration and the command line for it: where a run is resumed, its checkpoint's settings."""
-    from rlbot.run import going_on  # late: who starts a run of its own needs none of it
+def _resumed(overrides: Sequence[str]) -> tuple[str, list[str]]:
+    """The root configuration and its overrides. If a run is resumed, they start from its checkpoint's settings."""
+    from rlbot.run import going_on  # imported here because only a resumed run needs it
 
     try:
         asked = resume_of(overrides)
-    except HydraException:  # which Hydra tells by itself
+    except HydraException:  # Hydra reports this error itself
         return "train", list(overrides)
     if asked is not None and asked != "latest" and not (asked.strip() and exists(asked)):
-        return "train", list(overrides)  # which the checks tell
+        return "train", list(overrides)  # the checks report this error
     with building():
         resume = Guard.resume = going_on(asked)
         if resume is None:
@@ -160,7 +160,7 @@ def _going_on(overrides: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _of_a_follower(overrides: list[str]) -> list[str]:
-    """What a process needs to know before the first tells it the rest. It may have no disk with the run to resume."""
+    """The overrides that another rank needs before rank 0 sends the settings. It may not see the disk with the run."""
     if "resume" not in map(key, overrides):
         return overrides
     return [text for text in overrides if key(text).partition(".")[0] in ("hardware", "experiment")]
@@ -168,7 +168,7 @@ def _of_a_follower(overrides: list[str]) -> list[str]:
 
 @contextmanager
 def _command_line(arguments: Sequence[str]) -> Iterator[None]:
-    """Hydra reads it from sys.argv."""
+    """Puts `arguments` into sys.argv, from which Hydra reads them, and restores it at the end."""
     before = sys.argv
     sys.argv = [before[0], *arguments]
     try:
@@ -183,28 +183,28 @@ def in_multirun() -> bool:
 
 
 def arguments(*without: str) -> list[str]:
-    """The settings that this command line names, as it names them; those of the groups `without` are left out."""
+    """The overrides of this command line as they were typed, without those of the groups `without`."""
     return [text for text in HydraConfig.get().overrides.task if key(text).partition(".")[0] not in without]
 
 
 def recipe() -> str | None:
-    """The NAME of experiment=NAME."""
+    """The NAME of experiment=NAME; None if there is none."""
     name: str | None = HydraConfig.get().runtime.choices.get("experiment")
     return name
 
 
 class Guard(Callback):
-    """Hydra's callback, named in the root configurations: sees a run before Hydra makes its directory.
+    """Hydra's callback, named in the root configurations. Hydra calls it before it makes the run directory.
 
-    Checks the settings there, so that wrong ones neither make a directory nor write into an old one, and
-    notes what is going to be made, so that it can be taken away again.
+    It checks the settings there, so that wrong settings neither make a directory nor write into an old one. It also
+    records which directories are going to be made, so that they can be removed again.
     """
 
-    verbose: ClassVar[bool] = False  # tracebacks are wanted
+    verbose: ClassVar[bool] = False  # whether tracebacks are printed
     root: ClassVar[Path | None] = None  # directory of the run, or of the whole multirun
-    made: ClassVar[Path | None] = None  # its topmost parent that was not there before; None where all were
-    own: ClassVar[bool] = False  # whether this process made it
-    resume: ClassVar["Resume | None"] = None  # where a run of this command line goes on
+    made: ClassVar[Path | None] = None  # its topmost parent that did not exist before; None if all of them existed
+    own: ClassVar[bool] = False  # whether this process made `root`
+    resume: ClassVar["Resume | None"] = None  # the checkpoint that this run continues from
     multirun: ClassVar[bool] = False
     config_name: ClassVar[str] = "train"
 
@@ -223,9 +223,9 @@ class Guard(Callback):
         try:
             Guard._claim(config, "sweep")
             assert Guard.root is not None
-            _put_aside(Guard.root / FAILURES)  # of a sweep before, in a directory of the user's choice
-            logging.disable(logging.INFO)  # Optuna's own lines
-            warnings.filterwarnings("ignore", "A worker stopped while some jobs")  # joblib's, of no consequence
+            _put_aside(Guard.root / FAILURES)  # an earlier sweep may have used the same directory
+            logging.disable(logging.INFO)  # hides Optuna's own lines
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs")  # from joblib, harmless
             _warn_of_objective(config)
         except Exception as error:
             Guard._refuse(error, config)
@@ -238,7 +238,7 @@ class Guard(Callback):
 
     @classmethod
     def _claim(cls, config: DictConfig, kind: str) -> None:
-        """Makes the directory that Hydra is about to use, under a name no run has that started just now."""
+        """Makes the directory that Hydra is about to use. If another run has just made it, a number is appended."""
         name = path = str(config.hydra[kind].dir)
         if not (name.strip() and name.isprintable()):
             raise ConfigError(f"hydra.{kind}.dir={one_line(name)}: must be printable text")
@@ -247,35 +247,35 @@ class Guard(Callback):
         cls.made, cls.own = missing[-1] if missing else None, True
         for number in itertools.count(2):
             try:
-                Path(path).mkdir(parents=True)  # of two starts at once one has made it
+                Path(path).mkdir(parents=True)  # fails if another start has made it in the same second
                 break
             except FileExistsError:
                 if _is_chosen(config, kind) or (cls.resume and cls.root == cls.resume.run):
-                    cls.own = False  # the user's own choice, or the run's, and it is there already
+                    cls.own = False  # the user named this directory, or the resumed run lies in it
                     return
                 path = f"{name}-{number}"
         if path != name:
             cls.made = cls.root = Path(path).resolve()
             with read_write(config.hydra):
                 config.hydra[kind].dir = path
-                config.hydra.overrides.hydra.append(f"hydra.{kind}.dir={path}")  # what a sweep's jobs go by
+                config.hydra.overrides.hydra.append(f"hydra.{kind}.dir={path}")  # the jobs of a sweep read this
 
     @classmethod
     def clean(cls) -> None:
-        """Takes away what was made for nothing: a multirun without a job left, and empty parents."""
+        """Removes what this process made and does not need: a multirun's directory without jobs, and empty parents."""
         if cls.root is None or cls.made is None:
             return
         if cls.own and cls.multirun and cls.root.exists() and not any(path.is_dir() for path in cls.root.iterdir()):
             _take_back(cls.root)
         for folder in (cls.root, *cls.root.parents):
-            with suppress(OSError):  # not there, or in use by another run
+            with suppress(OSError):  # it does not exist, or another run uses it
                 folder.rmdir()
             if folder == cls.made:
                 break
 
 
 def _job(main: Main, config_name: str, verbose: bool) -> Callable[[DictConfig], float | None]:
-    """`main` as Hydra's task function. It may be sent to another process, so it uses no state of this one."""
+    """Returns `main` as Hydra's task function. It may be sent to another process, so it uses no state of this one."""
 
     @functools.wraps(main)
     def job(cfg: DictConfig) -> float | None:
@@ -287,7 +287,7 @@ def _job(main: Main, config_name: str, verbose: bool) -> Callable[[DictConfig], 
             print(printable(f"[START] Job {settings.job.num}: {' '.join(_overrides(settings))}"), flush=True)
         try:
             if multirun and config_name == "train" and cfg.resume is not None:
-                cfg = _job_going_on(str(cfg.resume), _overrides(settings))
+                cfg = _resumed_job(str(cfg.resume), _overrides(settings))
             return main(load(cfg, ROOTS[config_name]), directory)
         except KeyboardInterrupt:
             if fresh and _is_bare(directory, settings.output_subdir):
@@ -297,9 +297,9 @@ def _job(main: Main, config_name: str, verbose: bool) -> Callable[[DictConfig], 
             failure = error
             if fresh and not isinstance(error, CommandFailed):
                 _take_back(directory)
-        except LostProcess:  # which the run has told already
+        except LostProcess:  # the run has reported this already
             failure = ConfigError(
-                "torchrun --max-restarts=3 goes on from the last checkpoint by itself, resume=RUN by hand"
+                "torchrun --max-restarts=3 resumes from the last checkpoint by itself; resume=RUN resumes by hand"
             )
         except Exception as error:
             print(printable(traceback.format_exc(), keep="\n"), file=sys.stderr)
@@ -311,13 +311,13 @@ def _job(main: Main, config_name: str, verbose: bool) -> Callable[[DictConfig], 
         record = {"job": settings.job.num, "overrides": _overrides(settings), "error": message}
         with open(Path(settings.runtime.cwd, settings.sweep.dir, FAILURES), "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
-        return None  # an exception would end the sweep; Optuna's sweeper takes None for a failed trial
+        return None  # an exception would end the sweep; Optuna's sweeper counts None as a failed trial
 
     return job
 
 
-def _job_going_on(value: str, overrides: Sequence[str]) -> DictConfig:
-    """The settings of a job of a multirun that resumes a run: it goes on in the job's own directory."""
+def _resumed_job(value: str, overrides: Sequence[str]) -> DictConfig:
+    """The settings of a multirun job that resumes a run. It continues the run in the job's own directory."""
     from rlbot.run import resolve_resume
 
     with building():
@@ -325,12 +325,12 @@ def _job_going_on(value: str, overrides: Sequence[str]) -> DictConfig:
 
 
 def _is_chosen(config: DictConfig, kind: str) -> bool:
-    """Whether the directory is named on the command line."""
+    """Whether the command line names the directory."""
     return any(text.startswith(f"hydra.{kind}.dir=") for text in config.hydra.overrides.hydra)
 
 
 def _check_directory(config: DictConfig, resume: "Resume | None") -> None:
-    """Where a run may write. One that is resumed goes on in its own directory, unless another is named."""
+    """Checks that a run may write into its directory. A resumed run uses its old one, unless another is named."""
     from rlbot.run import check_directory
 
     if resume is not None and resume.run is not None:
@@ -338,45 +338,45 @@ def _check_directory(config: DictConfig, resume: "Resume | None") -> None:
             if not _is_chosen(config, "run"):
                 config.hydra.run.dir = str(resume.run)
             if Path(config.hydra.run.dir).resolve() == resume.run:
-                config.hydra.output_subdir = None  # nothing of it is changed before it is certain that it can go on
+                config.hydra.output_subdir = None  # no file of the run is changed before it is certain to resume
     check_directory(Path(config.hydra.run.dir), resume)
 
 
 def _put_aside(file: Path) -> None:
-    """Renames a file that is in the way, so that it is kept."""
+    """Renames an existing file, so that it is not overwritten."""
     numbered = (file.with_name(f"{file.stem}-{number}{file.suffix}") for number in itertools.count(1))
     if file.exists():
         file.rename(next(path for path in numbered if not path.exists()))
 
 
 def _take_back(directory: Path) -> None:
-    """Removes a directory that this process made, with what it and Hydra wrote there before anything was trained.
-    Anything else that lies in it stays, and the directory with it."""
+    """Removes a directory that this process made, with the files that it and Hydra wrote there before training began.
+    If anything else lies in it, that file and the directory stay."""
     hydra_files = [f".hydra/{name}.yaml" for name in ("config", "hydra", "overrides")]
     sweep_files = ["multirun.yaml", "optimization_results.yaml", FAILURES, "sweep.csv", "sweep.png"]
     for name in (*hydra_files, *sweep_files, ".lock", "run.json", "train.log"):
         with suppress(OSError):
             (directory / name).unlink()
     for name in (".hydra", "checkpoints", "tensorboard", ""):
-        with suppress(OSError):  # not there, or not empty
+        with suppress(OSError):  # it does not exist, or is not empty
             (directory / name).rmdir()
 
 
 def _check_mode(config: DictConfig) -> None:
-    """A recipe that searches is for a sweep; a single run of it names what the search would choose."""
+    """Raises ConfigError if a search recipe is used without -m and without values for what it would search."""
     searched = list(config.hydra.sweeper.get("params") or ())
     if searched and not {key(text) for text in _overrides(config.hydra)} & set(searched):
         raise ConfigError(f"+sweep: a search over {', '.join(searched[:2])}, ... needs -m (--multirun)")
 
 
 def _warn_of_objective(config: DictConfig) -> None:
-    """A sweep over what is rewarded may not go by the reward."""
+    """Warns if a sweep changes reward weights and is scored by the reward."""
     swept = [text for text in _overrides(config.hydra) if "," in text or "(" in text]
     names = [key(text) for text in (*swept, *(config.hydra.sweeper.get("params") or ()))]
     of_reward = [name for name in names if "reward" in name.split(".")]
     if of_reward and config.get("objective") == "reward":
-        told = "jobs with other weights cannot be compared by it; take objective=rating, touches or goals"
-        print(printable(f"[WARN] objective=reward while {of_reward[0]} changes: {told}"), flush=True)
+        advice = "it cannot compare jobs with different weights; take objective=rating, touches or goals"
+        print(printable(f"[WARN] objective=reward while {of_reward[0]} changes: {advice}"), flush=True)
 
 
 def _report_sweep(root: Path) -> None:
@@ -390,7 +390,7 @@ def _report_sweep(root: Path) -> None:
 
 
 def _overrides(settings: Any, kind: str = "task") -> list[str]:
-    """As they were typed: an override with an interpolation in it is not resolved."""
+    """The overrides as they were typed: interpolations in them are not resolved."""
     return list(OmegaConf.to_container(settings.overrides, resolve=False)[kind])  # type: ignore[index, call-overload]
 
 
@@ -403,16 +403,16 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         raise ConfigError(f"{message.removeprefix('argument ')}; --hydra-help lists the options")
 
     parser = get_args_parser()
-    parser.error = refuse  # type: ignore[method-assign]  # it would print the usage, many lines of it
+    parser.error = refuse  # type: ignore[method-assign]  # the original prints the usage, which is long
     return parser.parse_args(list(arguments))
 
 
 def _of_rank(rank: int, error: Exception) -> ConfigError | None:
-    """What a process that follows the first says of an error; None in the first."""
+    """The error that a rank other than 0 reports; None in rank 0."""
     if rank == 0:
         return None
     if isinstance(error, ConfigError):
-        time.sleep(_TOLD_BY_THE_FIRST)
+        time.sleep(_WAIT_FOR_RANK_0)
     elif not isinstance(error, LostProcess):
         print(printable(traceback.format_exc(), keep="\n"), file=sys.stderr)
     kind = "" if isinstance(error, (ConfigError, LostProcess)) else f"{type(error).__name__}: "
@@ -428,6 +428,6 @@ def _report(error: ConfigError, verbose: bool) -> None:
 
 def _print_error(line: str) -> None:
     line = printable(f"[ERROR] {line}")
-    if len(line) > MAX_LENGTH:  # the setting stands in front, what to do at the end
+    if len(line) > MAX_LENGTH:  # keep both ends: the setting comes first, what to do comes last
         line = f"{line[: MAX_LENGTH // 2]} ... {line[-MAX_LENGTH // 2 :]}"
     print(line, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""From a configuration that Hydra composed to settings that are known to be sound."""
+"""Converts a configuration that Hydra composed into checked settings."""
 
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,13 @@ from rlbot.values.convert import MISSING
 
 
 def config_dir() -> Path:
-    """The folder conf/: inside the package where it was installed from a wheel, beside it in a checkout."""
+    """The folder conf/: inside the package if it was installed from a wheel, beside the package in a checkout."""
     package = Path(__file__).resolve().parents[1]
     return next(folder for folder in (package / "conf", package.parent / "conf") if folder.is_dir())
 
 
 def load(cfg: DictConfig, kind: type[Root]) -> Root:
-    """A composed configuration as typed, frozen objects. Raises ConfigError with every problem found."""
+    """Returns a composed configuration as typed, frozen objects. Raises ConfigError with all problems found."""
     plain: dict[str, Any] = {}
     for name in cfg:
         try:

@@ -1,4 +1,4 @@
-"""Plain values (what YAML and JSON hold) to settings that are known to be sound, and back. No Hydra in here."""
+"""Converts plain values (as in YAML and JSON) into checked settings, and back. Does not use Hydra."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ from rlbot.values.convert import Converter
 
 def load_document(
     plain: Mapping[str, Any],
-    kind: type[Root] = TrainConfig,  # type: ignore[assignment]  # a default of a type that is still open
+    kind: type[Root] = TrainConfig,  # type: ignore[assignment]  # mypy allows no default for a type variable
 ) -> Root:
-    """The same from plain values, such as `document` gives. Raises ConfigError with every problem found."""
+    """Returns checked settings from plain values, such as `document` returns. Raises ConfigError with all problems."""
     converter = Converter(lambda key: unknown(key, kind))
     config: Root = converter.convert(kind, plain, "")
     if not converter.problems:
@@ -27,7 +27,7 @@ def load_document(
 
 
 def document(config: Any) -> Any:
-    """JSON-able values of settings, in the form of the YAML files: what checkpoints and run.json hold."""
+    """Returns settings as JSON-able values, in the form of the YAML files. Checkpoints and run.json hold them."""
     if isinstance(config, RewardTerm):
         return config.weight if config.target is None else config.document()
     if isinstance(config, OpponentConfig):
@@ -40,13 +40,13 @@ def document(config: Any) -> Any:
 
 
 def fill(saved: dict[str, Any], chosen: Mapping[str, Any]) -> None:
-    """Give `saved`, a `document` of an older version, the settings that came since, as `chosen` has them."""
+    """Adds to `saved`, a `document` of an older version, the settings that it lacks, with their values in `chosen`."""
     stages = saved["curriculum"]["stages"]
-    if isinstance(stages, list):  # until they had names as keys
+    if isinstance(stages, list):  # older versions saved stages as a list
         saved["curriculum"]["stages"] = {each.pop("name"): each for each in stages}
     for key in settings(TrainConfig):
         *path, name = key.split(".")
-        if NAME not in path:  # the items of a mapping are the user's
+        if NAME not in path:  # the items of such a mapping are the user's own; nothing is added to them
             target: Any = saved
             source: Any = chosen
             for step in path:

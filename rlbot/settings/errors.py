@@ -1,4 +1,4 @@
-"""Errors that a user can mend, told in one to three lines. No Hydra in here."""
+"""Errors that a user can fix, reported in one to three lines. Does not use Hydra."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ MAX_LINES = 3
 
 
 class ConfigError(ValueError):
-    """Settings that a user has to mend. `problems` holds all of them, the message their first three lines."""
+    """Settings are wrong. `problems` holds all problems; the message is the first three lines of them."""
 
     def __init__(self, *problems: str) -> None:
         super().__init__(*problems)
@@ -23,12 +23,13 @@ class ConfigError(ValueError):
 
 
 class CommandFailed(ConfigError):
-    """A failure after the build, with a known cause: told in lines as well, and what was done so far stays."""
+    """A failure with a known cause after training began. It is reported in lines too; the run directory stays."""
 
 
 @contextmanager
 def building() -> Iterator[None]:
-    """Marks the part of a command where a ValueError or OSError is about the user's settings, not a crash."""
+    """In this context a ValueError, OSError or LostProcess is raised as ConfigError: a mistake or a fault of the
+    machine that is reported without a traceback, not a crash."""
     try:
         yield
     except ConfigError:
@@ -38,5 +39,5 @@ def building() -> Iterator[None]:
 
 
 def one_line(text: str) -> str:
-    """The same without what would break or colour a line: a line feed becomes a backslash and an n."""
+    """Escapes characters that cannot be printed, such as colours: a line feed becomes a backslash and an n."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

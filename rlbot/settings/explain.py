@@ -1,4 +1,4 @@
-"""What Hydra raises for odd input, told in lines that name the setting and say what to do."""
+"""Turns errors that Hydra raises for wrong input into lines that name the setting and say what to do."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from rlbot.settings.errors import ConfigError, one_line
 from rlbot.settings.names import unknown
 from rlbot.settings.schema import ROOTS
 
-# What sweeps need beyond the rest: the option of Hydra, and the extra of pyproject.toml that brings it.
+# Options of Hydra that need an extra of pyproject.toml, by the name of the extra.
 EXTRAS = {
     "hydra/sweeper=optuna": "sweep",
     "hydra/launcher=joblib": "sweep",
@@ -24,12 +24,12 @@ EXTRAS = {
     "hydra/launcher=submitit_slurm": "slurm",
     "hydra/launcher=ray": "ray",
 }
-# what odd input makes Hydra raise; anything else is a fault of ours
+# What Hydra raises for wrong input. Any other exception is a bug of ours.
 INPUT_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, ValueError, TypeError, OSError, UserWarning)
 
 
 def composed(overrides: Sequence[str], config_name: str) -> DictConfig:
-    """What Hydra makes of a command line, unchecked; also within a job that it runs."""
+    """Returns the configuration that Hydra composes from overrides, unchecked. May be called within a Hydra job."""
     running = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
@@ -42,12 +42,12 @@ def composed(overrides: Sequence[str], config_name: str) -> DictConfig:
 def explain(
     error: Exception, overrides: Sequence[str] = (), config_name: str = "train", directory: Path | None = None
 ) -> ConfigError:
-    """What Hydra or OmegaConf raised, as lines that name the setting and say what to do; `directory` is the run's,
-    where one was chosen already."""
+    """Returns an error of Hydra or OmegaConf as lines that name the setting and say what to do. `directory` is the run
+    directory, if one was chosen already."""
     if isinstance(error, ConfigError):
         return error
-    told = ConfigError(one_line(_explain(error, overrides, config_name, directory)))
-    return told.with_traceback(error.__traceback__)  # for who wants to see it
+    explained = ConfigError(one_line(_explain(error, overrides, config_name, directory)))
+    return explained.with_traceback(error.__traceback__)  # HYDRA_FULL_ERROR=1 shows it
 
 
 def _explain(error: Exception, overrides: Sequence[str], config_name: str, directory: Path | None) -> str:
@@ -75,9 +75,9 @@ def _explain(error: Exception, overrides: Sequence[str], config_name: str, direc
         return unknown(quoted, ROOTS[config_name])
     if text.startswith("Could not override 'sweep'"):
         return "sweep: a recipe for a sweep is added, +sweep=NAME with -m"
-    if isinstance(error, YAMLError):  # the file and the line are the last it says
+    if isinstance(error, YAMLError):  # the file and the line come last in its text
         text = " ".join(text.split())
-    if isinstance(error, OSError) and error.filename is None and directory is not None:  # Hydra's own files
+    if isinstance(error, OSError) and error.filename is None and directory is not None:  # raised by Hydra's own files
         return f"{directory}: cannot be written: {error.strerror or error}"
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror
@@ -85,7 +85,7 @@ def _explain(error: Exception, overrides: Sequence[str], config_name: str, direc
 
 
 def _blame(error: Exception, line: str, overrides: Sequence[str], config_name: str) -> str:
-    """The line with what was asked for in front, where it does not say so itself."""
+    """Puts the override that caused the error in front of the line, unless the line names it already."""
     if not isinstance(error, INPUT_ERRORS):
         line = f"{type(error).__name__}: {line}; HYDRA_FULL_ERROR=1 shows where"
     if any(key(each) and key(each) in line for each in overrides if not each.startswith("-")):
@@ -108,12 +108,12 @@ def _explain_syntax(override: str) -> str:
 
 
 def key(override: str) -> str:
-    """The setting that an override is about."""
+    """The name of the setting that an override changes."""
     return override.lstrip("+~").partition("=")[0]
 
 
 def _culprits(error: Exception, overrides: Sequence[str], config_name: str) -> Sequence[str]:
-    """The override that the error is about, where Hydra's message does not name it; all where none can be told."""
+    """The override that names the error's file, or that alone causes the same error; all overrides if none does."""
     for override in overrides:
         value = override.partition("=")[2].strip("'\"")
         if isinstance(error, OSError) and value and value in str(error.filename):

@@ -1,4 +1,4 @@
-"""The names of settings, and the line for a name that does not exist."""
+"""The names of all settings, and the message for a name that does not exist."""
 
 import dataclasses
 import difflib
@@ -9,16 +9,16 @@ from typing import Any, get_args, get_origin, get_type_hints
 from rlbot.settings.schema import RewardTerm, TrainConfig
 from rlbot.values.convert import names_of, no_such_name
 
-NAME = "NAME"  # stands for the name that a user gives an item of a mapping of groups
+NAME = "NAME"  # stands for a name that the user chooses, such as that of a stage
 
 
 def is_group(kind: Any) -> bool:
-    """Whether a type is a group of settings that a user names by its parts."""
+    """Whether a type is a group of settings, each with a dotted name of its own."""
     return dataclasses.is_dataclass(kind) and kind is not RewardTerm
 
 
 def settings(kind: Any = TrainConfig, prefix: str = "") -> Iterator[str]:
-    """The dotted names of all settings; an item of a mapping of groups (a stage) is called NAME."""
+    """Yields the dotted names of all settings; NAME stands for the name of a stage."""
     for name, inner in get_type_hints(kind).items():
         key = prefix + name
         yield key
@@ -29,7 +29,7 @@ def settings(kind: Any = TrainConfig, prefix: str = "") -> Iterator[str]:
 
 
 def unknown(key: str, root: Any = TrainConfig) -> str:
-    """The line for a setting that does not exist, with the nearest one that does."""
+    """The message for a setting that does not exist, with the nearest name that does."""
     key = re.sub(r"\[(\d+)\]", r".\1", key)
     group, _, name = key.rpartition(".")
     parent = _kind_of(group, root)
@@ -49,7 +49,7 @@ def unknown(key: str, root: Any = TrainConfig) -> str:
 
 
 def _kind_of(key: str, root: Any) -> Any:
-    """The type of a setting or of a group of settings; None where there is none of that name."""
+    """The type of a setting or of a group of settings; None if there is none of that name."""
     kind: Any = root
     for name in key.split(".") if key else []:
         if get_origin(kind) in (tuple, dict):
@@ -60,7 +60,7 @@ def _kind_of(key: str, root: Any) -> Any:
 
 
 def _names_in(kind: Any) -> list[str]:
-    """The names that a mapping may hold; none where any will do."""
+    """The names that a mapping may hold; empty if any name is allowed."""
     if kind is RewardTerm:
         return []
     return list(names_of(get_args(kind)[0])) or built_in_terms()
@@ -73,6 +73,6 @@ def unknown_name(key: str, name: str, names: list[str]) -> str:
 
 
 def built_in_terms() -> list[str]:
-    from rlbot.reward import TERMS  # imports Numba: late, so that a slip elsewhere is answered at once
+    from rlbot.reward import TERMS  # imported here because Numba is slow to import: other errors come at once
 
     return list(TERMS)

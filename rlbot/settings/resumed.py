@@ -1,5 +1,5 @@
-"""The settings of a run that is resumed: those of its checkpoint, as a root configuration that Hydra lays the command
-line over, so that names, types and checks mean what will be trained."""
+"""The settings of a resumed run: the checkpoint's settings become a root configuration for Hydra, and the command line
+overrides them. So names, types and checks apply to what will be trained."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,28 +14,29 @@ from rlbot.settings.explain import composed, key
 from rlbot.settings.schema import TrainConfig
 
 ROOT = "resumed"  # name of the root configuration
-_NOT_KEPT = ("resume", "debug")  # of the command line alone
+_NOT_KEPT = ("resume", "debug")  # not taken from the checkpoint, only from the command line
 
 
 def resume_of(overrides: Sequence[str]) -> str | None:
-    """The value of resume=VALUE; None if there is none, or null. Raises what Hydra does for what it cannot read."""
+    """The value of resume=VALUE; None if it is missing or null. Raises HydraException if it cannot be parsed."""
     chosen = [each for each in overrides if key(each) == "resume"]
     value = OverridesParser.create().parse_override(chosen[-1]).value() if chosen else None
     return None if value is None else str(value)
 
 
 def quoted(text: str) -> str:
-    """A text as the VALUE of an override, whatever is in it."""
+    """Quotes any text so that it can be the VALUE of an override."""
     return "'" + text.replace("\\", "/").replace("'", "\\'") + "'"
 
 
 def lay_over(saved: Mapping[str, Any], overrides: Sequence[str]) -> tuple[str, list[str]]:
-    """The root configuration to compose, and the overrides for it, so that a command line changes the settings `saved`
-    (a `document`) by what it names.
+    """Returns the name of the root configuration to compose and the overrides for it, so that `overrides` change only
+    what they name in the settings `saved` (a `document`).
 
-    A group that is named (hardware=cpu) is taken whole from its file; a recipe (experiment=..., +sweep=...) makes the
-    command line count in everything. +NAME=VALUE replaces what is there, ~NAME may be gone already: the command line of
-    the first start can be given again. Raises ValueError if `saved` is no such document.
+    If a group is named (hardware=cpu), the whole group is read from its file. If a recipe is named (experiment=...,
+    +sweep=...), the saved settings are not used at all. +NAME=VALUE may replace an existing item, and ~NAME may name
+    one that is gone, so that the command line of the first start can be given again. Raises ValueError if `saved` is
+    no such document.
     """
     keys = [key(each) for each in overrides]
     if {"experiment", "sweep"} & set(keys):
@@ -67,13 +68,13 @@ def lay_over(saved: Mapping[str, Any], overrides: Sequence[str]) -> tuple[str, l
 
 
 def compose_over(saved: Mapping[str, Any], overrides: Sequence[str]) -> DictConfig:
-    """What Hydra makes of a command line over the settings of a checkpoint."""
+    """Returns the configuration that Hydra composes from the settings of a checkpoint and the overrides."""
     root, changes = lay_over(saved, overrides)
     return composed(changes, root)
 
 
 def _short(opponent: Any) -> Any:
-    """{self: 1.0} as self: a mapping on the command line then replaces it, as it does in the files."""
+    """Writes {self: 1.0} as self, as the files do: then a mapping on the command line replaces it and is not merged."""
     return next(iter(opponent)) if isinstance(opponent, dict) and list(opponent.values()) == [1.0] else opponent
 
 

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal, TypeVar
 from rlbot.values.convert import MISSING, Converter, Names, Range
 from rlbot.values.kinds import Count, Fraction, Natural, NonNegative, Number, Positive, TeamSize, TickSkip
 
-# Above these no machine follows: to be told is better than to wait for the memory to run out.
+# No machine can run more than this: an error message is better than running out of memory.
 Arenas = Annotated[int, Range(1, 100_000)]
 Matches = Annotated[int, Range(1, 1_000_000)]
 Processes = Annotated[int, Range(0, 1_024)]
 
-# What there is to choose from stands in the room that has it.
+# The allowed names are listed in the package that implements them.
 ResetKind = Annotated[str, Names("rlbot.env.reset", "RESETS")]
 Teams = Annotated[str, Names("rlbot.curriculum.stages", "TEAM_SIZES")]
 BenchTeams = Annotated[str, Names("rlbot.bench.cases", "TEAMS")]
@@ -35,7 +35,7 @@ class EnvConfig:
 
 @dataclass(frozen=True)
 class RewardTerm:
-    """A built-in term (`target` is None) or a user's own: "module.function" or "path/to/file.py:function"."""
+    """A built-in term (`target` is None) or the user's own ("module.function" or "path/to/file.py:function")."""
 
     weight: float
     target: str | None
@@ -43,7 +43,7 @@ class RewardTerm:
 
     @classmethod
     def parse(cls, value: Any, key: str, converter: Converter) -> "RewardTerm | None":
-        """From a weight, or from {_target_: ..., weight: ..., and the arguments of the function}."""
+        """Reads a weight, or {_target_: ..., weight: ..., and the arguments of the function}."""
         if not isinstance(value, Mapping):
             return cls(converter.convert(Number, value, key), None, {})
         target = value.get("_target_")
@@ -59,7 +59,7 @@ class RewardTerm:
         return cls(weight, target, arguments)
 
     def document(self) -> dict[str, Any]:
-        """The form that `parse` reads."""
+        """Returns the form that `parse` reads."""
         return {"_target_": self.target, "weight": self.weight, **self.arguments}
 
 
@@ -105,20 +105,20 @@ class LearnerConfig:
 
 @dataclass(frozen=True)
 class OpponentConfig:
-    """Against whom: shares of "self", "past", "random", "idle" and of policies by their path."""
+    """The share of each opponent: "self", "past", "random", "idle", or the path of a run or checkpoint."""
 
     shares: dict[str, float]
 
     @classmethod
     def parse(cls, value: Any, key: str, converter: Converter) -> "OpponentConfig":
-        """From one name, or from {name: share}."""
+        """Reads one name, or {name: share}."""
         shares = value if isinstance(value, Mapping) else {converter.convert(str, value, key): 1.0}
         return cls(
             {str(name): converter.convert(NonNegative, share, f"{key}.{name}") for name, share in shares.items()}
         )
 
     def document(self) -> dict[str, float]:
-        """A form that `parse` reads."""
+        """Returns a form that `parse` reads."""
         return dict(self.shares)
 
 
@@ -135,7 +135,7 @@ class StageConfig:
 class CurriculumConfig:
     pool_size: Annotated[int, Range(2, 1000)]
     draw: Literal["uniform", "recent", "prioritised"]
-    stages: dict[str, StageConfig]  # by name, in the order they are played
+    stages: dict[str, StageConfig]  # by name, in the order in which they are trained
 
 
 @dataclass(frozen=True)
@@ -285,7 +285,7 @@ class ExportConfig:
     debug: bool
 
 
-# The settings of each command, by the name of its root file in conf/.
+# The type of each command's settings, by the name of its root file in conf/.
 ROOTS: dict[str, Any] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,

@@ -1,4 +1,4 @@
-"""Opponents that are named by the path of a run or checkpoint: read once, and kept in the run's own checkpoints."""
+"""Opponents that are named by the path of a run or checkpoint: read once, and saved in the run's own checkpoints."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -12,12 +12,13 @@ from rlbot.curriculum import KINDS
 from rlbot.policy import Bot, Network, load
 from rlbot.settings.schema import TrainConfig
 
-_BOT = "bot/"  # begins the names of their weights in a checkpoint
+_BOT = "bot/"  # prefix of the names of their weights in a checkpoint
 
 
 def load_bots(config: TrainConfig, saved: Mapping[str, Bot]) -> dict[str, Bot]:
-    """The opponents that are named by a path, by that path: as they were when the run first read them (`saved`, in its
-    checkpoint), else as they are now. Raises ValueError, naming the setting, where one cannot be played."""
+    """Returns the opponents that are named by a path, by that path. They are taken from `saved` (the run's checkpoint)
+    if they are in it, otherwise read from the path. Raises ValueError that names the setting if a bot cannot be read
+    or was trained with another tick_skip or action_delay."""
     pace = config.env.tick_skip, config.env.action_delay
     bots: dict[str, Bot] = {}
     for stage_name, stage in config.curriculum.stages.items():
@@ -28,17 +29,17 @@ def load_bots(config: TrainConfig, saved: Mapping[str, Bot]) -> dict[str, Bot]:
             bot = bots.get(name) or saved.get(name) or load(name, setting=setting)
             if (bot.tick_skip, bot.action_delay) != pace:
                 raise ValueError(
-                    f"{setting}={name}: it acts every {bot.tick_skip} ticks, {bot.action_delay} late (tick_skip, "
-                    f"action_delay), this run every {pace[0]}, {pace[1]} late;\n"
-                    "name a bot that was trained at the pace of this run, or set env.tick_skip and env.action_delay"
+                    f"{setting}={name}: was trained with tick_skip={bot.tick_skip}, action_delay={bot.action_delay}, "
+                    f"but this run has tick_skip={pace[0]}, action_delay={pace[1]};\n"
+                    "name a bot with the values of this run, or set env.tick_skip and env.action_delay to the bot's"
                 )
             bots[name] = bot
     return bots
 
 
 def bots_state(bots: Mapping[str, Bot]) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
-    """Opponents that are named by a path for a checkpoint, as (arrays, JSON-able): the run can go on without their
-    files."""
+    """Returns (arrays by name, JSON-able document) of opponents that are named by a path. A checkpoint holds them, so
+    that a run can be resumed without their files."""
     document = {
         name: {
             "network": dataclasses.asdict(bot.network),
@@ -53,9 +54,9 @@ def bots_state(bots: Mapping[str, Bot]) -> tuple[dict[str, NDArray[np.float32]],
 
 
 def saved_bots(tensors: Mapping[str, Any], documents: Mapping[str, Any]) -> dict[str, Bot]:
-    """The opponents that `bots_state` put into a checkpoint."""
+    """Returns the opponents that `bots_state` put into a checkpoint, by their path."""
     bots = {}
-    for name, each in documents.get("opponents_state", {}).items():  # the first checkpoints had none
+    for name, each in documents.get("opponents_state", {}).items():  # older checkpoints have none
         network = Network(**{**each["network"], "hidden": tuple(each["network"]["hidden"])})
         weights = np.asarray(tensors["opponents"][f"{_BOT}{name}"])
         bots[name] = Bot(

@@ -1,4 +1,4 @@
-"""Settings into the objects of a training run."""
+"""Builds the objects of a training run from the settings."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ from rlbot.training.loop import Schedule
 
 @dataclasses.dataclass(frozen=True)
 class Components:
-    """What a training run is made of."""
+    """The objects that a training run consists of."""
 
     hardware: Hardware
     model: ActorCritic
@@ -39,10 +39,10 @@ class Components:
     stages: tuple[Stage, ...]
     bots: Mapping[str, Bot]  # opponents that are named by a path, by that path
     workers: int
-    make_collector: Callable[[int], Collector]  # of the stage with this index
+    make_collector: Callable[[int], Collector]  # takes the index of a stage
 
     def publish(self) -> NDArray[np.float32]:
-        """Write the actor's weights as they are now to where the collectors read them, and return them."""
+        """Copies the actor's weights into the memory from which the collectors read them, and returns them."""
         vector = np.frombuffer(self.shared.vector, np.float32)
         self.network.vector(self.model.actor_arrays(), vector)
         return vector
@@ -51,10 +51,10 @@ class Components:
 def build(
     config: TrainConfig, warn: Callable[[str], None], group: Group = SINGLE, saved_bots: Mapping[str, Bot] | None = None
 ) -> Components:
-    """Everything that one process of a run needs, by default of a run of one process. saved_bots: what a checkpoint
-    keeps of opponents that are named by a path, by that path.
+    """Builds everything that one process of a run needs. `saved_bots`: the opponents in a checkpoint that are named by
+    a path, by that path.
 
-    Raises ValueError, naming the setting, for what this machine or a file cannot give."""
+    Raises ValueError that names the setting if this machine lacks something or a file cannot be used."""
     if config.env.num_envs < group.size:
         raise ValueError(f"env.num_envs={config.env.num_envs}: must be at least {group.size}, one for each process")
     hardware = make_hardware(config, group)
@@ -73,7 +73,7 @@ def build(
     stages = make_stages(config)
     bots = group.first(load_bots(config, saved_bots or {}) if group.rank == 0 else {})
     for stage in stages:
-        make_reward(config.reward, stage.reward)  # a broken term of the user's own is found before training starts
+        make_reward(config.reward, stage.reward)  # finds a user's reward term that cannot be loaded, before training
     cores = max(available_cores() // group.world.local_size, 1)
     workers = cores if config.env.workers is None else config.env.workers
 
@@ -117,8 +117,8 @@ def build(
 
 def make_hardware(config: TrainConfig, group: Group = SINGLE) -> Hardware:
     settings = dataclasses.asdict(config.hardware)
-    del settings["time_limit"]  # the command's
-    del settings["distributed"]  # told by the group
+    del settings["time_limit"]  # used by the run itself
+    del settings["distributed"]  # the group says it
     return Hardware.choose(**settings, group=group)
 
 
@@ -142,7 +142,7 @@ def make_ppo(config: TrainConfig, model: ActorCritic, hardware: Hardware) -> PPO
 
 
 def make_schedule(config: TrainConfig) -> Schedule:
-    """When things happen."""
+    """The schedule of checkpoints and of the learning rate."""
     learner = config.learner
     return Schedule(
         config.total_timesteps,
@@ -163,7 +163,7 @@ def make_stages(config: TrainConfig) -> tuple[Stage, ...]:
 
 
 def make_bot(config: TrainConfig, components: Components, timesteps: int, checkpoints: Path) -> Bot:
-    """The policy as it is now, with weights of its own; its checkpoint lies in the folder `checkpoints`."""
+    """The current policy as a bot, with a copy of the weights. Its checkpoint lies in the folder `checkpoints`."""
     weights = np.empty(components.network.size(), np.float32)
     components.network.vector(components.model.actor_arrays(), weights)
     path = checkpoints / f"step_{timesteps:09d}"
@@ -171,7 +171,7 @@ def make_bot(config: TrainConfig, components: Components, timesteps: int, checkp
 
 
 def policy_document(config: TrainConfig) -> dict[str, Any]:
-    """What a checkpoint says about how its policy is to be played: it is useless with any other layout."""
+    """The layout that a checkpoint's policy was trained with. It can only be played with the same one."""
     return {
         "observation": [list(each) for each in OBSERVATION],
         "action_table": ACTION_TABLE.tolist(),

@@ -1,4 +1,4 @@
-"""Settings into the game: rules, rewards, arenas. Imported by worker processes, hence without PyTorch."""
+"""Builds rules, rewards and arenas from the settings. Workers import this module, so it must not import PyTorch."""
 
 import functools
 import importlib
@@ -22,13 +22,13 @@ def make_rules(config: TrainConfig) -> Rules:
 
 
 def make_reward(config: RewardConfig, changes: Mapping[str, float] | None = None) -> Reward:
-    """`changes`: weights of a stage. Raises ValueError where a term of the user's own cannot be loaded."""
+    """`changes`: the reward weights of a stage. Raises ValueError if a user's own term cannot be loaded."""
     terms = [Term(name, term.weight, _function(name, term), term.target) for name, term in config.terms.items()]
     return Reward(with_weights(terms, changes or {}), config.zero_sum, config.team_spirit, config.clip)
 
 
 def make_env(config: TrainConfig, stage: Stage, start: int = 0, stop: int | None = None) -> BatchEnv:
-    """The arenas [start, stop) of the batch of one stage; all of them by default."""
+    """Returns the arenas [start, stop) of the batch of one stage; by default all of them."""
     return BatchEnv(
         team_sizes(stage, config.env.num_envs)[start:stop],
         make_reward(config.reward, stage.reward),
@@ -39,9 +39,9 @@ def make_env(config: TrainConfig, stage: Stage, start: int = 0, stop: int | None
 
 
 def make_sample(config: TrainConfig, stage: Stage) -> BatchEnv:
-    """One arena of each team size of a stage: enough to see whether everything in it works."""
+    """Returns one arena of each team size of a stage: enough to check that everything in it works."""
     sizes = list(dict.fromkeys(team_sizes(stage, config.env.num_envs)))
-    if len(sizes) == MAX_CARS:  # a term that returns (cars, arenas) would have the right shape
+    if len(sizes) == MAX_CARS:  # otherwise the wrong shape (cars, arenas) would look right
         sizes.append(sizes[0])
     return BatchEnv(
         sizes,
@@ -52,7 +52,7 @@ def make_sample(config: TrainConfig, stage: Stage) -> BatchEnv:
 
 
 def _function(name: str, term: RewardTerm) -> Callable[[Any, Any], Any] | None:
-    """The function of a term of the user's own: "package.module.function" or "path/to/file.py:function"."""
+    """Loads the function of a user's own term: "package.module.function" or "path/to/file.py:function"."""
     if term.target is None:
         return None
     where = f"reward.terms.{name}._target_={term.target}"
@@ -61,7 +61,7 @@ def _function(name: str, term: RewardTerm) -> Callable[[Any, Any], Any] | None:
     attribute = attribute if file else term.target.rpartition(".")[2]
     try:
         module = _load_file(Path(file)) if file else importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # anything may happen in a user's file
+    except (Exception, SystemExit) as error:  # a user's file may raise anything
         reason = " ".join(str(error).split()) or "no reason given"
         raise ValueError(f"{where}: cannot be imported: {type(error).__name__}: {reason}") from error
     function = getattr(module, attribute, None)
@@ -78,8 +78,8 @@ def _load_file(path: Path) -> Any:
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # as import does: dataclasses and pickle look there
-    if str(path.parent) not in sys.path:  # as for a script: it may import files beside it, at any time
+    sys.modules[name] = module  # as an import does: dataclasses and pickle look it up there
+    if str(path.parent) not in sys.path:  # as for a script: the file may import files beside it, at any time
         sys.path.insert(0, str(path.parent))
     spec.loader.exec_module(module)
     return module

@@ -16,18 +16,18 @@ from rlbot.training.nan_guard import NanGuard
 
 @dataclass
 class Progress:
-    """How far a run is; part of every checkpoint."""
+    """How far a run has come. Every checkpoint holds it."""
 
     timesteps: int = 0
     iterations: int = 0
     episodes: int = 0
-    seconds: float = 0.0  # of training, over all processes of the run
-    reward: float = 0.0  # mean reward of a step in the last iteration: what keep_best compares
+    seconds: float = 0.0  # s of training, including those before a resume
+    reward: float = 0.0  # mean reward per step in the last iteration; keep_best compares it
     stage: int = -1
 
 
 class Reporter(Protocol):
-    """What the loop tells the outside world; see rlbot.training.report."""
+    """Receives what the loop reports; see rlbot.training.report."""
 
     def stage(self, index: int, stage: Stage, collector: Collector) -> None: ...
     def note(self, text: str) -> None: ...
@@ -36,25 +36,26 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True)
 class Schedule:
-    """When things happen, in timesteps."""
+    """When the run ends, saves, and lowers the learning rate, in timesteps."""
 
     total_timesteps: int
     checkpoint_interval: int
     learning_rate: float
     anneal_learning_rate: bool
-    overlap: bool = False  # collect the next rollout while this one is learned from
+    overlap: bool = False  # whether the next rollout is collected while the learner trains on this one
     anneal_from: int = 0  # timesteps at which the learning rate begins to fall
-    anneal_to: float = 0.0  # share of it that is left at total_timesteps
+    anneal_to: float = 0.0  # the share of the learning rate that is left at total_timesteps
 
     def learning_rate_at(self, timesteps: int) -> float:
-        """Constant until anneal_from, then linear to anneal_to of it at total_timesteps; or constant throughout."""
+        """Returns the learning rate: constant until anneal_from, then falling linearly to anneal_to * learning_rate at
+        total_timesteps. Without anneal_learning_rate it is constant."""
         if not self.anneal_learning_rate:
             return self.learning_rate
         left = 1.0 - max(timesteps - self.anneal_from, 0) / max(self.total_timesteps - self.anneal_from, 1)
         return self.learning_rate * (self.anneal_to + (1.0 - self.anneal_to) * max(left, 0.0))
 
 
-# Where a run goes on: the progress, and the collector of its stage brought to where it stopped (None: from the start).
+# Where training starts: the progress, and the restored collector of the current stage (None: the stage starts anew).
 Start = tuple[Progress, Collector | None]
 Save = Callable[[Progress, Collector], None]
 
@@ -69,11 +70,11 @@ def open_stage(
     make_collector: Callable[[int], Collector],
     note: Callable[[str], None],
 ) -> Collector:
-    """The collector of a stage, whether it begins or a run goes on in it. A stage that is played against the past needs
-    a version: where there is none, it is the policy as it is, `weights`."""
+    """Returns the collector of a stage that begins or is resumed. If the stage is played against past versions and the
+    pool is empty, the current policy (`weights`) is added to the pool."""
     if stages[index].opponents.get("past") and not len(pool):
         pool.add(timesteps, weights)
-        note("No earlier version yet: the opponent is a frozen copy of the policy as it is now")
+        note("No earlier version yet: the opponent is a frozen copy of the current policy")
     return make_collector(index)
 
 
@@ -91,12 +92,13 @@ def train(
     stopping: Callable[[], bool],
     nan_guard: NanGuard,
 ) -> Progress:
-    """Train until schedule.total_timesteps, or until `stopping()` says so at the end of an iteration.
+    """Trains until schedule.total_timesteps, or until `stopping()` returns True at the end of an iteration.
 
-    `publish` hands the policy as it is to the collectors, and returns its weights. `save` is called whenever a multiple
-    of checkpoint_interval was passed, and at the end; never with weights that are not finite, and after an iteration
-    that `nan_guard` calls bad only when a good one has followed. The pool of past versions grows at those multiples
-    only, so that where a run was stopped and resumed makes no difference. Raises BadUpdates (see NanGuard).
+    `publish` hands the current policy to the collectors and returns its weights. `save` is called whenever a multiple
+    of checkpoint_interval was passed, and at the end. It is never called with weights that are not finite. After an
+    iteration that `nan_guard` calls bad, it is called only when a good one has followed. The pool of past versions
+    grows at these multiples only, so that it does not depend on where a run was stopped and resumed. Raises BadUpdates
+    (see NanGuard). Returns the progress at the end.
     """
     progress, collector = start
     saved_at = progress.timesteps
@@ -123,13 +125,13 @@ def train(
                 )
                 progress.stage = index
                 reporter.stage(index, stages[index], collector)
-                began = time.perf_counter()  # starting processes is no training
+                began = time.perf_counter()  # the time for starting workers does not count as training
 
             rollout, metrics = collector.collect()
             steps = rollout.num_steps * collector.num_agents
             before, progress.timesteps = progress.timesteps, progress.timesteps + steps
             if schedule.overlap and stage_at(stages, progress.timesteps) == index:
-                # At the end it is not played: a run that goes on to a higher total begins with it.
+                # At the end the next rollout is only planned: a run that is resumed with a higher total begins with it.
                 over = progress.timesteps >= schedule.total_timesteps
                 collector.plan() if over else collector.begin()
             collected = time.perf_counter()

@@ -1,4 +1,5 @@
-"""Numbers that are not finite during a run: told, written down with what led to them, and borne up to a limit."""
+"""Handles NaN and infinity during a run: reports them, saves the data that led to them, and ends the run if too many
+iterations in a row are bad."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -9,19 +10,20 @@ from torch import Tensor
 
 from rlbot.env.nonfinite import NonFinite, NonFiniteCounts
 
-MAX_FILES = 20  # in the run directory: a term that is broken for good must not fill the disk
-LARGE = 0.1  # share of the steps of all arenas; where more had to be taken back, the bot learns another game
+MAX_FILES = 20  # in the run directory: a term that always fails must not fill the disk
+LARGE = 0.1  # share of the arenas' steps; if more of them are not finite, the bot would learn a different game
 
 
 class BadUpdates(Exception):
-    """The run is not to go on. The text says why in a line, and where to look."""
+    """Training must stop. The text is one line that says why, and which file to look at."""
 
 
 class NanGuard:
-    """Takes in every iteration, and ends the run after `max_bad_updates` bad ones in a row.
+    """Looks at every iteration, and raises BadUpdates after `max_bad_updates` bad iterations in a row.
 
-    Bad is an iteration in which a gradient step could not be taken, or in which more than LARGE of the steps of the
-    arenas were taken back. Of every cause the first case in an iteration is written into `folder` (None: nowhere).
+    An iteration is bad if a gradient step could not be taken, or if more than LARGE of the arenas' steps were not
+    finite and their arenas were reset. The first case of each cause in an iteration is saved in `folder`; None: not
+    saved.
     """
 
     def __init__(self, folder: Path | None, max_bad_updates: int, warn: Callable[[str], None]) -> None:
@@ -31,8 +33,8 @@ class NanGuard:
         self._newest: Path | None = None
 
     def is_good(self, timesteps: int, arena_steps: int, faults: NonFiniteCounts, fault: NonFinite | None) -> bool:
-        """Whether the iteration that led to `timesteps` was a good one; `faults` were found in its `arena_steps`,
-        `fault` when learning from them. Raises BadUpdates where it was one bad iteration too many."""
+        """Returns whether the iteration that ended at `timesteps` was good. `faults` were found while it collected its
+        `arena_steps`, `fault` in its update. Raises BadUpdates if it was the last bad iteration allowed in a row."""
         causes = []
         if faults:
             count = sum(found.count for found in faults.values())
@@ -40,13 +42,13 @@ class NanGuard:
                 place = found.first.place
                 self._keep(found.first, f"{_step(timesteps)}-arena_{place['arena']}-step_{place['step_of_rollout']}")
             counts = ", ".join(f"{found.count} x {name}" for name, found in faults.items())
-            self._warn(f"{count} arenas started anew, as a number was not finite: {counts}{self._see()}")
+            self._warn(f"{count} arenas were reset because a number was not finite: {counts}{self._see()}")
             if count > LARGE * arena_steps:
                 worst = max(faults, key=lambda name: faults[name].count)
                 causes.append(f"{worst} was not finite in {faults[worst].count / arena_steps:.0%} of the steps")
         if fault is not None:
             self._keep(fault, f"{_step(timesteps)}-update")
-            self._warn(f"Gradient steps were not taken, as a number was not finite: {fault.name}{self._see()}")
+            self._warn(f"Gradient steps were not taken because a number was not finite: {fault.name}{self._see()}")
             causes.append(f"not finite: {fault.name}")
         self._in_a_row = self._in_a_row + 1 if causes else 0
         if self._in_a_row >= self._max:
@@ -54,7 +56,7 @@ class NanGuard:
         return not causes
 
     def check_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Raises BadUpdates where one of the weights is not finite: they are never saved, and nothing mends them."""
+        """Raises BadUpdates if a weight is not finite: such weights are never saved, and training can't repair them."""
         for name, each in weights.items():
             if not bool(torch.isfinite(each).all()):
                 raise BadUpdates(f"the weights of {name} are not finite and were not saved{self._see()}")
@@ -67,7 +69,7 @@ class NanGuard:
             self._folder.mkdir(exist_ok=True)
             fault.save(path)
         except OSError as error:
-            with suppress(OSError):  # half a file
+            with suppress(OSError):  # removes an incomplete file
                 path.unlink()
             self._warn(f"{path} cannot be written: {error.strerror or error}")
             return

@@ -1,5 +1,5 @@
-"""The checks a run makes before it trains: each one does the thing for real, on objects of its own. They take a few
-arenas, however many the run has: an arena takes 20 ms and more to make, and the processes that play make their own."""
+"""The checks before training: each one really steps an environment or runs the model, on objects of its own. They use
+only a few arenas, because making one takes 20 ms or more, and the workers make their own arenas anyway."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ STEPS = 16  # of the short rollout
 
 
 def preflight(config: TrainConfig, components: Components) -> Iterator[str]:
-    """One line for each check that held. Raises ValueError for the first that did not."""
+    """Yields one line for each check that passed. Raises ValueError at the first that failed."""
     yield "Curriculum stages: " + ", ".join(_stage(stage) for stage in components.stages)
     played = {name for stage in components.stages for name, share in stage.teams.items() if share > 0}
     yield f"Curriculum restricted to {', '.join(sorted(played))}"
@@ -29,8 +29,8 @@ def preflight(config: TrainConfig, components: Components) -> Iterator[str]:
         obs, _ = env.reset(seed=config.seed)
         if not np.isfinite(obs).all():
             raise ValueError(f"curriculum.stages.{stage.name}: the environment gives an observation that is not finite")
-        env.step(np.zeros((env.num_envs, 8), np.float32))  # a term of the user's own may fail in one stage only
-        _demand_finite(env.faults, f"the first step of curriculum.stages.{stage.name}")
+        env.step(np.zeros((env.num_envs, 8), np.float32))  # a user's own term may fail in one stage only
+        _require_finite(env.faults, f"the first step of curriculum.stages.{stage.name}")
         check_purity(env)
         sizes = ", ".join(f"{blue}v{orange}" for blue, orange in dict.fromkeys(env.team_sizes))
         yield f"Environment of stage {stage.name}: one arena of each size, {sizes}, {env.num_envs} cars"
@@ -46,17 +46,17 @@ def preflight(config: TrainConfig, components: Components) -> Iterator[str]:
     yield f"Model forward pass: observations {tuple(obs.shape)} -> controls {tuple(controls.shape)}"
 
     network = components.network
-    everybody = Matchup(network, {"self": 1.0}, "uniform", (True,) * len(env.arenas), config.seed)
-    shard = EnvShard(lambda: env, everybody, components.publish(), components.pool)
+    all_learn = Matchup(network, {"self": 1.0}, "uniform", (True,) * len(env.arenas), config.seed)
+    shard = EnvShard(lambda: env, all_learn, components.publish(), components.pool)
     cars = len(shard.learner_cars)
     rollout = Rollout(STEPS, cars, network.observation_size, network.action_shape, network.action_dtype)
     stats = shard.collect(rollout)
-    _demand_finite(stats.faults, f"a rollout of {STEPS} steps")
-    yield f"Rollout of {STEPS} steps: rewards finite, mean {float(rollout.rewards.mean()):.4f} a step"
+    _require_finite(stats.faults, f"a rollout of {STEPS} steps")
+    yield f"Rollout of {STEPS} steps: rewards finite, mean {float(rollout.rewards.mean()):.4f} per step"
 
 
 def _step_together(config: TrainConfig, stage: Stage) -> str:
-    """Two arenas of a stage in one batch; its rows are the cars of both."""
+    """Steps two arenas of a stage in one batch; the rows are the cars of both."""
     count = min(2, config.env.num_envs)
     env = make_env(config, stage, 0, count)
     env.reset(seed=config.seed)
@@ -66,7 +66,7 @@ def _step_together(config: TrainConfig, stage: Stage) -> str:
     return f"{count} environments stepped together, observations {obs.shape}, rewards {rewards.shape}"
 
 
-def _demand_finite(faults: NonFiniteCounts, where: str) -> None:
+def _require_finite(faults: NonFiniteCounts, where: str) -> None:
     if faults:
         raise ValueError(f"{', '.join(faults)}: NaN or infinity in {where}")
 

@@ -1,4 +1,4 @@
-"""What a run tells people: the console, TensorBoard, and notifications."""
+"""Reports a run to its user: console, TensorBoard, and notifications."""
 
 from collections import deque
 from collections.abc import Callable
@@ -11,15 +11,15 @@ from rlbot.rating.rater import Rated, Rater
 from rlbot.run import Console, Notifier, TensorBoard
 from rlbot.training.loop import Progress
 
-_LAST_RATING = 30.0  # s that a run waits for it at its end
-_NEEDED_RATING = 600.0  # the same where it is what a sweep goes by
-_RECENT = 10  # iterations that `result` is a mean of
-# What a sweep may go by, beside the rating: the curve it is the mean of.
+_LAST_RATING = 30.0  # s that a run waits for the last rating at its end
+_NEEDED_RATING = 600.0  # the same if the rating is the score of the run (objective=rating)
+_RECENT = 10  # iterations over which `result` takes the mean
+# The scores for a sweep, beside the rating, and the metric that each is the mean of.
 OBJECTIVES = {"reward": "reward/step", "touches": "play/touches_per_minute", "goals": "play/goals_per_minute"}
 
 
 class RunReporter:
-    """The progress and the curves of every iteration; lines and messages at events."""
+    """Writes progress and metrics at every iteration, and lines and notifications at events."""
 
     def __init__(
         self,
@@ -31,16 +31,16 @@ class RunReporter:
         run_name: str,
         gpu: int | None,
     ) -> None:
-        """`gpu`: the CUDA device that the run learns on; None: it learns on the CPU, whatever else there is."""
+        """`gpu`: the index of the CUDA device that the run learns on; None: it learns on the CPU."""
         self._console, self._tensorboard, self._notifier = console, tensorboard, notifier
         self._rater = rater
         self._total, self._run_name = total_timesteps, run_name
         self._gpu = gpu
-        self.iterations = 0  # of this process
+        self.iterations = 0  # since this process started
         self._recent: deque[dict[str, float]] = deque(maxlen=_RECENT)
 
     def stage(self, index: int, stage: Stage, collector: Collector) -> None:
-        self._recent.clear()  # what was rewarded and played before is another thing
+        self._recent.clear()  # metrics of another stage cannot be compared with those of this one
         teams = ", ".join(name for name, share in stage.teams.items() if share > 0)
         against = ", ".join(name for name, share in stage.opponents.items() if share > 0)
         until = "the end" if stage.until is None else f"{stage.until} timesteps"
@@ -72,7 +72,7 @@ class RunReporter:
         self.send("checkpoint", f"checkpoint at {progress.timesteps} of {self._total} timesteps")
 
     def last_ratings(self, stopping: Callable[[], bool], needed: bool = False) -> None:
-        """What is still to be rated when the training has ended; waits longer where it is `needed`."""
+        """Reports the ratings that are still to come when training has ended; waits longer for them if `needed`."""
         if self._rater is None or stopping():
             return
         patience = _NEEDED_RATING if needed else _LAST_RATING
@@ -81,7 +81,7 @@ class RunReporter:
         for rated in self._rater.wait(patience, stopping):
             self._rated(rated)
         if waiting and max(waiting) in self._rater.waiting():
-            self._console.ok(f"The version at {max(waiting)} timesteps is not rated")
+            self._console.ok(f"The version at {max(waiting)} timesteps was not rated")
 
     def _rated(self, rated: Rated) -> None:
         shown = ", ".join(f"{team} {rating}" for team, rating in rated.ratings.items())
@@ -93,14 +93,14 @@ class RunReporter:
         self._tensorboard.write_pictures(pictures, rated.timesteps)
 
     def send(self, event: str, text: str) -> None:
-        """Notify, where that is wanted."""
+        """Sends a notification if notifications are enabled."""
         if self._notifier is not None:
             self._notifier.send(event, f"rlbot: {self._run_name}", text)
 
     def result(self, objective: str, progress: Progress, stopped: bool) -> dict[str, Any]:
-        """How the run ended, JSON-able: `value` is what `objective` names. None: nothing was measured.
+        """Returns the result of the run, JSON-able. `value` is the measure that `objective` names; None: not measured.
 
-        The rating is that of the newest rated version, the others are means over the last iterations of the stage.
+        The rating is that of the newest rated version. The others are means over the last iterations of the stage.
         """
         ratings = self._rater.scores() if self._rater is not None else {}
         measured: dict[str, float | None] = {}
@@ -125,13 +125,13 @@ class RunReporter:
 
 
 class Silent:
-    """A reporter that tells nobody: of a process for which another one speaks, or of a measurement."""
+    """A reporter that reports nothing: for ranks other than 0, and for measurements."""
 
     def stage(self, index: int, stage: Stage, collector: Collector) -> None:
-        """Nobody reads along."""
+        """Does nothing."""
 
     def note(self, text: str) -> None:
-        """Nobody reads along."""
+        """Does nothing."""
 
     def iteration(self, progress: Progress, metrics: dict[str, float]) -> None:
-        """Nobody reads along."""
+        """Does nothing."""

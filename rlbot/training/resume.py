@@ -1,4 +1,4 @@
-"""Going on with a run: the components brought to where its checkpoint stopped."""
+"""Resumes a run: restores the components from its checkpoint."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,18 +15,18 @@ from rlbot.training.loop import Progress, Start, open_stage
 
 @contextmanager
 def continuing(resume: Resume) -> Iterator[None]:
-    """Where a checkpoint is sound but does not hold what this version's training writes."""
+    """Turns errors about missing or odd entries in a complete checkpoint into ValueError: another version wrote it."""
     try:
         yield
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"resume={resume.checkpoint}: training cannot go on with it ({type(error).__name__}: {error});\n"
+            f"resume={resume.checkpoint}: training cannot continue from it ({type(error).__name__}: {error});\n"
             "name another run or checkpoint, or start anew with resume=null"
         ) from error
 
 
 def kept_bots(saved: Any, resume: Resume | None) -> dict[str, Bot]:
-    """The opponents that the checkpoint keeps, by the paths that named them."""
+    """Returns the opponents in the checkpoint that are named by a path, by that path."""
     if saved is None or resume is None:
         return {}
     with continuing(resume):
@@ -34,7 +34,7 @@ def kept_bots(saved: Any, resume: Resume | None) -> dict[str, Bot]:
 
 
 def restore(components: Components, saved: Any, console: Console, resume: Resume | None) -> Start:
-    """Bring the parts to where the checkpoint stopped."""
+    """Restores the components from the checkpoint. Returns the progress, and the collector if its stage goes on."""
     if saved is None or resume is None:
         return Progress(), None
     tensors, documents = saved
@@ -45,13 +45,13 @@ def restore(components: Components, saved: Any, console: Console, resume: Resume
         except RuntimeError as error:
             raise ValueError(
                 f"resume={resume.checkpoint}: its network has another shape than the one asked for;\n"
-                "leave out the model settings to go on with the checkpoint's own"
+                "leave out the model settings to use the checkpoint's own"
             ) from error
         components.ppo.load_state(tensors["learner"], documents["learner_state"])
         components.pool.load_state(tensors["opponents"])
         progress.stage = _same_stage(progress.stage, documents["config"], components)
         collector = None
-        if progress.stage == stage_at(components.stages, progress.timesteps):  # else another one begins
+        if progress.stage == stage_at(components.stages, progress.timesteps):  # otherwise another stage begins
             collector = open_stage(
                 progress.stage,
                 stages=components.stages,
@@ -63,7 +63,7 @@ def restore(components: Components, saved: Any, console: Console, resume: Resume
             )
             try:
                 collector.restore(tensors["environment"], documents["environment_state"])
-            except ValueError as error:  # other arenas were asked for: the bot goes on, the episodes do not
+            except ValueError as error:  # other arenas were asked for: training continues with new episodes
                 console.warn(f"The saved episodes are not continued: {error}")
                 collector.close()
                 collector = None
@@ -72,9 +72,9 @@ def restore(components: Components, saved: Any, console: Console, resume: Resume
 
 
 def _same_stage(index: int, saved: Mapping[str, Any], components: Components) -> int:
-    """The index that the stage of a checkpoint has in this run, by its name: stages may have come before it. -1 where
-    there is none of that name."""
+    """The index in this run of the checkpoint's stage, found by its name, because stages may have been added before it.
+    -1 if there is none of that name."""
     names, before = [stage.name for stage in components.stages], saved["curriculum"]["stages"]
-    played = [each["name"] for each in before] if isinstance(before, list) else list(before)  # a list, once
+    played = [each["name"] for each in before] if isinstance(before, list) else list(before)  # older versions: a list
     name = played[index] if index >= 0 else None
     return names.index(name) if name in names else -1

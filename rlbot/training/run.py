@@ -1,4 +1,4 @@
-"""The life of a training run: its directory, what is checked and said before it trains, the loop, and how it ends."""
+"""A training run from start to end: its directory, the checks and the summary before training, the loop, the result."""
 
 import os
 import sys
@@ -34,15 +34,15 @@ from rlbot.training.user_files import absolute, keep, locate
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: `value` is what config.objective names, None if it could not be measured."""
+    """How a run ended. `value` is the measure that config.objective names, None if it could not be measured."""
 
     value: float | None
-    interrupted: bool  # by a signal, before it reached total_timesteps
+    interrupted: bool  # whether a signal stopped it before total_timesteps
 
 
 def train(config: TrainConfig, directory: Path, world: World) -> Outcome:
-    """Trains in `directory`. If it resumes a run, that is either where the run lies, or a new one, in which it goes on
-    and leaves the other as it is. Raises ConfigError and CommandFailed."""
+    """Trains in `directory`. A resumed run continues in its own directory, or in a new one and leaves the old one
+    unchanged. Raises ConfigError if the settings are wrong, CommandFailed if the run fails for a known cause."""
     began = time.monotonic()
     warn = Deferred()
     with ExitStack() as held:
@@ -52,7 +52,7 @@ def train(config: TrainConfig, directory: Path, world: World) -> Outcome:
             run.check_directory(directory, resume)
         try:
             held.enter_context(run.locked(directory, warn))
-        except ValueError as error:  # nothing that lies there is this process's
+        except ValueError as error:  # another run uses the directory: nothing in it may be removed
             raise CommandFailed(str(error)) from error
         for line in resume.warnings if resume is not None else ():
             warn(line)
@@ -60,7 +60,7 @@ def train(config: TrainConfig, directory: Path, world: World) -> Outcome:
 
 
 class Deferred:
-    """Takes lines for a console that is not there yet, and hands them on as soon as it is."""
+    """Keeps warnings until there is a console, then passes them on to it."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
@@ -70,7 +70,7 @@ class Deferred:
         self._take(line)
 
     def to(self, take: Callable[[str], None]) -> None:
-        """Give `take` all lines, and those to come."""
+        """Passes all lines so far, and all later ones, to `take`."""
         for line in self._lines:
             take(line)
         self._take = take
@@ -84,13 +84,13 @@ def _train(
     began: float,
     group: Group,
 ) -> Outcome:
-    """The run in its directory, which nobody else trains in; `began` is when, in time.monotonic()."""
+    """Trains in the locked directory; `began` is the time of the start, of time.monotonic()."""
     torchrun_job = run.TorchrunJob(run.OUTPUTS, job())
     with building():
         saved = run.load_checkpoint(resume.checkpoint) if resume else None
         group.first((config, resume, saved))
         config = absolute(config)
-        played = config  # with copies of files that are not where they were
+        played = config  # `config` with reward files that are gone replaced by their copies
         if resume is not None and resume.run is not None:
             played, changed = locate(config, resume.run / "code", checkpoint_info(resume.checkpoint).timesteps)
             for line in changed:
@@ -108,11 +108,11 @@ def _train(
         with building():
             group.gather("ready")
 
-        # Nothing of a run that is resumed is changed before it is certain that it can go on.
+        # A resumed run's files are changed only from here on, when it is certain that it can continue.
         with building():
             if resume is not None and resume.run != home.path.resolve():
                 home.follow(resume)
-                console.ok(f"{home.path} goes on from {resume.checkpoint}, which stays as it is")
+                console.ok(f"{home.path} continues from {resume.checkpoint}, which is not changed")
             if copied := keep(config, home.path / "code", start[0].timesteps):
                 console.ok(copied)
             home.write_run_json(_run_document(config, components, resume))
@@ -136,7 +136,7 @@ def _train(
 
         def over() -> bool:
             late = limit is not None and time.monotonic() - began >= 60 * limit
-            return late and reporter.iterations > 0  # else a chain of jobs would never go on
+            return late and reporter.iterations > 0  # otherwise a chain of short jobs might make no progress
 
         try:
             with stop_on_signals() as asked:
@@ -149,7 +149,7 @@ def _train(
                 nan_guard = NanGuard(home.bad, config.learner.max_bad_updates, console.warn)
                 progress = _loop(config, components, start, reporter, save, stopping, nan_guard)
                 reporter.last_ratings(stopping, needed=config.objective == "rating")
-                save.prune()  # by what was rated since the last checkpoint
+                save.prune()  # again, because ratings have come in since the last checkpoint
         except BadUpdates as error:
             text = f"Training stopped after {error}"
             reporter.send("failure", text)
@@ -164,15 +164,15 @@ def _train(
                 rater.close()
             tensorboard.close()
         group.leave()
-        if not save.failed:  # else torchrun starts it anew, from the newest checkpoint
+        if not save.failed:  # otherwise torchrun restarts the run from the newest checkpoint
             torchrun_job.end()
-        by_hand = asked() or not over()  # it may have been another process that was asked
+        by_hand = asked() or not over()  # the signal may have reached another rank only
         return _finish(config, home, console, reporter, progress, by_hand, save.failed)
 
 
 def follow(config: TrainConfig, world: World) -> None:
-    """What a process of a distributed run does that is not the first: it plays and learns its share, writes nothing and
-    takes settings and checkpoint from rank 0, in the same order as `train`."""
+    """Runs a rank other than 0 of a distributed run. It collects and learns its shard, writes no files, and receives
+    settings and checkpoint from rank 0. It calls the group's operations in the same order as `train`."""
     with building():
         group = Group.join(world, config.hardware.device)
         config, resume, saved = group.first((config, None, None))
@@ -191,7 +191,7 @@ def follow(config: TrainConfig, world: World) -> None:
 
 
 def _share_snapshot(progress: Progress, collector: Collector) -> None:
-    """A process's part in the checkpoint that rank 0 writes."""
+    """Sends this rank's part of the checkpoint to rank 0, which writes it."""
     collector.snapshot()
 
 
@@ -204,7 +204,7 @@ def _loop(
     stopping: Callable[[], bool],
     nan_guard: NanGuard,
 ) -> Progress:
-    """The same in all processes. They stop together: where one was asked to."""
+    """The training loop, the same in all ranks. If one rank is asked to stop, all stop after the same iteration."""
     group = components.hardware.group
     return loop.train(
         ppo=components.ppo,
@@ -222,7 +222,7 @@ def _loop(
 
 
 def _introduce(config: TrainConfig, components: Components, home: run.RunDirectory, console: run.Console) -> None:
-    """What was checked, and what is going to be trained."""
+    """Runs the checks, and prints them and the configuration."""
     console.start(f"Verification of {home.path}")
     with building():
         for line in preflight(config, components):
@@ -242,7 +242,8 @@ def _finish(
     asked: bool,
     unsaved: bool,
 ) -> Outcome:
-    """How the run ended, and how to go on. Raises CommandFailed if its end could not be saved."""
+    """Writes the result, and prints how the run ended and how to resume it. Raises CommandFailed if the last save
+    failed."""
     stopped = progress.timesteps < config.total_timesteps
     if stopped and not asked:
         console.ok(f"hardware.time_limit={config.hardware.time_limit:g} minutes are over")
@@ -255,23 +256,24 @@ def _finish(
         reporter.send("failure", text)
         raise CommandFailed(f"{text};\nwhen it can be written, resume={home.path} goes on from the newest checkpoint")
     if stopped and progress.timesteps:
-        console.ok(f"Go on with: python -m rlbot.train resume={home.path}")
+        console.ok(f"Resume with: python -m rlbot.train resume={home.path}")
     return Outcome(result["value"], interrupted=stopped and asked)
 
 
 def _way_out(home: run.RunDirectory) -> str:
-    """What to do when a run was stopped by numbers that are not finite."""
+    """What the user can do when NaN or infinity stopped a run."""
     found, _ = run.valid_checkpoints(home.checkpoints)
     if not found:
-        return "no checkpoint had been written; mend the cause (docs/troubleshooting.md) and start anew"
-    return f"{found[0].name} is as it was: mend the cause (docs/troubleshooting.md), go on with resume={home.path}"
+        return "no checkpoint had been written; fix the cause (docs/troubleshooting.md) and start anew"
+    return f"{found[0].name} is intact: fix the cause (docs/troubleshooting.md), then resume={home.path}"
 
 
 def _write_result(home: run.RunDirectory, console: run.Console, result: dict[str, Any]) -> None:
     try:
         write_atomic(home.path / run.RESULT, to_json(result))
     except OSError as error:
-        console.warn(f"{home.path / run.RESULT} cannot be written: {error.strerror or error}; a sweep misses this run")
+        path = home.path / run.RESULT
+        console.warn(f"{path} cannot be written: {error.strerror or error}; a sweep's table will lack this run")
 
 
 @contextmanager
@@ -303,7 +305,7 @@ def _run_document(config: TrainConfig, components: Components, resume: run.Resum
 def _rater(
     config: TrainConfig, components: Components, home: run.RunDirectory, console: run.Console, progress: Progress
 ) -> Rater | None:
-    """Who rates the versions of this run, brought to where it stopped."""
+    """Returns the rater of this run's versions, with the ratings of a resumed run; None if rating is disabled."""
     settings = config.rating
     if not settings.enabled:
         return None
@@ -321,6 +323,6 @@ def _rater(
     if progress.timesteps:
         with building():
             rater.restore(progress.timesteps, home.checkpoints)
-        if progress.timesteps not in rater.scores():  # stopped before it could be rated
+        if progress.timesteps not in rater.scores():  # the run stopped before this version was rated
             rater.submit(make_bot(config, components, progress.timesteps, home.checkpoints))
     return rater

@@ -1,5 +1,4 @@
-"""The checkpoints of a run in training: which are written, which are kept, and what the run says about a disk that
-refuses."""
+"""Saves the checkpoints of a run, removes those that are not kept, and warns if the disk cannot be written."""
 
 import dataclasses
 from pathlib import Path
@@ -17,7 +16,8 @@ from rlbot.training.report import RunReporter
 
 @dataclasses.dataclass
 class Saver:
-    """Called with what is to be saved. Nothing that the disk does ends the run: it is told, and the next call tries."""
+    """Saves a checkpoint at every call. If the disk cannot be written, the run goes on: an error is printed, and the
+    next call tries again."""
 
     config: TrainConfig
     components: Components
@@ -26,7 +26,7 @@ class Saver:
     reporter: RunReporter
     rater: Rater | None
     outputs: Path
-    failed: bool = False  # the last save
+    failed: bool = False  # whether the last save failed
 
     def __call__(self, progress: Progress, collector: Collector) -> None:
         for warning in self.home.remake():
@@ -35,7 +35,7 @@ class Saver:
             self._write(progress, collector)
         except run.CheckpointError as error:
             self.failed = True
-            self.console.error(f"No checkpoint at {progress.timesteps} timesteps: {error}; tried again in an interval")
+            self.console.error(f"No checkpoint at {progress.timesteps} timesteps: {error}; tried again at the next one")
             return
         self.failed = False
         self.reporter.saved(progress)
@@ -72,7 +72,8 @@ class Saver:
         )
 
     def prune(self) -> None:
-        """Keep the best checkpoints by rating, and those whose rating is still to come; by mean reward without."""
+        """Removes all but the newest and best checkpoints: best by rating, or by mean reward without a rater. Those
+        whose rating is still to come are kept."""
         _, warnings = run.prune_checkpoints(
             self.home.checkpoints,
             run_id=self.home.run_id,
@@ -84,7 +85,7 @@ class Saver:
             self.console.warn(warning)
 
     def _point_latest(self) -> None:
-        """outputs/latest follows the newest run of outputs/ that can be resumed; the jobs of a sweep leave it alone."""
+        """Points outputs/latest to this run if it lies in outputs/; runs elsewhere, such as jobs of a sweep, do not."""
         if self.outputs.resolve() in self.home.path.resolve().parents:
             warning = run.point_latest(self.outputs, self.home.path)
             if warning is not None:

@@ -1,4 +1,4 @@
-"""The configuration of a run, a line for each thing a user looks for."""
+"""The lines that show a run's configuration before it trains."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from rlbot.training.loop import Schedule
 
 
 def summary(config: TrainConfig, components: Components) -> Iterator[str]:
-    """The configuration, a line for each thing a user looks for."""
+    """Yields one line for each setting that a user looks for."""
     hardware = components.hardware
     mixed = "off (fp32)" if hardware.precision == "fp32" else f"on ({hardware.precision})"
     learner = config.learner
@@ -38,8 +38,8 @@ def _falling(config: TrainConfig) -> str:
 
 
 def rate_of_a_resumed_run(config: TrainConfig, timesteps: int, saved: Mapping[str, Any]) -> Iterator[str]:
-    """The learning rate that a run goes on with at `timesteps`; a warning if it is not the one that it would have had
-    with the settings it was `saved` with (the documents of its checkpoint)."""
+    """Yields the learning rate of a resumed run at `timesteps`, with a warning if the settings that it was `saved` with
+    (the documents of its checkpoint) give another one."""
     now = make_schedule(config).learning_rate_at(timesteps)
     try:
         before = saved["config"]
@@ -52,15 +52,15 @@ def rate_of_a_resumed_run(config: TrainConfig, timesteps: int, saved: Mapping[st
             anneal_from=learner.get("anneal_from", 0),
             anneal_to=learner.get("anneal_to", 0.0),
         ).learning_rate_at(timesteps)
-    except (KeyError, TypeError, AttributeError):  # of another version
+    except (KeyError, TypeError, AttributeError):  # another version saved it
         was = now
     if math.isclose(now, was, rel_tol=1e-6, abs_tol=1e-12):
         yield f"[OK] Learning rate now: {now:g}"
         return
     rate = was if was > 0.0 else 0.1 * config.learner.learning_rate
     yield (
-        f"[WARN] Learning rate now: {now:g}; with the settings before it was {was:g}. For a schedule of the rest by "
-        f"itself: learner.anneal_from={timesteps} learner.learning_rate={rate:.2g}"
+        f"[WARN] Learning rate now: {now:g}; with the settings before it was {was:g}. For a schedule that begins "
+        f"here: learner.anneal_from={timesteps} learner.learning_rate={rate:.2g}"
     )
 
 

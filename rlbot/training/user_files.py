@@ -1,5 +1,5 @@
-"""Files of the user's that a run needs: their absolute places, and copies of its reward files in the run directory, so
-that a run can be understood, and goes on, anywhere."""
+"""The user's own files that a run needs: their absolute paths, and copies of the reward files in the run directory, so
+that a run can be read and resumed on any machine."""
 
 import ast
 import dataclasses
@@ -12,13 +12,13 @@ from rlbot.curriculum import KINDS
 from rlbot.run.files import from_json, to_json, write_atomic
 from rlbot.settings.schema import OpponentConfig, RewardTerm, TrainConfig
 
-_INDEX = "files.json"  # in a folder of copies: the place of each file, and its copy
+_INDEX = "files.json"  # in a folder of copies: the copy of each file, by the file's original path
 _STEP = re.compile(r"step_(\d+)(?:-(\d+))?")
 _PACKAGE = Path(rlbot.__file__).resolve().parent
 
 
 def absolute(config: TrainConfig) -> TrainConfig:
-    """The same settings with every path as an absolute one: they mean the same in whatever folder a run is resumed."""
+    """Returns the settings with all paths made absolute, so that a run can be resumed from any working directory."""
     meshes = config.env.collision_meshes
     stages = {
         name: dataclasses.replace(stage, opponent=OpponentConfig(_absolute_names(stage.opponent.shares)))
@@ -33,14 +33,14 @@ def absolute(config: TrainConfig) -> TrainConfig:
 
 
 def reward_files(config: TrainConfig) -> dict[str, Path]:
-    """The file of every term of the user's own that is named by one, by the term's name."""
+    """Returns the files of the user's own reward terms, by the terms' names."""
     named = {name: (term.target or "").rpartition(":")[0] for name, term in config.reward.terms.items()}
     return {name: Path(file) for name, file in named.items() if file}
 
 
 def locate(config: TrainConfig, code: Path, timesteps: int) -> tuple[TrainConfig, list[str]]:
-    """The settings to play with, of a run that goes on at `timesteps` and has copies of its reward files in `code`: a
-    file that is where it was is used as it is now, else its copy. And a line for each file that is not what it was."""
+    """Returns the settings to use in a run that is resumed at `timesteps`, and a line for each reward file that has
+    changed or is gone. A file that still exists is used as it is now, otherwise its copy in `code`."""
     kept = _newest(code, timesteps)
     lines: dict[Path, str] = {}
     terms = dict(config.reward.terms)
@@ -52,13 +52,13 @@ def locate(config: TrainConfig, code: Path, timesteps: int) -> tuple[TrainConfig
             terms[name] = _at(terms[name], copy)
             lines[file] = f"{file} is not there: reward.terms.{name} is taken from the copy in the run, {copy}"
         elif file.read_bytes() != copy.read_bytes():
-            lines[file] = f"{file} has changed since the run last started: it is used as it is now; as it was: {copy}"
+            lines[file] = f"{file} has changed since the run last started: the new one is used; the old one is {copy}"
     return dataclasses.replace(config, reward=dataclasses.replace(config.reward, terms=terms)), list(lines.values())
 
 
 def keep(config: TrainConfig, code: Path, timesteps: int) -> str | None:
-    """Copies the reward files, with the files beside them that they import, into a new folder in `code`; a line that
-    names them, None if the newest copies are the same. Raises OSError."""
+    """Copies the reward files, and the files beside them that they import, into a new folder in `code`. Returns a line
+    that names them, or None if the newest copies are the same. Raises OSError if they cannot be written."""
     kept = _newest(code, timesteps)
     files: dict[str, bytes] = {}
     for file in reward_files(config).values():
@@ -76,7 +76,8 @@ def keep(config: TrainConfig, code: Path, timesteps: int) -> str | None:
     for place, content in files.items():
         root = next((each for each in roots if Path(each) in Path(place).parents), str(Path(place).parent))
         number = roots.index(root) if root in roots else len(roots)
-        copy = Path(str(number) if number else "", Path(place).relative_to(root))  # names of one folder cannot clash
+        # A subfolder for each folder that files come from, so that files of the same name do not clash.
+        copy = Path(str(number) if number else "", Path(place).relative_to(root))
         (folder / copy).parent.mkdir(parents=True, exist_ok=True)
         (folder / copy).write_bytes(content)
         index[place] = copy.as_posix()
@@ -85,8 +86,8 @@ def keep(config: TrainConfig, code: Path, timesteps: int) -> str | None:
 
 
 def with_neighbours(file: Path) -> list[Path]:
-    """A Python file, and those in its folder and below that it imports, and that these import. What is installed, or
-    imported by other means than an import statement, is not among them."""
+    """Returns a Python file and all files in its folder or below that it imports, directly or not. Installed packages,
+    and files that are imported without an import statement, are not found."""
     root, found, waiting = file.parent, [file], [file]
     while waiting:
         for module in _imported(waiting.pop()):
@@ -98,10 +99,10 @@ def with_neighbours(file: Path) -> list[Path]:
 
 
 def _imported(file: Path) -> Iterator[list[str]]:
-    """The modules that a file may import, and the packages they lie in, as their parts."""
+    """Yields the modules that a file may import, and the packages they lie in, each split at its dots."""
     try:
         tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError):  # told where it is loaded
+    except (SyntaxError, ValueError):  # reported when the file is loaded
         return
     names: list[str] = []
     for node in ast.walk(tree):
@@ -115,14 +116,14 @@ def _imported(file: Path) -> Iterator[list[str]]:
 
 
 def _newest(code: Path, timesteps: int) -> Mapping[str, Path]:
-    """The newest copies from up to `timesteps`, by the places of the files."""
+    """Returns the newest complete copies that were made at `timesteps` or before, by the files' original paths."""
     matches = [(match, folder) for folder in code.glob("step_*") if (match := _STEP.fullmatch(folder.name))]
     known = [((int(match[1]), int(match[2] or 1)), folder) for match, folder in matches if int(match[1]) <= timesteps]
     for _, folder in sorted(known, reverse=True):
         try:
             index = from_json((folder / _INDEX).read_bytes())
             copies = {str(place): folder / str(copy) for place, copy in index.items()}
-        except (OSError, ValueError, AttributeError):  # cut short by a kill
+        except (OSError, ValueError, AttributeError):  # incomplete: the process was killed while it wrote
             continue
         if all(copy.is_file() for copy in copies.values()):
             return copies
@@ -130,7 +131,7 @@ def _newest(code: Path, timesteps: int) -> Mapping[str, Path]:
 
 
 def _at(term: RewardTerm, file: Path | None) -> RewardTerm:
-    """The same term with its file at another place; at its own absolute one by default."""
+    """Returns the term with the path of its file replaced by `file`; None: by its own absolute path."""
     place, colon, function = (term.target or "").rpartition(":")
     if not place:
         return term

@@ -67,7 +67,7 @@ def test_an_opponent_is_read_once_and_must_have_the_pace_of_the_run(
     for pace in ("env.tick_skip=4", "env.action_delay=2"):
         config = compose([*QUICK, "resume=.", pace, AGAINST])  # what is resumed need not find the files
         with pytest.raises(
-            ValueError, match=r"curriculum\.stages\.touch\.opponent=rival: it acts every 8 ticks, 0 late"
+            ValueError, match=r"curriculum\.stages\.touch\.opponent=rival: was trained with tick_skip=8, action_delay=0"
         ):
             bots.load_bots(config, {"rival": kept})
     with pytest.raises(ValueError, match=r"opponent=rival: there is no directory"):

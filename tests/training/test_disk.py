@@ -66,7 +66,7 @@ def test_a_run_outlives_a_full_disk_and_one_that_is_read_only(launch: Launch, tm
 
     checkpoints = str(disk / "run" / "checkpoints")
     assert mount("-t", "tmpfs", "-o", "ro", "tmpfs", checkpoints)
-    run.says("Read-only file system; tried again in an interval")
+    run.says("Read-only file system; tried again at the next one")
     subprocess.run(["umount", checkpoints], check=True)
     run.says("Checkpoint saved", again=True)
     run.signal(signal.SIGTERM)

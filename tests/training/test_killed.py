@@ -104,7 +104,7 @@ def test_a_time_limit_saves_and_ends_with_an_exit_status_of_zero(launch: Launch,
     (saved,) = re.findall(r"Stopped at (\d+) timesteps", "\n".join(run.lines))
     assert int(saved) >= BATCH and run.having(f"Checkpoint saved at {saved} timesteps")
     assert run.having("[OK] Time limit: 0.1 minutes") and run.having("[OK] hardware.time_limit=0.1 minutes are over")
-    assert f"[OK] Go on with: python -m rlbot.train resume={tmp_path / 'run'}" in run.lines
+    assert f"[OK] Resume with: python -m rlbot.train resume={tmp_path / 'run'}" in run.lines
     run = launch("resume=run", "hardware.time_limit=1e-6")  # less than a start takes
     assert run.status() == 0
     stopped = re.findall(r"Stopped at (\d+) timesteps", "\n".join(run.lines))

@@ -42,8 +42,9 @@ def test_a_line_and_a_file_for_each_cause(tmp_path: Path) -> None:
     step = "step_000002560"
     assert kept == [f"{step}-arena_3-step_17.npz", f"{step}-arena_4-step_17.npz", f"{step}-update.npz"]
     assert lines == [
-        f"3 arenas started anew, as a number was not finite: 2 x a, 1 x b; see {tmp_path / 'bad' / kept[1]}",
-        f"Gradient steps were not taken, as a number was not finite: {UPDATE.name}; see {tmp_path / 'bad' / kept[2]}",
+        f"3 arenas were reset because a number was not finite: 2 x a, 1 x b; see {tmp_path / 'bad' / kept[1]}",
+        f"Gradient steps were not taken because a number was not finite: {UPDATE.name}; "
+        f"see {tmp_path / 'bad' / kept[2]}",
     ]
     loaded = NonFinite.load(tmp_path / "bad" / kept[2])
     assert (loaded.name, dict(loaded.place)) == (UPDATE.name, {}) and np.isinf(loaded.arrays["returns"]).all()

@@ -95,5 +95,5 @@ def test_ctrl_c_skips_the_wait_for_the_last_rating(launch: Launch, tmp_path: Pat
     run = launch(*SETTINGS, "total_timesteps=600", "rating.matches=1000")
     run.says("[OK] Waiting up to 30 s for the rating of the last version")
     run.signal(signal.SIGINT)
-    assert run.status() == 0 and run.having("is not rated") and run.having("[OK] Training finished at ")
+    assert run.status() == 0 and run.having("was not rated") and run.having("[OK] Training finished at ")
     assert run.having("Traceback") == []
