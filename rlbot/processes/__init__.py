@@ -1,1 +1,1 @@
-"""Processes: cores, signals, spawning, torchrun, environment variables. Without PyTorch, which is slow to load."""
+"""Processes: cores, signals, spawning, torchrun, environment variables. Does not import PyTorch, which is slow."""

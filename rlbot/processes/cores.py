@@ -1,4 +1,4 @@
-"""How many processes are worth starting. Apart from rlbot.hardware, which needs PyTorch."""
+"""The number of CPU cores that this process may use. Not in rlbot.hardware, because that imports PyTorch."""
 
 import math
 import os
@@ -7,18 +7,18 @@ from pathlib import Path
 
 
 def available_cores(root: Path = Path("/")) -> int:
-    """Processor cores this process may use: fewer than the machine has in a container or a batch job, whether that
-    names the cores (affinity) or limits the time on them (cgroups). `root`: where Linux tells of them."""
+    """Returns the number of CPU cores this process may use. A container or a batch job may allow fewer than the machine
+    has, by naming cores (affinity) or by limiting CPU time (cgroups). `root`: the root of the file system."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cpu_quota(root)
     return cores if quota is None else max(min(cores, math.ceil(quota)), 1)
 
 
 def cpu_quota(root: Path = Path("/")) -> float | None:
-    """How many CPUs' worth of time the control groups of this process allow, the least of all; None: no limit.
+    """Returns the CPU time that the control groups of this process allow, in CPUs; None if there is no limit.
 
-    Version 2 has "QUOTA PERIOD" in cpu.max, version 1 a file for each. In a container a group's path may lie outside of
-    what is mounted, hence its parents, up to the mount itself, are looked at as well.
+    If several groups have a limit, the lowest counts. Version 2 has "QUOTA PERIOD" in cpu.max, version 1 has one file
+    for each. In a container a group's path may lie outside of the mount, so its parents up to the mount are read too.
     https://docs.kernel.org/admin-guide/cgroup-v2.html, https://docs.kernel.org/scheduler/sched-bwc.html
     """
     limits: list[float] = []
@@ -39,7 +39,7 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
 
 
 def _limit(group: Path) -> Iterator[float]:
-    """What one control group allows, where it limits the time at all."""
+    """Yields the limits of one control group, in CPUs; nothing if it has none."""
     quota, _, period = _read(group / "cpu.max").partition(" ")
     for allowed, of in ((quota, period), (_read(group / "cpu.cfs_quota_us"), _read(group / "cpu.cfs_period_us"))):
         if allowed.isdigit() and of.isdigit() and int(of):  # "max" and -1: no limit

@@ -1,6 +1,6 @@
-"""Environment variables that libraries read when they are loaded. Every command sets them before it imports one.
+"""Environment variables that libraries read when they are loaded. Every command sets them before it imports these.
 
-A variable that the user has set stays as it is.
+A variable that the user has set is not changed.
 """
 
 import os
@@ -11,26 +11,27 @@ from pathlib import Path
 
 def set_defaults() -> None:
     """Sets the variables that are not set. Processes that are started afterwards inherit them."""
-    # OpenMP, when PyTorch loads. Threads that spin while they wait take the cores from the processes that play, and
-    # from each other where a core is busy; threads that sleep at once come too late for an update's small operations.
-    # GNU's OpenMP spins for about 0.2 ms (docs/performance.md); who chooses a policy chooses for it, too.
+    # OpenMP reads these when PyTorch loads. Threads that spin while they wait take CPU time from the workers and from
+    # each other. Threads that sleep at once wake too late for the small operations of an update. So GNU's OpenMP spins
+    # for about 0.2 ms (docs/performance.md). If the user has set a policy, the spin count is left alone too.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")
-    # glibc, in processes started from now on: with huge pages a step of an arena and an update take 2 to 4% less.
+    # glibc reads this in processes started from now on. Huge pages make an arena step and an update 2 to 4% faster.
     os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
-    # MKL, whose last digits otherwise depend on where in memory a matrix begins: a resumed run would not be the same to
-    # the bit. It costs 3% of an update. Seen and measured on Intel's processors, hence left alone on others.
+    # Without this, the last bits of MKL's results depend on the memory address of a matrix, and a resumed run would
+    # differ in the last bits. It costs 3% of an update. Seen and measured on Intel processors, so not set on others.
     if _is_intel():
         os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 
 def load_numba() -> None:
-    """Load Numba's arrays before anything is compiled, without SciPy's linear algebra where that is installed: Numba
-    loads it, 9 MB for each process, to see whether it is there. What needs it, as np.dot does, still finds it later."""
+    """Loads Numba's array functions without scipy.linalg. Numba would import it, 9 MB in each process, only to see if
+    it is installed. Functions that need it, such as np.dot, can still import it later. Call this before anything is
+    compiled."""
     if "scipy.linalg" in sys.modules:
         return
-    sys.modules["scipy.linalg"] = None  # type: ignore[assignment] # so that its import fails
+    sys.modules["scipy.linalg"] = None  # type: ignore[assignment] # makes its import fail
     try:
         import numba.np.arraymath  # noqa: F401
     finally:

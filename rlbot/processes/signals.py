@@ -1,4 +1,4 @@
-"""Ending a run on request: Ctrl-C or SIGTERM asks it to save and stop, a second Ctrl-C ends it at once."""
+"""Stopping a run: Ctrl-C or SIGTERM makes it save and stop, a second Ctrl-C stops it at once."""
 
 import atexit
 import os
@@ -10,16 +10,15 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 _MESSAGE = b"\n[OK] Stopping after this iteration, with a checkpoint; Ctrl-C again stops at once\n"
-# SIGHUP: the terminal was closed, or the connection to it lost
+# SIGHUP: the terminal was closed, or its connection was lost
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @contextmanager
 def stop_on_signals(quiet: bool = False) -> Iterator[Callable[[], bool]]:
-    """Yields a function that tells whether the run was asked to stop. The handlers of before return at the end.
+    """Yields a function that returns whether the run was asked to stop. Restores the former handlers at the end.
 
-    The second SIGINT raises KeyboardInterrupt where the program is. `quiet`: without a line to stderr. Use it in the
-    main thread only.
+    The second SIGINT raises KeyboardInterrupt. `quiet`: prints nothing on stderr. Use it in the main thread only.
     """
     asked = False
 
@@ -28,8 +27,8 @@ def stop_on_signals(quiet: bool = False) -> Iterator[Callable[[], bool]]:
         if asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         if not asked and not quiet:
-            with suppress(OSError):  # nobody reads it any more
-                os.write(2, _MESSAGE)  # unlike print, safe wherever the signal interrupts the program
+            with suppress(OSError):  # stderr may be closed
+                os.write(2, _MESSAGE)  # unlike print, safe in a signal handler
         asked = True
 
     previous = {number: signal.signal(number, request) for number in _SIGNALS if not _is_nohup(number)}
@@ -41,15 +40,15 @@ def stop_on_signals(quiet: bool = False) -> Iterator[Callable[[], bool]]:
 
 
 def _is_nohup(number: int) -> bool:
-    """Whether the user wants the run to go on when the terminal is closed."""
+    """Whether the run was started with nohup, so that it goes on when the terminal is closed."""
     return number not in (signal.SIGINT, signal.SIGTERM) and signal.getsignal(number) == signal.SIG_IGN
 
 
 def start_apart(process: BaseProcess) -> None:
-    """Starts a process of the run, which leaves the signals above to this one: a terminal and a batch queue send them
-    to every process of a run. It ends with this one."""
-    if hasattr(signal, "pthread_sigmask"):  # blocked here, they are blocked in the new process from its first moment
-        resource_tracker.ensure_running()  # process.start() would start it, and that unblocks them
+    """Starts a child process that ignores the signals above, which a terminal or a batch queue sends to all processes
+    of a run: only this process handles them. The child ends when this process ends."""
+    if hasattr(signal, "pthread_sigmask"):  # the child inherits the mask, so they are blocked from its first moment
+        resource_tracker.ensure_running()  # otherwise process.start() starts it, and that unblocks the signals
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             process.start()
@@ -57,17 +56,17 @@ def start_apart(process: BaseProcess) -> None:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
     else:
         process.start()
-    atexit.register(process.kill)  # multiprocessing's own SIGTERM at exit would not be heeded
+    atexit.register(process.kill)  # at exit multiprocessing sends SIGTERM, which the child ignores
 
 
 def end(process: BaseProcess) -> None:
-    """Ends a process that was started apart, whatever it is doing."""
+    """Kills a process that `start_apart` started, whatever it is doing."""
     atexit.unregister(process.kill)
     process.kill()
     process.join(timeout=10.0)
 
 
 def leave_signals() -> None:
-    """What a process that was started apart begins with: Windows has no other way."""
+    """Ignores the signals. A process that `start_apart` started calls this first; Windows has no other way."""
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)

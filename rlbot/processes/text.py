@@ -1,6 +1,6 @@
-"""Text for any terminal, pipe or code page."""
+"""Makes text printable on any terminal, pipe or code page."""
 
 
 def printable(text: str, keep: str = "") -> str:
-    """Printable ASCII: other characters, but those in `keep`, become backslash escapes."""
+    """Returns printable ASCII: other characters, except those in `keep`, become backslash escapes."""
     return "".join(c if " " <= c <= "~" or c in keep else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -1,4 +1,4 @@
-"""What torchrun told this process about itself, in environment variables. Without PyTorch, which is slow to load."""
+"""Reads the environment variables that torchrun sets for a process. Does not import PyTorch, which is slow."""
 
 import os
 from dataclasses import dataclass
@@ -8,23 +8,24 @@ _NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 
 @dataclass(frozen=True)
 class World:
-    """A process's place among those that train one bot together; alone by default."""
+    """The rank of this process, and the number of processes that train one bot together; by default only one."""
 
-    rank: int = 0  # rank 0 writes and speaks for all
+    rank: int = 0  # rank 0 writes all files and console lines
     size: int = 1
-    local_rank: int = 0  # on this machine
+    local_rank: int = 0  # among the processes on this machine
     local_size: int = 1
 
     @classmethod
     def found(cls) -> "World | None":
-        """None where the process was not started by torchrun."""
+        """Returns the world that torchrun set; None if torchrun did not start this process."""
         if not all(os.environ.get(name, "").isdigit() for name in _NAMES):
             return None
         return cls(*(int(os.environ[name]) for name in _NAMES))
 
     @classmethod
     def of_run(cls, distributed: bool) -> "World":
-        """Of a run with hardware.distributed as given. Raises ValueError where that is not how it was started."""
+        """Returns the world of a run. Raises ValueError if hardware.distributed (`distributed`) does not agree with how
+        the process was started."""
         world = cls.found()
         if distributed and world is None:
             raise ValueError(
@@ -44,17 +45,17 @@ ALONE = World()
 
 
 class LostProcess(RuntimeError):
-    """Another process of the run ended or cannot be reached; this one cannot go on."""
+    """Another process of the run ended or cannot be reached, so this one cannot continue."""
 
 
 def job() -> str | None:
-    """A name for what torchrun starts anew when a process fails (--max-restarts); None where it would not."""
+    """Returns a name for the torchrun job; None if torchrun does not restart failed processes (--max-restarts=0)."""
     if os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") == "0":
         return None
-    name = os.environ.get("TORCHELASTIC_RUN_ID", "none")  # "none" is what all jobs are called that were given no id
+    name = os.environ.get("TORCHELASTIC_RUN_ID", "none")  # torchrun calls every job "none" that has no id
     return f"{name}-{os.getppid()}" if name == "none" else name
 
 
 def attempt() -> str:
-    """How often torchrun started the processes anew."""
+    """Returns how often torchrun has restarted the processes."""
     return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")

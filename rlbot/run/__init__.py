@@ -1,4 +1,4 @@
-"""What a run leaves behind: directory, checkpoints, TensorBoard curves, console lines, notifications."""
+"""What a run writes: its directory, checkpoints, TensorBoard curves, console lines, notifications."""
 
 from rlbot.run.checkpoint import (
     CheckpointError,

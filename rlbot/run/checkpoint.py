@@ -1,13 +1,13 @@
-"""Checkpoints that survive a crash while they are written.
+"""Reads and writes checkpoints. A crash while one is written leaves no incomplete checkpoint.
 
 A checkpoint is a directory step_000250000/ with NAME.safetensors (tensors), NAME.json (documents) and
 manifest.json (format, timesteps, score, run id, size and sha256 of every file). It is written under a name
-that starts with a dot, synced to the disk and renamed as a whole: a directory named step_* is complete or was
-damaged later, which the checksums show. Nothing is ever unpickled, and only files named in the manifest are
-opened.
+that starts with a dot, synced to the disk and then renamed. So a directory named step_* is complete, unless it was
+damaged later, which the checksums show. Nothing is ever unpickled, and only files named in the manifest are opened.
 
-Names beside the checkpoints: `.writing-*` (being written), `.replaced-*` (being overwritten, still a whole
-checkpoint), `.deleting-*` (being deleted), `kept-*` (was in the way of a save but not ours to delete).
+Other names in the same directory: `.writing-*` (being written), `.replaced-*` (being overwritten, still a complete
+checkpoint), `.deleting-*` (being deleted), `kept-*` (had the name of a new checkpoint, but another run or the user
+wrote into it, so it was renamed and not deleted).
 """
 
 import math
@@ -43,7 +43,7 @@ from rlbot.run.manifest import (
 if TYPE_CHECKING:
     import torch
 
-# PyTorch is imported where a tensor is read or written: who looks for a checkpoint to play it needs none.
+# PyTorch is imported only in the functions that read or write tensors: finding a checkpoint does not need it.
 Array: TypeAlias = "torch.Tensor | NDArray[Any]"
 Tensors = dict[str, dict[str, Array]]
 Documents = dict[str, Any]
@@ -55,7 +55,7 @@ _REPLACED = re.compile(r"\.replaced-[A-Za-z0-9]+-(step_\d{9,})")
 
 
 class CheckpointError(Exception):
-    """A checkpoint could not be written (disk full, read-only, directory gone). Training can go on."""
+    """A checkpoint could not be written (disk full, read-only, directory gone). Training can continue."""
 
 
 def save_checkpoint(
@@ -67,13 +67,11 @@ def save_checkpoint(
     run_id: str,
     score: float | None = None,
 ) -> Path:
-    """Writes parent/step_TIMESTEPS/ atomically and returns its path; an older one of the same step is
-    replaced.
+    """Writes parent/step_TIMESTEPS/ atomically and returns its path. An older checkpoint of this step is replaced.
 
-    tensors[NAME] becomes NAME.safetensors (torch tensors of any device and NumPy arrays; each comes back as
-    what it was, on the CPU; tied tensors are written twice), documents[NAME] becomes NAME.json. A higher
-    score is better. Raises CheckpointError where the system refuses to write, ValueError for content that
-    cannot be stored.
+    tensors[NAME] becomes NAME.safetensors. It may hold torch tensors of any device and NumPy arrays; each is loaded as
+    the same kind, on the CPU; tied tensors are written twice. documents[NAME] becomes NAME.json. A higher score is
+    better. Raises CheckpointError if the files cannot be written, ValueError if the content cannot be stored.
     """
     parent = Path(parent)
     assert timesteps >= 0, timesteps
@@ -110,8 +108,9 @@ def save_checkpoint(
 
 
 def copy_checkpoint(source: Path, parent: Path, run_id: str) -> Path:
-    """Copies a checkpoint, byte for byte, into the directory of checkpoints of another run, `run_id`; returns its path.
-    It stays the checkpoint of the run that wrote it. Raises OSError, and ValueError if the copy is not sound."""
+    """Copies a checkpoint, byte for byte, into the checkpoint directory `parent` of the run `run_id`; returns the path
+    of the copy. Its manifest still names the run that wrote it. Raises OSError, and ValueError if the copy is damaged.
+    """
     final = parent / f"step_{checkpoint_info(source).timesteps:09d}"
     temporary = parent / f".writing-{run_id}-{final.name}-{uuid.uuid4().hex[:8]}"
     temporary.mkdir()
@@ -129,9 +128,9 @@ def copy_checkpoint(source: Path, parent: Path, run_id: str) -> Path:
 
 
 def load_checkpoint(path: Path) -> tuple[Tensors, Documents]:
-    """Reads a checkpoint after checking every byte of it; returns (tensors, documents) as they were saved.
+    """Checks every byte of a checkpoint and returns (tensors, documents) as they were saved.
 
-    Tensors are on the CPU. ValueError naming the file and what is wrong with it.
+    Tensors are on the CPU. Raises ValueError that names the file and the problem if it is damaged.
     """
     import safetensors.torch
 
@@ -145,7 +144,7 @@ def load_checkpoint(path: Path) -> tuple[Tensors, Documents]:
                 documents[stem] = from_json(data)
             else:
                 loaded = safetensors.torch.load(data)
-                kinds = manifest["tensors"][stem]  # in the order of saving, which safetensors does not keep
+                kinds = manifest["tensors"][stem]  # keeps the order of saving, which safetensors does not
                 tensors[stem] = {
                     key: loaded[key].numpy() if kind == "numpy" else loaded[key] for key, kind in kinds.items()
                 }
@@ -155,11 +154,9 @@ def load_checkpoint(path: Path) -> tuple[Tensors, Documents]:
 
 
 def valid_checkpoints(parent: Path) -> tuple[list[Path], list[str]]:
-    """The sound checkpoints of a directory, newest first, and one line for each step_* entry that is not
-    sound.
+    """Returns the intact checkpoints of a directory, newest first, and one line for each step_* entry that is damaged.
 
-    Nothing is deleted or changed. A missing directory holds none. Raises ValueError where it cannot be
-    listed.
+    Nothing is deleted or changed. A missing directory holds none. Raises ValueError if the directory cannot be listed.
     """
     try:
         entries = sorted(Path(parent).iterdir())
@@ -175,7 +172,7 @@ def valid_checkpoints(parent: Path) -> tuple[list[Path], list[str]]:
                 sound[entry.name] = info_of(entry, read_verified(entry)[0])
             except ValueError as error:
                 warnings.append(f"skipped: {error}")
-    # killed between the two renames of an overwrite: the older content is still whole under its other name
+    # If the process was killed between the two renames of an overwrite, the older checkpoint still has its other name.
     for entry in entries:
         match = _REPLACED.fullmatch(entry.name)
         if match and match[1] not in sound and checkpoint_fault(entry) is None:
@@ -191,14 +188,14 @@ def prune_checkpoints(
     milestones: Collection[int] = (),
     scores: Mapping[int, float] | None = None,
 ) -> tuple[list[Path], list[str]]:
-    """Deletes old checkpoints of run `run_id`; returns what was deleted and one line for each that could not
-    be.
+    """Deletes old checkpoints of run `run_id`. Returns the deleted paths, and one line for each that could not be
+    deleted.
 
-    Kept: the newest sound one, the `keep_best` best by score (no score or NaN ranks last, the newer wins a
-    tie), those whose timesteps are in `milestones` (they do not count among the best), and everything that is
-    damaged, was written by another run or has a file in it that no save wrote. `scores`, by timesteps, count
-    instead of those in the manifests, and who has one ranks before who has none. A crash half way leaves a whole
-    checkpoint or a `.deleting-*` that the next save removes.
+    Kept: the newest intact one, the `keep_best` best by score (no score or NaN ranks last; of equal ones the newer is
+    better), those whose timesteps are in `milestones` (they do not count among the best), and all that are damaged,
+    were written by another run or contain a file that no save wrote. `scores`, by timesteps, replace those in the
+    manifests; checkpoints with such a score rank before those without. A crash leaves a complete checkpoint or a
+    `.deleting-*` directory, which the next save removes.
     """
     own = [info for info in _readable(Path(parent)) if info.run_id == run_id and not has_more(info.path)]
     own.sort(key=_age, reverse=True)
@@ -231,7 +228,7 @@ def _age(info: CheckpointInfo) -> tuple[int, int]:
 def _rank(info: CheckpointInfo, scores: Mapping[int, float]) -> tuple[bool, float, int, int]:
     own = scores.get(info.timesteps, info.score)
     score = float("-inf") if own is None or math.isnan(own) else own
-    return info.timesteps in scores, score, *_age(info)  # scores of two kinds do not compare
+    return info.timesteps in scores, score, *_age(info)  # the two kinds of scores cannot be compared
 
 
 def _readable(parent: Path) -> list[CheckpointInfo]:
@@ -242,7 +239,7 @@ def _readable(parent: Path) -> list[CheckpointInfo]:
             try:
                 found.append(checkpoint_info(entry))
             except ValueError:
-                continue  # named by valid_checkpoints; here it simply is not one of ours
+                continue  # valid_checkpoints reports it
     return found
 
 
@@ -276,7 +273,7 @@ def _serialise(
 
 
 def _plain_tensor(key: str, value: Array) -> "torch.Tensor":
-    """A contiguous CPU copy that shares memory with nothing, which is what safetensors asks for."""
+    """Returns a contiguous copy on the CPU that shares no memory, as safetensors requires."""
     import torch
 
     if isinstance(value, torch.Tensor):
@@ -287,7 +284,8 @@ def _plain_tensor(key: str, value: Array) -> "torch.Tensor":
 
 
 def _put_in_place(temporary: Path, final: Path, run_id: str) -> None:
-    """Renames the finished directory; what has its name is moved out of the way, never lost."""
+    """Renames the finished directory. If its name is taken, the old one is renamed first, and only deleted at the end
+    if it is a checkpoint of this run."""
     parent = final.parent
     aside = None
     if os.path.lexists(final):
@@ -308,7 +306,7 @@ def _put_in_place(temporary: Path, final: Path, run_id: str) -> None:
 
 
 def _rename(source: Path, target: Path) -> None:
-    # Windows refuses for a moment while a virus scanner or indexer has one of the new files open
+    # On Windows renaming fails for a moment while a virus scanner or indexer has one of the new files open.
     for pause in (0.05, 0.2, 0.8) if sys.platform == "win32" else ():
         try:
             os.rename(source, target)
@@ -319,7 +317,7 @@ def _rename(source: Path, target: Path) -> None:
 
 
 def _clean(parent: Path, run_id: str) -> None:
-    """Removes what a killed writer of the same run left, and finishes or undoes an overwrite it was in."""
+    """Removes what a killed process of the same run left, and completes or undoes an overwrite that it had begun."""
     for entry in parent.glob(f".*-{run_id}-step_*"):
         replaced = _REPLACED.fullmatch(entry.name)
         if replaced and not os.path.lexists(parent / replaced[1]):

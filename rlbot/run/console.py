@@ -1,4 +1,4 @@
-"""Lines for people: plain ASCII on any terminal, pipe or code page; the same with times in train.log."""
+"""Console lines in plain ASCII, for any terminal, pipe or code page. The same lines, with times, go to train.log."""
 
 import math
 import os
@@ -23,10 +23,10 @@ _LABELS = {"timesteps": "Timestep", "matches": "Matches"}  # in front of the num
 class Console:
     """Prints lines and progress to `stream` (default: stdout) and appends them to `log_file`.
 
-    A terminal shows a progress bar that stays below the lines; anything else gets a plain progress line at
-    most every `interval` seconds and never a control character. Text is made printable ASCII: anything else
-    becomes a backslash escape. A stream or log file that fails never ends the run. Threads may share one
-    console. Use it as a context manager or call `close`, which gives the terminal back.
+    A terminal shows a progress bar below the lines. Any other stream gets a plain progress line at most every
+    `interval` seconds, and no control characters. Characters that are not printable ASCII become backslash escapes. If
+    the stream or the log file fails, the run goes on. Threads may share one console. Use it as a context manager or
+    call `close`, which removes the bar's hold on the terminal.
     """
 
     def __init__(self, log_file: Path | None = None, stream: TextIO | None = None, interval: float = 5.0) -> None:
@@ -40,7 +40,7 @@ class Console:
         self._log = None if log_file is None else LogFile(Path(log_file))
 
     def line(self, text: str) -> None:
-        """Prints `text` (several lines are kept as such) and writes it to the log with the time."""
+        """Prints `text`, which may have several lines, and writes it to the log with the time."""
         with self._lock:
             self._log_lines(text)
             self._print(text)
@@ -58,7 +58,7 @@ class Console:
         self.line(f"[ERROR] {text}")
 
     def progress(self, timesteps: int, total: int, speed: float, details: str = "", unit: str = "timesteps") -> None:
-        """Shows how far the run is: timesteps (or another unit) done of total, how many a second, and `details`."""
+        """Shows the progress: timesteps (or another unit) done, `total`, `speed` per second, and `details`."""
         text = progress_text(timesteps, total, speed, details, unit)
         with self._lock:
             now = time.monotonic()
@@ -71,7 +71,7 @@ class Console:
                 self._progress_line()
 
     def close(self) -> None:
-        """Leaves the last state of the bar on the terminal, closes the log. Later lines are only printed."""
+        """Stops the progress bar, which stays as it is on the terminal, and the log. Later lines are only printed."""
         with self._lock:
             if self._last_progress:
                 self._progress_line()
@@ -106,7 +106,7 @@ class Console:
             console = RichConsole(
                 file=cast(IO[str], self._stream), force_terminal=True, color_system=None, highlight=False
             )
-            # print() of other code goes above the bar; a stderr that is a file stays in that file
+            # print() of other code goes above the bar; stderr is left alone if it is a file
             self._live = Live(
                 Text(""),
                 console=console,
@@ -127,13 +127,13 @@ class Console:
         now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
         warning = self._log.write([f"{now} {printable(part)}" for part in text.splitlines() or [""]])
         if warning is not None:
-            self._print(f"[WARN] {warning}; until it can, lines are only printed")
+            self._print(f"[WARN] {warning}; until it can be, lines are only printed")
 
 
 class _AsciiStream:
-    """A text stream that takes anything: non-ASCII is escaped, a terminal that is gone is ignored."""
+    """A text stream that escapes characters that are not ASCII, and ignores a terminal that was closed."""
 
-    encoding = "ascii"  # rich asks, and draws with ASCII only
+    encoding = "ascii"  # rich reads this, and then draws with ASCII only
 
     def __init__(self, wrapped: TextIO) -> None:
         self.wrapped = wrapped
@@ -143,7 +143,7 @@ class _AsciiStream:
         if not self._gone:
             try:
                 self.wrapped.write(text.encode("ascii", "backslashreplace").decode("ascii"))
-            except (OSError, ValueError):  # ValueError: closed
+            except (OSError, ValueError):  # ValueError: the stream is closed
                 self._gone = True
         return len(text)
 
@@ -177,7 +177,7 @@ def bar_text(timesteps: int, total: int, speed: float, details: str = "") -> str
 
 
 def progress_bar(done: float, width: int) -> str:
-    """A bar like "[####------]" of `width` characters, done in 0..1; "" where there is no room."""
+    """A bar like "[####------]" of `width` characters, `done` in 0..1; "" if there is no room."""
     if width < 5:
         return ""
     filled = int(min(max(done, 0.0), 1.0) * (width - 2))

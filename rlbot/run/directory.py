@@ -1,4 +1,4 @@
-"""The run directory: where everything of a run lies, who started it, how a later process finds it."""
+"""The run directory: creating it, run.json, the link outputs/latest, and finding the checkpoint to resume from."""
 
 import importlib.metadata
 import os
@@ -32,18 +32,18 @@ _PACKAGES = (
     "safetensors",
 )
 
-OUTPUTS = Path("outputs")  # where runs of their own lie
+OUTPUTS = Path("outputs")  # the default folder of runs that are not jobs of a multirun
 RESULT = "result.json"  # in a run directory: how the run ended
+_INCOMPLETE = re.compile(r"\.(run|ratings|result)\.json-[0-9a-f]{8}")  # temporary files of write_atomic
 # What a run writes into its directory.
-_HALF = re.compile(r"\.(run|ratings|result)\.json-[0-9a-f]{8}")  # of these being written: see write_atomic
 _WRITTEN = ("run.json", "checkpoints", "tensorboard", "train.log", "ratings.json", RESULT, "bad", "code")
 
 
 class RunDirectory:
     """Creates PATH/checkpoints and PATH/tensorboard, or opens those of a run that is resumed.
 
-    `run_id` is made once and kept in run.json, so that a resumed run still owns the checkpoints it wrote
-    before. ValueError where the directory cannot be written.
+    `run_id` is made once and kept in run.json, so that a resumed run still owns the checkpoints it wrote before.
+    Raises ValueError if the directory cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,7 +51,7 @@ class RunDirectory:
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
         self.log_file = self.path / "train.log"
-        self.bad = self.path / "bad"  # made when there is something to put into it
+        self.bad = self.path / "bad"  # made when the first file is written into it
         self.run_file = self.path / "run.json"
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -68,8 +68,9 @@ class RunDirectory:
             self._write({"run_id": self.run_id})
 
     def follow(self, resume: "Resume") -> None:
-        """Makes this new run the continuation of another one, which stays as it is: with the checkpoint that is gone on
-        from, the curves, ratings, reward files and starts of the run that it lies in. OSError, ValueError."""
+        """Makes this new run the continuation of another one, which is not changed. Copies the checkpoint to resume
+        from, and the curves, ratings, reward files and entries in run.json of its run. Raises OSError, and ValueError
+        if the copied checkpoint is damaged."""
         copy_checkpoint(resume.checkpoint, self.checkpoints, self.run_id)
         if resume.run is None:
             return
@@ -82,21 +83,21 @@ class RunDirectory:
             shutil.copytree(resume.run / "code", self.path / "code", dirs_exist_ok=True)
 
     def write_run_json(self, info: Mapping[str, Any]) -> None:
-        """Writes run.json: `info` of this process and `run_id`; what earlier processes wrote moves to
-        "previous". Only for who holds the lock of the directory.
+        """Writes run.json: `info` about this process and `run_id`. What earlier processes wrote moves to "previous".
+        The caller must hold the lock of the directory.
 
-        `info` must be JSON-able and hold no secret. ValueError where the file cannot be written.
+        `info` must be JSON-able and contain no secret. Raises ValueError if the file cannot be written.
         """
-        for leftover in self.path.iterdir():  # of a process that was killed while it wrote a file
-            if _HALF.fullmatch(leftover.name):
+        for leftover in self.path.iterdir():  # from a process that was killed while it wrote a file
+            if _INCOMPLETE.fullmatch(leftover.name):
                 with suppress(OSError):
                     leftover.unlink()
         previous = [launch for launch in self._launches if launch.keys() != {"run_id"}]
         self._write({**info, "run_id": self.run_id, "previous": previous})
 
     def remake(self) -> list[str]:
-        """Makes again what was deleted during the run; a line that says so, where it was. Not what the directory lies
-        in: where that is gone, so is the disk. Never raises for the system's refusal."""
+        """Makes the run directory again if it was deleted during the run, and returns a line that says so, or none. Its
+        parents are not made: if they are gone, so is the disk. Does not raise if that fails."""
         if self.checkpoints.exists():
             return []
         try:
@@ -104,8 +105,8 @@ class RunDirectory:
             self.checkpoints.mkdir()
             write_atomic(self.run_file, self._content)
         except OSError:
-            return []  # whoever writes here next will say what is wrong
-        return [f"{self.checkpoints} was deleted while the run goes on: made again, without what was in it"]
+            return []  # the next write reports the error
+        return [f"{self.checkpoints} was deleted during the run: made again, without what was in it"]
 
     def _write(self, content: Mapping[str, Any]) -> None:
         self._content = to_json(content)
@@ -115,18 +116,18 @@ class RunDirectory:
             raise ValueError(f"{self.run_file} cannot be written: {error.strerror}") from error
 
     def _read_launches(self) -> list[dict[str, Any]]:
-        """What earlier processes wrote, oldest first. An unreadable file is set aside, not overwritten."""
+        """Returns what earlier processes wrote, oldest first. An unreadable file is renamed, not overwritten."""
         if not self.run_file.exists():
             return []
         launches = self.launches(self.path)
         if not launches:
-            # the run gets a new id: its checkpoints so far then count as another run's and are never deleted
+            # The run gets a new id. Its checkpoints so far then count as another run's and are never deleted.
             self.run_file.replace(self.run_file.with_name("run.broken.json"))
         return launches
 
     @staticmethod
     def launches(path: Path) -> list[dict[str, Any]]:
-        """What the processes of the run in `path` wrote into its run.json, oldest first; none if it is no run."""
+        """Returns what the processes of the run in `path` wrote into run.json, oldest first; [] if it is not a run."""
         try:
             content = from_json((path / "run.json").read_bytes())
             previous = content.pop("previous", [])
@@ -140,35 +141,32 @@ class RunDirectory:
 
 
 def check_directory(path: Path, resume: "Resume | None") -> None:
-    """Whether a run may begin in `path`, or go on there if it is resumed. Raises ValueError if something of another run
-    or of the user's would be in its way: nothing that this start has not made is ever overwritten or deleted."""
+    """Raises ValueError if a run must not begin in `path`, or be resumed there, because it would overwrite files of
+    another run or of the user."""
     if not path.exists() or (resume is not None and resume.run == path.resolve()):
         return
     if not path.is_dir():
         raise ValueError(f"hydra.run.dir={path}: is a file; name a folder")
-    of_a_start = (".hydra", ".lock")  # left by one that failed
-    names = sorted(each.name for each in path.iterdir() if each.name not in of_a_start)
+    harmless = (".hydra", ".lock")  # a start that failed leaves them
+    names = sorted(each.name for each in path.iterdir() if each.name not in harmless)
     a_run = bool(RunDirectory.launches(path))
     if (resume is not None and names) or (a_run and any((path / "checkpoints").glob("*step_*"))):
         if a_run:
-            raise ValueError(
-                f"hydra.run.dir={path}: holds a run; resume={path} goes on with it, or name another folder"
-            )
+            raise ValueError(f"hydra.run.dir={path}: holds a run; resume={path} continues it, or name another folder")
         raise ValueError(
-            f"hydra.run.dir={path}: holds {names[0]} and is no run to go on in;\n"
-            "name a new folder, or leave hydra.run.dir out to go on where the run lies"
+            f"hydra.run.dir={path}: holds {names[0]} and is not the run to resume;\n"
+            "name a new folder, or leave hydra.run.dir out to continue in the run's own directory"
         )
     for name in () if a_run else _WRITTEN:
         taken = path / name
         if taken.is_file() or (taken.is_dir() and any(taken.iterdir())):
-            raise ValueError(f"hydra.run.dir={path}: holds {name}, which a run would write to; name another folder")
+            raise ValueError(f"hydra.run.dir={path}: holds {name}, which a run would overwrite; name another folder")
 
 
 def point_latest(outputs: Path, run: Path) -> str | None:
-    """Makes OUTPUTS/latest lead to `run`: a symbolic link, or a text file with the path where links do not
-    work.
+    """Makes OUTPUTS/latest point to `run`: a symbolic link, or a text file with the path if links do not work.
 
-    Replaced atomically. Never raises for the system's refusal; returns a one-line warning instead.
+    It is replaced atomically. Returns a one-line warning, and does not raise, if it cannot be written.
     """
     pointer = Path(outputs) / LATEST
     temporary = pointer.with_name(f".{LATEST}-{uuid.uuid4().hex[:8]}")
@@ -195,21 +193,22 @@ def point_latest(outputs: Path, run: Path) -> str | None:
 
 @dataclass(frozen=True)
 class Resume:
-    """Where to go on: a sound checkpoint, the run directory that it lies in (None if it was copied out of one), and one
-    line for each broken checkpoint that was passed over."""
+    """Where to resume: an intact checkpoint, its run directory (None if the checkpoint was copied out of one), and one
+    line for each damaged checkpoint that was skipped."""
 
     checkpoint: Path
     run: Path | None
     warnings: list[str]
-    named: bool = False  # this very checkpoint was asked for, not the newest of a run
+    named: bool = False  # whether the user named this checkpoint itself, not its run
 
     @property
     def value(self) -> str:
-        """What to give `resolve_resume` to find it again, from any folder."""
+        """The absolute path from which `resolve_resume` finds the same again."""
         return str(self.checkpoint if self.named or self.run is None else self.run)
 
     def settings(self) -> dict[str, Any]:
-        """What the run was trained with: a `document` of rlbot.settings. Raises ValueError if there is none."""
+        """Returns the settings the run was trained with, a `document` of rlbot.settings. Raises ValueError if they
+        cannot be read."""
         try:
             settings = from_json((self.checkpoint / "config.json").read_bytes())
             if not isinstance(settings, dict):
@@ -220,18 +219,18 @@ class Resume:
 
 
 def going_on(value: str | None, outputs: Path = OUTPUTS) -> Resume | None:
-    """Where a command line with resume=VALUE goes on (None: nowhere); a process that torchrun started anew goes on with
-    the run that those before it began. Raises ValueError as `resolve_resume`."""
+    """Returns where a command line with resume=VALUE resumes; None if it starts a new run. If torchrun restarted this
+    process, it is the run that the earlier processes began. Raises ValueError as `resolve_resume`."""
     begun = TorchrunJob(outputs, job()).run()
     value = value if begun is None else str(begun)
     return None if value is None else resolve_resume(value, outputs)
 
 
 def resolve_resume(value: str, outputs: Path = OUTPUTS, setting: str = "resume") -> Resume:
-    """Finds what SETTING=VALUE means: "latest" (the run that OUTPUTS/latest leads to), a run directory, a directory of
-    checkpoints, a text pointer, or one checkpoint. Of several checkpoints the newest sound one is taken.
+    """Finds the checkpoint that SETTING=VALUE means: "latest" (the run that OUTPUTS/latest points to), a run directory,
+    a directory of checkpoints, a text file with a path, or one checkpoint. Of several, the newest intact one is taken.
 
-    Call it before `point_latest`. ValueError naming the value and what to do where there is no sound
+    Call it before `point_latest`. Raises ValueError that names the value and what to do if there is no intact
     checkpoint.
     """
     path = Path(outputs) / LATEST if value == LATEST else Path(value).expanduser()
@@ -244,7 +243,7 @@ def resolve_resume(value: str, outputs: Path = OUTPUTS, setting: str = "resume")
         )
     path = path.resolve()
     folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
-    # a damaged checkpoint may have lost its manifest: its name still says what it was meant to be
+    # A damaged checkpoint may have lost its manifest, so its name counts as well.
     if (path / MANIFEST).exists() or (folder == path and path.name.startswith("step_")):
         return Resume(_sound(setting, value, path), _run_of(path.parent), [], named=True)
     found, warnings = valid_checkpoints(folder)
@@ -288,8 +287,8 @@ def _run_of(folder: Path) -> Path | None:
 
 
 def describe_machine(project: Path | None = None) -> dict[str, Any]:
-    """Host name, platform, Python and package versions, and the git commit of `project` (default: the working
-    directory) with whether tracked files differ from it. What cannot be found out is None; never raises."""
+    """Returns the host name, platform, Python and package versions, the git commit of `project` (default: the working
+    directory), and whether tracked files differ from it. Values that are unknown are None. Never raises."""
     versions: dict[str, str | None] = {}
     for name in _PACKAGES:
         try:

@@ -1,4 +1,4 @@
-"""Files of which a crash leaves the old content or the new one, and JSON that round-trips exactly."""
+"""Atomic file writes (a crash leaves the old content or the new one), and JSON that round-trips exactly."""
 
 import json
 import math
@@ -21,7 +21,7 @@ def write_synced(path: Path, data: bytes) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Makes the names inside `path` durable. Windows cannot open directories and needs no such call."""
+    """Syncs the file names in `path` to the disk. Windows cannot open directories and does not need this."""
     if os.name == "nt":
         return
     descriptor = os.open(path, os.O_RDONLY)
@@ -32,7 +32,7 @@ def sync_directory(path: Path) -> None:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Replaces `path` by a file holding `data`; a reader sees the old file or the new one. Raises OSError."""
+    """Replaces `path` by a file with `data`. A reader sees the old file or the new one. Raises OSError."""
     temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
     try:
         write_synced(temporary, data)
@@ -45,16 +45,15 @@ def write_atomic(path: Path, data: bytes) -> None:
 def to_json(value: Any) -> bytes:
     """Encodes a document as indented ASCII JSON with a final newline.
 
-    Integers of any size and every float come back exactly. NaN and the infinities, which JSON lacks, are
-    written as {"$float": "nan"}, so that other tools can still read the file. Tuples come back as lists,
-    NumPy scalars as Python numbers. ValueError for anything that would not survive: other types and keys that
-    are not strings.
+    Integers of any size and all floats are decoded exactly. NaN and infinity, which JSON lacks, are written as
+    {"$float": "nan"}, so that other tools can still read the file. Tuples are decoded as lists, NumPy scalars as
+    Python numbers. Raises ValueError if there are other types, or keys that are not strings.
     """
     return (json.dumps(_encode(value, "document"), indent=1, allow_nan=False) + "\n").encode("ascii")
 
 
 def from_json(data: bytes) -> Any:
-    """Decodes what `to_json` wrote. ValueError where `data` is not JSON."""
+    """Decodes what `to_json` wrote. Raises ValueError if `data` is not JSON."""
     try:
         return json.loads(data.decode("utf-8"), object_hook=_decode)
     except RecursionError as error:

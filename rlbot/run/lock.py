@@ -1,4 +1,4 @@
-"""One process at a time trains in a run directory."""
+"""The lock that lets only one process at a time train in a run directory."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,10 +11,11 @@ NAME = ".lock"
 
 @contextmanager
 def locked(directory: Path, warn: Callable[[str], None]) -> Iterator[None]:
-    """Holds DIRECTORY/.lock. It is the operating system's and goes with the process, however that ends; the file stays.
+    """Holds the lock DIRECTORY/.lock. The operating system releases it when the process ends, however it ends; the file
+    stays.
 
-    ValueError where another process holds it. File systems that know no locks (some network drives) are one line to
-    `warn`, and the run goes on without.
+    Raises ValueError if another process holds the lock. If the file system has no locks (some network drives), `warn`
+    gets one line, and the run goes on without a lock.
     """
     lock = FileLock(str(directory / NAME))
     try:
@@ -22,7 +23,7 @@ def locked(directory: Path, warn: Callable[[str], None]) -> Iterator[None]:
     except Timeout:
         raise ValueError(
             f"run directory {directory}: another process is training in it\n"
-            "wait until it has ended or stop it with Ctrl-C, or start a run of its own without resume and hydra.run.dir"
+            "wait until it has ended or stop it with Ctrl-C, or start a new run without resume and hydra.run.dir"
         ) from None
     except (OSError, NotImplementedError) as error:
         warn(f"{directory / NAME} cannot be locked ({error}): do not start a second process in this run")

@@ -1,4 +1,4 @@
-"""A log file that outlives what happens to it: a full disk, a folder that is deleted and made again."""
+"""A log file that keeps working after the disk was full, or its folder was deleted and made again."""
 
 import os
 from collections.abc import Sequence
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 class LogFile:
-    """Appends lines to `path`, each of them at once; a line that was cut by a kill is ended first.
+    """Appends lines to `path` without buffering. If a kill cut the last line, a line feed is written first.
 
-    What cannot be written is lost, and the next line tries again.
+    Lines that cannot be written are lost; the next line tries again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -16,7 +16,7 @@ class LogFile:
         self._failing = False
 
     def write(self, lines: Sequence[str]) -> str | None:
-        """A warning where the disk refuses the lines, once until it takes some again; else None."""
+        """Writes the lines. Returns a warning at the first failure of a series, otherwise None."""
         try:
             with self._path.open("a+b", buffering=0) as file:
                 size = file.seek(0, os.SEEK_END)
@@ -24,7 +24,7 @@ class LogFile:
                     file.seek(size - 1)
                 cut = size > 0 and file.read(1) != b"\n"
                 text = "\n" * cut + "".join(f"{line}\n" for line in lines)
-                if file.write(text.encode("ascii")) != len(text):  # the last bytes of a disk
+                if file.write(text.encode("ascii")) != len(text):  # the disk is almost full
                     raise OSError("no room for a whole line")
         except OSError as error:
             known, self._failing = self._failing, True

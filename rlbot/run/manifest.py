@@ -1,6 +1,6 @@
-"""The manifest of a checkpoint: what it holds, and how every byte of it is checked.
+"""The manifest of a checkpoint: what the checkpoint contains, and checksums to verify every byte of it.
 
-manifest.json is written last and has a checksum of itself beside those of the other files.
+manifest.json is written last. It holds the checksums of the other files and one of itself.
 """
 
 import hashlib
@@ -20,8 +20,8 @@ _FILE = re.compile(r"[A-Za-z0-9_-]+\.(safetensors|json)")
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """What the manifest says. `sequence` counts the saves in one directory: after going back to an older
-    checkpoint the newest one is not the one with the most timesteps."""
+    """The contents of a manifest. `sequence` counts the saves in one directory: after a resume from an older
+    checkpoint, the newest checkpoint is not the one with the most timesteps."""
 
     path: Path
     timesteps: int
@@ -31,12 +31,12 @@ class CheckpointInfo:
 
 
 def checkpoint_info(path: Path) -> CheckpointInfo:
-    """Reads only the manifest. ValueError where it is missing, damaged, foreign or of a newer format."""
+    """Reads only the manifest. Raises ValueError if it is missing, damaged, of another program or of a newer format."""
     return info_of(Path(path), _read_manifest(Path(path)))
 
 
 def checkpoint_fault(path: Path) -> str | None:
-    """One line saying what is wrong with the checkpoint, or None where every checksum is right."""
+    """Returns one line that says what is wrong with the checkpoint, or None if every checksum is right."""
     try:
         read_verified(Path(path))
     except ValueError as error:
@@ -45,21 +45,22 @@ def checkpoint_fault(path: Path) -> str | None:
 
 
 def checkpoint_files(path: Path) -> list[str]:
-    """The names of the files of a checkpoint, the manifest aside. ValueError as `checkpoint_info`."""
+    """Returns the names of a checkpoint's files, without the manifest. Raises ValueError as `checkpoint_info`."""
     return list(_read_manifest(Path(path))["files"])
 
 
 def has_more(path: Path) -> bool:
-    """Whether somebody put more into the directory of a checkpoint than belongs there."""
+    """Whether the directory of a checkpoint contains files that do not belong to it."""
     return {each.name for each in path.iterdir()} > {*checkpoint_files(path), MANIFEST}
 
 
 def read_verified(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """The manifest and the bytes of every file it names, all checked. ValueError naming file and fault."""
+    """Returns the manifest and the bytes of every file it names, after checking them. Raises ValueError that names the
+    file and what is wrong with it."""
     manifest = _read_manifest(path)
     files = {}
     for name, expected in manifest["files"].items():
-        if not _FILE.fullmatch(name):  # also keeps a forged manifest from reading outside the directory
+        if not _FILE.fullmatch(name):  # also prevents that a forged manifest reads files outside the directory
             raise ValueError(f"checkpoint {path}: {MANIFEST} names {name!r}, which is no file of a checkpoint")
         data = _read(path, name)
         if len(data) != expected["size"]:
@@ -71,7 +72,7 @@ def read_verified(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
 
 
 def seal(manifest: Mapping[str, Any]) -> bytes:
-    """The manifest's bytes, with a checksum of the manifest itself."""
+    """Returns the manifest as bytes, with a checksum of itself."""
     return to_json({**manifest, "sha256": sha256(to_json(manifest))})
 
 
@@ -82,7 +83,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = from_json(data)
         content = {key: value for key, value in manifest.items() if key != "sha256"}
-        expected = seal(content)  # the text is reproducible, so comparing it checks every byte
+        expected = seal(content)  # encoding is deterministic, so comparing the bytes checks all of them
     except (ValueError, AttributeError) as error:
         raise ValueError(f"checkpoint {path}: {MANIFEST} is no manifest: {error}") from error
     if not isinstance(content.get("format"), int):

@@ -1,4 +1,4 @@
-"""Messages to the user's phone or chat through apprise; they never hold up a run or leak an address."""
+"""Messages to the user's phone or chat through apprise. They never delay the run, and never print an address."""
 
 import contextlib
 import logging
@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 _QUEUE_SIZE = 16
-# apprise and the libraries below it log addresses, which hold tokens and passwords
+# apprise and the libraries that it uses log addresses, which contain tokens and passwords
 _LOGGERS = (
     "apprise",
     "slixmpp",
@@ -27,9 +27,9 @@ class Notifier:
     """Sends messages for the chosen events to the apprise URLs in environment variable `url_env` (separated
     by spaces) from a background thread.
 
-    events: names that `send` acts on. warn: called, from the background thread, with one line for each
-    message that did not get through; it never holds an address. timeout: seconds that one receiver may take.
-    ValueError where apprise is missing, the variable is empty or an entry is no apprise URL.
+    events: the names for which `send` sends. warn: called from the background thread with one line for each message
+    that could not be sent; the line contains no address. timeout: seconds that one receiver may take. Raises
+    ValueError if apprise is not installed, the variable is empty or an entry is not an apprise URL.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Notifier:
         self._thread.start()
 
     def send(self, event: str, title: str, body: str) -> None:
-        """Queues a message and returns at once; nothing happens for events that were not chosen."""
+        """Queues a message and returns at once. Does nothing for events that were not chosen."""
         if event not in self._events or self._closed:
             return
         try:
@@ -55,16 +55,16 @@ class Notifier:
             self._warn(f"notification '{event}' was dropped: {_QUEUE_SIZE} others are still waiting to be sent")
 
     def close(self, timeout: float = 10.0) -> None:
-        """Waits at most `timeout` seconds for queued messages; the rest is given up with a warning."""
+        """Waits at most `timeout` seconds for queued messages. Drops the rest, with a warning."""
         if self._closed:
             return
         deadline = time.monotonic() + timeout
-        with contextlib.suppress(queue.Full):  # stuck in a send: the join runs out of time and says so
+        with contextlib.suppress(queue.Full):  # the thread hangs in a send: the join below times out and warns
             self._queue.put(None, timeout=timeout)
         self._thread.join(max(0.0, deadline - time.monotonic()))
         self._closed = True
         if self._thread.is_alive():
-            self._warn(f"notifications were given up after {timeout:g} s: a receiver does not answer")
+            self._warn(f"notifications were dropped after {timeout:g} s: a receiver does not answer")
 
     def _work(self) -> None:
         while (message := self._queue.get()) is not None and not self._closed:
@@ -74,7 +74,7 @@ class Notifier:
                 self._warn(f"notification '{message[0]}' was not sent to receiver {numbers} of {len(self._receivers)}")
 
     def _deliver(self, index: int, message: tuple[str, str, str]) -> bool:
-        """Sends in a thread of its own, since a hanging receiver can be left behind but not stopped."""
+        """Sends a message in a separate thread, because a receiver that hangs can be abandoned but not stopped."""
         if index in self._busy and self._busy[index].is_alive():
             return False
         _, title, body = message
@@ -83,7 +83,7 @@ class Notifier:
         def send() -> None:
             try:
                 results.append(bool(self._receivers[index].notify(body=body, title=title, body_format="text")))
-            except Exception:  # apprise's plugins raise anything, and the text of it may hold the address
+            except Exception:  # apprise's plugins may raise anything, and the text may contain the address
                 results.append(False)
 
         thread = threading.Thread(target=send, name="notifier-send", daemon=True)
@@ -111,7 +111,7 @@ def _receivers(url_env: str) -> list[Any]:
         )
     receivers = []
     for number, url in enumerate(urls, start=1):
-        # without apprise's own deadline: that needs a thread pool, for which Python would wait at exit
+        # apprise's own timeout is off: it uses a thread pool, for which Python would wait at exit
         receiver = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False, service_timeout=0))
         if not receiver.add(url):
             raise ValueError(

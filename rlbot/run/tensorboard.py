@@ -1,4 +1,4 @@
-"""TensorBoard curves over timesteps that can be read while the run goes on, and after it was killed."""
+"""Writes TensorBoard curves over timesteps. They can be read during the run, and after it was killed."""
 
 import io
 import os
@@ -8,16 +8,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-_MAX_PENDING = 1 << 20  # bytes kept for a disk that refuses them: some thousand iterations
+_MAX_PENDING = 1 << 20  # bytes kept until the disk can be written again: some thousand iterations
 
 
 class TensorBoard:
-    """Writes scalars into a file of its own in `folder`, each point at once.
+    """Writes scalars into a new file in `folder`, without buffering.
 
-    resumed_at: timesteps of the checkpoint that the run goes on from. Points beyond it, written by the
-    process that was killed, disappear from the curves; the point at that very timestep stays. warn: called
-    with one line when the disk refuses to take the curves; training goes on, and every point tries again, with those
-    that could not be written before.
+    resumed_at: timesteps of the checkpoint that the run is resumed from. Later points, written by the process that was
+    killed, disappear from the curves; the point at this timestep stays. warn: called with one line if the file cannot
+    be written. Training goes on then, and the next point tries again, together with those before it.
     """
 
     def __init__(
@@ -26,7 +25,7 @@ class TensorBoard:
         self._folder = Path(folder)
         self._warn = warn
         self._path = self._folder / _later_name(self._folder)
-        self._written = 0  # bytes of the file that are whole records
+        self._written = 0  # bytes of complete records in the file
         self._pending = b""
         self._failing = self._closed = False
         if resumed_at is not None:
@@ -54,7 +53,7 @@ class TensorBoard:
         self._flush()
 
     def close(self) -> None:
-        """Later points are ignored."""
+        """Ends the file; later points are ignored."""
         self._closed = True
 
     def _flush(self) -> None:
@@ -67,8 +66,8 @@ class TensorBoard:
             self._failing = True
 
     def _append(self) -> None:
-        """Nothing but whole records stays behind one that a full disk has cut."""
-        self._folder.mkdir(exist_ok=True)  # it may have been deleted; not its parents, which say where the run is
+        """Writes the pending records. First removes a record that a full disk has cut."""
+        self._folder.mkdir(exist_ok=True)  # it may have been deleted; its parents are not made again
         with self._path.open("r+b" if self._path.exists() else "xb") as file:
             if file.seek(0, os.SEEK_END) < self._written:
                 self._written = 0
@@ -81,8 +80,8 @@ class TensorBoard:
 
 
 def _record(**event: Any) -> bytes:
-    """An event (the fields of its protocol buffer), framed as TensorBoard's files have it."""
-    from tensorboard.compat.proto.event_pb2 import Event  # late: they take a while to import
+    """Returns an event (given as the fields of its protocol buffer) as a record of a TensorBoard file."""
+    from tensorboard.compat.proto.event_pb2 import Event  # imported here because it is slow to import
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     framed = io.BytesIO()
@@ -91,8 +90,8 @@ def _record(**event: Any) -> bytes:
 
 
 def _later_name(folder: Path) -> str:
-    """TensorBoard reads the files of a folder in the order of their names, which begin with the second they
-    were made in: a run that is resumed within that second could be read before what it goes on from."""
+    """Returns a file name that TensorBoard reads after the others in the folder. It reads files in the order of their
+    names, which begin with the second in which they were made, so this waits until that second is over."""
     seconds = [name.split(".")[3] for name in (path.name for path in folder.glob("events.out.tfevents.*"))]
     if f"{int(time.time()):010d}" in seconds:
         time.sleep(1.01 - time.time() % 1.0)

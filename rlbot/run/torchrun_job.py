@@ -1,4 +1,4 @@
-"""Which run a job of torchrun trains: what the processes go by that it starts in the place of failed ones."""
+"""Records which run a torchrun job trains, so that restarted processes (--max-restarts) find it and resume it."""
 
 import re
 from pathlib import Path
@@ -8,14 +8,14 @@ from rlbot.run.files import write_atomic
 
 
 class TorchrunJob:
-    """A file OUTPUTS/.job-NAME with the path of the run, from its start to its end. It may be on no disk but that of
-    the machine of rank 0. Without a name nothing is kept."""
+    """The file OUTPUTS/.job-NAME, which holds the path of the run from its start to its end. Only the machine of rank 0
+    needs to see it. Without a name no file is written."""
 
     def __init__(self, outputs: Path, name: str | None) -> None:
         self._file = Path(outputs) / f".job-{re.sub(r'[^A-Za-z0-9_-]', '_', name)}" if name else None
 
     def run(self) -> Path | None:
-        """The run that an earlier process of the job began, if it has a sound checkpoint to go on from."""
+        """Returns the run that an earlier process of the job began, if it has an intact checkpoint; otherwise None."""
         try:
             run = Path(self._file.read_text(encoding="utf-8")) if self._file else None
         except OSError:
@@ -23,12 +23,12 @@ class TorchrunJob:
         return run if run is not None and valid_checkpoints(run / "checkpoints")[0] else None
 
     def begin(self, run: Path) -> None:
-        """Raises OSError where that cannot be written."""
+        """Records that the job trains `run`. Raises OSError if the file cannot be written."""
         if self._file is not None:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(self._file, str(run.absolute()).encode("utf-8"))
 
     def end(self) -> None:
-        """The run is over, or another one begins."""
+        """Removes the file when the run has ended."""
         if self._file is not None:
             self._file.unlink(missing_ok=True)

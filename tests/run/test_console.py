@@ -223,7 +223,7 @@ def test_full_disks_never_raise():
         console.ok("one")
         console.ok("two")
     assert stream.getvalue().splitlines() == [
-        "[WARN] full cannot be written: No space left on device; until it can, lines are only printed",
+        "[WARN] full cannot be written: No space left on device; until it can be, lines are only printed",
         "[OK] one",
         "[OK] two",
     ]
@@ -251,7 +251,7 @@ def test_a_log_goes_on_where_its_folder_was_deleted_and_made_again(tmp_path):
         assert lines_of(log) == ["[OK] four"]
         shutil.rmtree(log.parent)
         console.ok("five")
-    warning = "[WARN] train.log cannot be written: No such file or directory; until it can, lines are only printed"
+    warning = "[WARN] train.log cannot be written: No such file or directory; until it can be, lines are only printed"
     assert stream.getvalue().splitlines() == [
         "[OK] one", warning, "[OK] two", "[OK] three", "[OK] four", warning, "[OK] five"
     ]  # fmt: skip

@@ -123,7 +123,7 @@ def test_what_is_deleted_during_a_run_is_made_again_where_its_parent_stands(tmp_
     assert run.remake() == []
     shutil.rmtree(run.path)
     (warning,) = run.remake()
-    assert f"{run.checkpoints} was deleted while the run goes on" in warning
+    assert f"{run.checkpoints} was deleted during the run" in warning
     assert list(run.checkpoints.iterdir()) == [] and RunDirectory(run.path).run_id == run.run_id
     assert json.loads(run.run_file.read_text())["user"] == "somebody"
     shutil.rmtree(tmp_path / "outputs")

@@ -117,7 +117,7 @@ def test_send_never_waits_and_close_waits_a_bounded_time(hanging_port, monkeypat
     began = time.monotonic()
     sender.close(timeout=0.3)
     assert 0.2 < time.monotonic() - began < 3.0
-    assert warnings == ["notifications were given up after 0.3 s: a receiver does not answer"]
+    assert warnings == ["notifications were dropped after 0.3 s: a receiver does not answer"]
 
 
 def test_a_hanging_receiver_does_not_hold_up_the_end_of_the_process(hanging_port):
@@ -139,7 +139,7 @@ def test_a_hanging_receiver_does_not_hold_up_the_end_of_the_process(hanging_port
     )
     assert time.monotonic() - began < 15.0
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "notifications were given up after 0.3 s: a receiver does not answer\n"
+    assert done.stdout == "notifications were dropped after 0.3 s: a receiver does not answer\n"
 
 
 def test_missing_package_names_what_to_install(monkeypatch):

@@ -101,7 +101,7 @@ def test_a_run_whose_directory_is_deleted_makes_it_again(launch: Launch, tmp_pat
     run.says("Checkpoint saved")
     home = tmp_path / "disk" / "run"
     home.rename(tmp_path / "gone")  # at once, unlike rmtree beside somebody who writes
-    run.says("was deleted while the run goes on: made again")
+    run.says("was deleted during the run: made again")
     run.says("Checkpoint saved", again=True)
     (home / "checkpoints").rename(tmp_path / "gone too")
     (home / "checkpoints").write_text("in the way")
