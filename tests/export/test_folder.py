@@ -93,6 +93,9 @@ BROKEN: list[tuple[Callable[[Path], object], str]] = [
     (lambda home: (home / "manifest.json").write_text("[]"), "manifest.json cannot be read: TypeError"),
     (lambda home: edit(home, version=2), "manifest.json is of format rlbot-export, version 2, not rlbot-export, 1"),
     (lambda home: edit(home, network={"observation_size": 94}), "the network sees 94 numbers, not 180"),
+    (lambda home: edit(home, action_table=[[0] * 8] * 3), "weights.npz does not fit"),
+    (lambda home: other_network(home, activation="mish"), "the network's activation mish is unknown"),
+    (lambda home: other_network(home, hidden=[64]), "weights.npz does not fit"),
     (lambda home: edit(home, action_table=None), "manifest.json or weights.npz lacks 'action_table'"),
 ]
 
@@ -103,7 +106,11 @@ def edit(home: Path, **changes: Any) -> None:
     (home / "manifest.json").write_text(json.dumps(kept))
 
 
-@pytest.mark.parametrize(("damage", "message"), BROKEN, ids=[message for _, message in BROKEN])
+def other_network(home: Path, **changes: Any) -> None:
+    edit(home, network={**json.loads((home / "manifest.json").read_text())["network"], **changes})
+
+
+@pytest.mark.parametrize(("damage", "message"), BROKEN, ids=range(len(BROKEN)))
 def test_its_log_names_what_is_missing(
     bot_python: Path, changed: Path, damage: Callable[[Path], object], message: str
 ) -> None:

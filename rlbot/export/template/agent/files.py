@@ -49,9 +49,13 @@ def load_network(folder: Path, manifest: Mapping[str, Any]) -> Network:
         if manifest["network"]["observation_size"] != SIZE:
             raise BrokenFolder(f"the network sees {manifest['network']['observation_size']} numbers, not {SIZE}")
         weights = read_arrays(folder, manifest, WEIGHTS)
-        return Network(manifest["network"], weights, manifest["action_table"])
+        network = Network(manifest["network"], weights, manifest["action_table"])
+        network.likeliest(network.logits(np.zeros(SIZE, np.float32)))  # the first time is also the slowest
     except KeyError as error:
         raise BrokenFolder(f"{folder}: {MANIFEST} or {WEIGHTS} lacks {error}") from error
+    except (ValueError, IndexError) as error:
+        raise BrokenFolder(f"{folder}: {WEIGHTS} does not fit {MANIFEST}: {error}") from error
+    return network
 
 
 def make_pilot(

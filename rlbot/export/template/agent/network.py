@@ -17,20 +17,26 @@ class Network:
     """The actor of the training and the rows of controls that it chooses from."""
 
     def __init__(self, description: Mapping[str, Any], arrays: Mapping[str, Floats], table: Any) -> None:
-        """`description`: "network" of the manifest; `arrays`: the weights by name; `table` (K, 8): "action_table"."""
+        """`description`: "network" of the manifest; `arrays`: the weights by name; `table` (K, 8): "action_table".
+
+        Raises KeyError for an array that is missing, ValueError for one that has no place.
+        """
+        left = dict(arrays)
+
+        def take(name: str) -> tuple[Floats, Floats]:
+            weight, bias = left.pop(f"{name}.weight"), left.pop(f"{name}.bias")
+            return np.ascontiguousarray(weight.T), bias
+
         self.head, self.activation = description["action_head"], description["activation"]
         self.table = np.array(table, np.float32)
         self.layers = []
         for i in range(len(description["hidden"])):
-            weight, bias = (arrays[f"actor_trunk.linears.{i}.{name}"] for name in ("weight", "bias"))
-            norm = (
-                [arrays[f"actor_trunk.norms.{i}.{name}"] for name in ("weight", "bias")]
-                if description["layer_norm"]
-                else None
-            )
-            self.layers.append((np.ascontiguousarray(weight.T), bias, norm))
-        self.output = np.ascontiguousarray(arrays["actor_output.weight"].T), arrays["actor_output.bias"]
-        self.log_std = arrays.get("head.log_std")
+            norm = take(f"actor_trunk.norms.{i}") if description["layer_norm"] else None
+            self.layers.append((*take(f"actor_trunk.linears.{i}"), norm))
+        self.output = take("actor_output")
+        self.log_std = left.pop("head.log_std", None)
+        if left:
+            raise ValueError(f"the network has no {min(left)}")
 
     def logits(self, observation: Floats) -> Floats:
         """(180,) -> what the action is chosen by."""
