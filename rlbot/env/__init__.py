@@ -1,4 +1,4 @@
-"""The game as a learning problem: observation, action, reset, ending, the batch of arenas and the Gymnasium envs."""
+"""The game as a learning problem: observation, action, reset, end of episode, the batch of arenas, Gymnasium envs."""
 
 from rlbot.env.action import ACTION_TABLE, CONTROL_NAMES
 from rlbot.env.batch import BatchEnv

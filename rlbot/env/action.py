@@ -1,6 +1,7 @@
-"""The controls a car takes, and the table of 90 that bots in the field are trained with.
+"""The controls of a car, and the table of 90 actions that most Rocket League bots are trained with.
 
-Controls are 8 numbers: throttle, steer, pitch, yaw, roll in [-1, 1]; jump, boost, handbrake pressed above 0.
+Controls are 8 numbers: throttle, steer, pitch, yaw and roll are in [-1, 1]; jump, boost and handbrake are pressed if
+they are above 0.
 """
 
 from itertools import product
@@ -16,8 +17,7 @@ _ONE = np.float32(1.0)
 
 
 def _ground_rows() -> list[tuple[int, ...]]:
-    """24 rows: boost only at full throttle; yaw follows steer, so that a row keeps its meaning once the car takes
-    off."""
+    """24 rows: boost only at full throttle; yaw equals steer, so that a row means the same after the car takes off."""
     rows: list[tuple[int, ...]] = []
     for throttle, steer, boost, handbrake in product((-1, 0, 1), (-1, 0, 1), (0, 1), (0, 1)):
         if boost and throttle != 1:
@@ -27,7 +27,7 @@ def _ground_rows() -> list[tuple[int, ...]]:
 
 
 def _air_rows() -> list[tuple[int, ...]]:
-    """66 rows: no jump with yaw (a sideways flip is made by roll), and none that the ground rows already have."""
+    """66 rows: no jump with yaw (roll makes the sideways flip), and no row that the ground rows already have."""
     rows: list[tuple[int, ...]] = []
     for pitch, yaw, roll, jump, boost in product((-1, 0, 1), (-1, 0, 1), (-1, 0, 1), (0, 1), (0, 1)):
         if jump and yaw != 0:
@@ -43,7 +43,7 @@ ACTION_TABLE: NDArray[np.float32] = np.array(_ground_rows() + _air_rows(), dtype
 
 
 class NonFiniteControls(ValueError):
-    """Controls that hold NaN or infinity. `row`: the first of them, of the array that was given."""
+    """The controls hold NaN or infinity. `row` is the first row of the given array that does."""
 
     def __init__(self, message: str, row: int) -> None:
         super().__init__(message, row)
@@ -55,10 +55,10 @@ class NonFiniteControls(ValueError):
 
 @njit(cache=True)
 def _take(controls, out):  # type: ignore[no-untyped-def]
-    """Write `controls` into `out`, clipped to [-1, 1]. Returns -1, or, with `out` as it was, the index of the first
-    number that is NaN or infinite."""
+    """Write `controls` into `out`, clipped to [-1, 1], and return -1. If a number is NaN or infinite, return the index
+    of the first one and leave `out` unchanged."""
     count = 0
-    for i in range(len(controls)):  # to the end: that way it is vectorized
+    for i in range(len(controls)):  # no early exit, so that the loop is vectorized
         count += not (abs(controls[i]) <= _LARGEST)
     if count:
         for i in range(len(controls)):
@@ -72,8 +72,8 @@ def _take(controls, out):  # type: ignore[no-untyped-def]
 def take_controls(given: Any, out: NDArray[np.float32], name: str = "actions") -> None:
     """Write the controls `given` into `out` (C, 8) or (8,), clipped to [-1, 1].
 
-    Raises ValueError for another shape than that of `out` and for what are no numbers, NonFiniteControls for NaN and
-    infinity; `out` is then as it was. `name`: what was given, for the message.
+    Raises ValueError if `given` has another shape than `out` or does not hold numbers, and NonFiniteControls if a
+    number is NaN or infinite; `out` then stays unchanged. `name`: what error messages call `given`.
     """
     try:
         controls = np.asarray(given, np.float32, order="C")

@@ -1,4 +1,4 @@
-"""N arenas as one batch of learning problems: every car present is one row of the batch."""
+"""N arenas as one vector environment: every car that is present is one row of the batch."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,13 +25,13 @@ OBSERVATION_SPACE = gymnasium.spaces.Box(-LIMIT, LIMIT, (OBSERVATION_SIZE,), np.
 ACTION_SPACE = gymnasium.spaces.Box(-1.0, 1.0, (8,), np.float32)
 
 
-BROKEN = 4  # how an episode ended whose last step gave a number that is not finite
+BROKEN = 4  # value of `ended` if the last step gave a number that is not finite
 
 
 @njit(cache=True)
 def _end(arenas0, arenas, cars, steps, untouched, max_steps, max_untouched, broken, waiting, ended):  # type: ignore[no-untyped-def]
-    """Advance the clocks of every arena that is not waiting; ended[n] becomes 0 (goes on), 1 (blue scored), 2 (orange
-    scored), 3 (a limit) or BROKEN. Returns how many end."""
+    """Advance the clocks of every arena that is not waiting; set ended[n] to 0 (goes on), 1 (blue scored), 2 (orange
+    scored), 3 (a limit was reached) or BROKEN. Returns the number of episodes that end."""
     count = 0
     for n in range(len(arenas)):
         if waiting[n]:
@@ -59,17 +59,18 @@ def _end(arenas0, arenas, cars, steps, untouched, max_steps, max_untouched, brok
 class BatchEnv(VectorEnv):
     """N RocketSim arenas as a gymnasium.vector.VectorEnv whose rows are cars, ordered by arena, then slot.
 
-    `num_envs` = C, the cars present over all arenas; `car_arena` and `car_slot` (C,) locate them, slots 0 and 1 are
-    blue. All cars of an arena start and end their episodes together. Arenas of one batch may have different team sizes.
+    `num_envs` is C, the number of cars that are present over all arenas. `car_arena` and `car_slot` (C,) give the arena
+    and the slot of each; slots 0 and 1 are blue. All cars of an arena start and end their episodes together. Arenas of
+    one batch may have different team sizes.
 
-    In autoreset mode SAME_STEP an arena that ended starts anew within the same step. In NEXT_STEP, which some of
-    Gymnasium's wrappers ask for, the step that ends an episode returns its last observation, and the next step starts
-    the arena anew whatever its actions are, with a reward of 0.
+    In autoreset mode SAME_STEP an arena whose episode ended is reset within the same step. In NEXT_STEP, which some
+    wrappers of Gymnasium need, the step that ends an episode returns its last observation; the next step resets the
+    arena, ignores its actions and gives a reward of 0.
 
-    A step that gives an arena a number that is not finite, in its physics, in what a car earned or in what it sees, is
-    taken back: the arena's cars earn nothing, their episode is truncated where it was before the step, and the arena
-    starts anew. Learning from such a row says that nothing happened: it bootstraps from the value of the observation
-    before the step. `faults` holds what was found since `clear_statistics`.
+    If a step gives a number that is not finite in an arena's physics, rewards or observations, the step is undone in
+    that arena: its cars earn nothing, the episode is truncated at the state before the step, and the arena is reset.
+    Such a row bootstraps from the value of the observation before the step. `faults` holds what was found since
+    `clear_statistics`.
     """
 
     metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012 - gymnasium's
@@ -83,10 +84,10 @@ class BatchEnv(VectorEnv):
         first_arena: int = 0,
         autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
     ) -> None:
-        """`team_sizes`: (blue, orange) of each arena. `first_arena`: number of the first arena in a batch that is
-        spread over processes; seeds belong to arenas, so that the spread changes nothing.
+        """`team_sizes`: (blue, orange) of each arena. `first_arena`: number of the first arena, if a batch is split
+        over several processes. Random numbers are seeded by the number of the arena, so the split changes no result.
 
-        Raises ValueError for team sizes, a `reset_mix`, `rules` or a mode that do not exist."""
+        Raises ValueError if a team size, a kind of reset, a rule or the mode is not allowed."""
         self.team_sizes, self.first_arena = checked_team_sizes(team_sizes), first_arena
         self.reset_mix = checked_reset_mix(reset_mix)
         if not isinstance(rules, Rules):
@@ -117,9 +118,9 @@ class BatchEnv(VectorEnv):
         self._untouched = np.zeros(num_arenas, np.int64)
         self._last_touch = np.full((num_arenas, 2), NOBODY, np.int64)
         self._broken = np.zeros(num_arenas, np.bool_)
-        self._waiting = np.zeros(num_arenas, np.bool_)  # to start anew in the next step, in mode NEXT_STEP
-        # Of the last step: how the episode of each arena ended (0 where it goes on), and, after a step that ended one,
-        # what every car saw before arenas started anew.
+        self._waiting = np.zeros(num_arenas, np.bool_)  # will be reset in the next step (mode NEXT_STEP)
+        # Of the last step: how the episode of each arena ended (0: it goes on), and, if one ended, what every car
+        # observed before the reset.
         self.ended = np.zeros(num_arenas, np.int64)
         self.final_obs = np.zeros((num_cars, OBSERVATION_SIZE), np.float32)
         self.faults: NonFiniteCounts = {}
@@ -131,9 +132,10 @@ class BatchEnv(VectorEnv):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Start every arena anew; returns the observations (C, 180) and an empty dict. With a seed, everything that
-        follows is a function of it and of the controls. Without one, the random numbers go on from where they are;
-        those of an environment that was never seeded come from the system."""
+        """Reset every arena. Returns the observations (C, 180) and an empty dict.
+
+        If `seed` is given, everything that follows depends only on it and on the controls. Otherwise the random numbers
+        continue; an environment that was never seeded takes entropy from the system."""
         super().reset(seed=seed)
         if seed is not None:
             self._rngs = self._generators([seed])
@@ -147,16 +149,17 @@ class BatchEnv(VectorEnv):
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """Advance every arena by tick_skip ticks under `actions` (C, 8), the cars' controls, clipped to [-1, 1].
 
-        Returns observations (C, 180), rewards (C,), terminated (C,), truncated (C,) and an info dict, empty where no
-        episode ended. Where one did, the observation is the first of the next one, and info holds, as Gymnasium's
-        vector environments do, "final_obs" (C,), an array of the last observations (180,), None in the other rows, and
-        "final_info", in which "ended" (C,) is 1 where blue scored, 2 where orange did, 3 for a limit, BROKEN for a step
-        that was taken back. "_final_obs", "_final_info" and "_ended" (C,) are True in the rows of ended episodes. (In
-        mode NEXT_STEP the observation is the last one, and info holds "ended" and "_ended".) `final_obs` (C, 180) and
-        `ended` (N,) of this object say the same as plain arrays.
+        Returns observations (C, 180), rewards (C,), terminated (C,), truncated (C,) and an info dict, which is empty if
+        no episode ended. In rows whose episode ended the observation is the first one of the next episode. The info
+        then has the keys of Gymnasium's vector environments: "final_obs" (C,), an object array with the last
+        observation (180,) of each episode that ended and None in the other rows, and "final_info", whose "ended" (C,)
+        is 1 if blue scored, 2 if orange scored, 3 if a limit was reached, BROKEN if the step was undone. "_final_obs",
+        "_final_info" and "_ended" (C,) are True in the rows of ended episodes. In mode NEXT_STEP the observation is the
+        last one of the episode, and info holds "ended" and "_ended". The attributes `final_obs` (C, 180) and `ended`
+        (N,) hold the same as plain arrays.
 
-        Raises ValueError for actions of another shape, and NonFiniteControls, which names the car, for NaN and
-        infinity.
+        Raises ValueError if `actions` has another shape, and NonFiniteControls, which names the car, if a number is NaN
+        or infinite.
         """
         self._take(actions)
         before, after = self.state, self._before
@@ -169,7 +172,7 @@ class BatchEnv(VectorEnv):
             for n in spoilt:
                 self.arenas.rebuild(n)
         waiting = [] if self._same_step else np.flatnonzero(self._waiting).tolist()
-        for n in waiting:  # the step is their start, and nothing happens in it
+        for n in waiting:  # the step only resets these arenas
             self._start(n)
             after.car_touched[n] = 0
             before.arenas[n], before.cars[n] = after.arenas[n], after.cars[n]
@@ -208,12 +211,12 @@ class BatchEnv(VectorEnv):
             raise NonFiniteControls(f"{error} ({whose})", error.row) from None
 
     def _take_back(self, spoilt: Mapping[int, str], earned: NDArray[np.float32] | None = None) -> None:
-        """Note what was not finite, by arena, and let these arenas stand where they stood before the step."""
+        """Undo the step in the arenas of `spoilt` ({arena: what is not finite}), and record the fault of each."""
         before, after = self._before, self.state
         for n, name in spoilt.items():
             self._note(n, name, earned)
             after.arenas[n], after.cars[n] = before.arenas[n], before.cars[n]
-            after.car_touched[n] = 0  # that was the step before
+            after.car_touched[n] = 0  # a touch of the step before is not counted twice
             self._controls[self._cars_of[n]] = 0
             if earned is not None:
                 earned[:, n] = 0
@@ -229,7 +232,7 @@ class BatchEnv(VectorEnv):
             "step_of_rollout": int(self.counts[0, COUNTS.index("steps")]),
             "step_of_episode": int(self.steps[n]),
             "terms": self.reward.names,
-            "generator": self._rngs[n].bit_generator.state,  # of the arena, with whose numbers it starts anew
+            "generator": self._rngs[n].bit_generator.state,  # its next numbers give the reset that follows
         }
         cars = self._cars_of[n]
         arrays = finite.kept(self._before, self.state, n) | {"controls": self._controls[cars].copy()}
@@ -243,8 +246,8 @@ class BatchEnv(VectorEnv):
         return obs
 
     def _finish(self, obs: NDArray[np.float32], ended: NDArray[np.int64]) -> dict[str, Any]:
-        """Keep the last observations of the episodes that ended, start their arenas anew (SAME_STEP) and observe their
-        first state in their rows of `obs`. Returns the info of the step; `ended` (C,)."""
+        """Keep the last observations of the episodes that ended; in mode SAME_STEP reset their arenas and write their
+        first observations into `obs`. `ended` is (C,). Returns the info of the step."""
         over = ended > 0
         self.final_obs = obs.copy()
         how = {"ended": ended, "_ended": over}
@@ -271,15 +274,15 @@ class BatchEnv(VectorEnv):
         return [np.random.default_rng([*entropy, self.first_arena + n]) for n in range(len(self.arenas))]
 
     def clear_statistics(self) -> None:
-        """Begin `term_totals` (what each term paid), `counts` (touches, goals, ...) and `faults` anew."""
+        """Set `term_totals` (sum of each reward term), `counts` (touches, goals, ...) and `faults` to zero."""
         self.term_totals.clear()
         self.faults = {}
         self.counts[:] = 0
 
     def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """All that decides how the batch goes on, as (arrays, JSON-able): `restore` continues from it.
+        """Everything that `restore` needs to continue exactly, as (arrays, JSON-able document).
 
-        Every array has a row for each arena, or for each car where its name begins with "car_"."""
+        Every array has a row for each arena, or for each car if its name begins with "car_"."""
         arrays: dict[str, NDArray[Any]] = {
             **self.arenas.snapshot(),
             "team_sizes": np.array(self.team_sizes),
@@ -293,10 +296,10 @@ class BatchEnv(VectorEnv):
         return arrays, {"generators": [rng.bit_generator.state for rng in self._rngs]}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], document: Mapping[str, Any]) -> NDArray[np.float32]:
-        """Continue from a `snapshot()`; returns the current observations (C, 180). Raises ValueError where the snapshot
-        is of arenas with other teams."""
+        """Continue from a `snapshot()`; returns the current observations (C, 180). Raises ValueError if the
+        snapshot was taken with other team sizes."""
         if not np.array_equal(arrays["team_sizes"], self.team_sizes):
-            raise ValueError("the saved environment has other teams than this one")
+            raise ValueError("the saved environment has other team sizes than this one")
         self.arenas.restore({name: arrays[name] for name in ("ball", "car", "pad")})
         self.steps[:], self._untouched[:], self._controls[:] = (
             arrays["steps"], arrays["untouched"], arrays["car_controls"],

@@ -1,9 +1,10 @@
-"""What cars did, counted step by step.
+"""Count what each car does in a step: touches, goals, shots, saves, passes, ...
 
-A touch that puts the ball on its way into the opponents' goal is a shot, one that ends such a way into the own goal a
-save (`rlbot.reward.flight` says what is on its way). A pass is a touch after which a teammate touches the ball next.
-An own goal is one that the car which touched the ball last let in, unless the ball was on its way there already: that
-touch was a save that failed. Where several cars touch the ball in one step, nobody knows who was last.
+`rlbot.reward.flight` decides whether the ball is heading into a goal. A shot is a touch after which the ball heads into
+the opponents' goal, and did not before. A save is a touch after which it no longer heads into the car's own goal. A
+pass is a touch after which a teammate touches the ball next. An own goal counts for the car that touched the ball last,
+unless the ball was heading into that goal before the touch (a save that failed). If several cars touch the ball in one
+step, none of them counts as the last.
 """
 
 import numpy as np
@@ -25,8 +26,8 @@ NOBODY = -1
 
 @njit(cache=True)
 def _find_events(arena0, arena, cars, last, events):  # type: ignore[no-untyped-def]
-    """Write what each car of an arena did with the ball into `events` (P,), a sum of the four above, and keep in `last`
-    (2,) the slot that touched the ball last, and the last one that touched a ball not yet on its way into the own
+    """Write what each car of an arena did with the ball into `events` (P,), a sum of the four flags above. Update
+    `last` (2,): the slot that touched the ball last, and the last slot that touched a ball not yet heading into its own
     goal."""
     events[:] = 0
     touching, only = 0, NOBODY
@@ -56,8 +57,8 @@ def _find_events(arena0, arena, cars, last, events):  # type: ignore[no-untyped-
 
 @njit(cache=True)
 def count(arenas0, arenas, cars0, cars, car_arena, car_slot, waiting, last_touch, counts):  # type: ignore[no-untyped-def]
-    """Add what happened in a step to `counts` (C, len(COUNTS)); nothing for arenas that are `waiting` (N,). last_touch
-    (N, 2): NOBODY at the beginning of an episode, and kept from step to step."""
+    """Add what happened in a step to `counts` (C, len(COUNTS)), except in arenas that are `waiting` (N,). The caller
+    keeps `last_touch` (N, 2) from step to step and sets it to NOBODY when an episode starts."""
     events = np.zeros(cars.shape[1], np.int64)
     known = NOBODY
     for c in range(len(car_arena)):
@@ -79,7 +80,7 @@ def count(arenas0, arenas, cars0, cars, car_arena, car_slot, waiting, last_touch
         row[_SHOTS] += (events[slot] & _SHOT) > 0
         row[_PASSES] += (events[slot] & _PASS) > 0
         row[_PICKUPS] += max(car.boost_pickups - car0.boost_pickups, 0.0)
-        if not car0.is_demoed:  # else it came back with a new tank
+        if not car0.is_demoed:  # otherwise it respawned with a new tank
             row[_USED] += max(car0.boost - car.boost, 0.0)
         row[_AIR] += 1.0 - max(car.on_ground, car.is_demoed)
         row[_SPEED] += np.sqrt(car.vel[0] ** 2 + car.vel[1] ** 2 + car.vel[2] ** 2)

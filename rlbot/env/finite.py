@@ -1,6 +1,6 @@
-"""Numbers that are not finite, in the state of an arena, in what its cars earned and in what they see: where they are.
+"""Find numbers that are not finite in the state of an arena, in its rewards and in its observations.
 
-Looking for them is one pass over an array; only where there are some is it asked which ones.
+`all_finite` is one quick pass over an array. Only if it fails, the slower functions find out which numbers they are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,8 @@ from rlbot.env.observation import OBSERVATION
 from rlbot.sim import State
 
 _SHOWN = 3  # names of fields in one message
-_CAUSES = ("ball_pos", "ball_vel", "ball_ang_vel", "car_pos", "car_vel", "car_ang_vel")  # the other fields follow them
+# If one of these is not finite, messages leave out the other fields, which are computed from them.
+_CAUSES = ("ball_pos", "ball_vel", "ball_ang_vel", "car_pos", "car_vel", "car_ang_vel")
 
 
 _LARGEST = np.finfo(np.float32).max
@@ -24,7 +25,7 @@ _LARGEST = np.finfo(np.float32).max
 
 @njit(cache=True)
 def _count(values):  # type: ignore[no-untyped-def]
-    """How many numbers are not finite. Counted to the end: that way it is vectorized."""
+    """The number of values that are not finite. There is no early exit, so that the loop is vectorized."""
     count = 0
     for i in range(len(values)):
         count += not (abs(values[i]) <= _LARGEST)
@@ -37,7 +38,7 @@ def all_finite(values: NDArray[np.float32]) -> bool:
 
 
 def in_state(state: State) -> dict[int, str]:
-    """{arena: what of its physics is not finite}."""
+    """{arena: which fields of its physics are not finite}, as text."""
     fields = state.fields()
     spoilt = np.stack([~np.isfinite(each).reshape(len(state), -1).all(1) for each in fields.values()], axis=1)
     found = _where(list(fields), spoilt)
@@ -46,13 +47,13 @@ def in_state(state: State) -> dict[int, str]:
 
 
 def in_rewards(earned: NDArray[np.float32], labels: Sequence[str]) -> dict[int, str]:
-    """{arena: the terms that are not finite}; earned (K, N, P), label of each term."""
+    """{arena: which terms are not finite}, as text. `earned` is (K, N, P); `labels` names the K terms."""
     spoilt = ~np.isfinite(earned).all(2)
     return {n: ", ".join(here) for n, here in _where(labels, spoilt.T).items()}
 
 
 def in_observations(obs: NDArray[np.float32], car_arena: NDArray[np.int64]) -> dict[int, str]:
-    """{arena: what of the observations (C, 180) of its cars is not finite}."""
+    """{arena: which parts of its cars' observations are not finite}, as text. `obs` is (C, 180)."""
     starts = np.cumsum([0, *(size for _, size in OBSERVATION)])[:-1]
     spoilt = np.logical_or.reduceat(~np.isfinite(obs), starts, axis=1)
     arenas = np.unique(car_arena)
@@ -61,7 +62,7 @@ def in_observations(obs: NDArray[np.float32], car_arena: NDArray[np.int64]) -> d
 
 
 def _where(names: Sequence[str], spoilt: NDArray[np.bool_]) -> dict[int, list[str]]:
-    """{row: the names of its columns that are set}, of the rows that have one."""
+    """{row: the names of the columns that are True in it}, without rows that have none."""
     rows = np.flatnonzero(spoilt.any(1)).tolist()
     return {n: [names[k] for k in np.flatnonzero(spoilt[n]).tolist()] for n in rows}
 
@@ -72,13 +73,13 @@ def _short(names: Sequence[str]) -> str:
 
 
 def kept(before: State, after: State, n: int) -> dict[str, NDArray[np.float32]]:
-    """Arena n before and after a step as arrays of one arena, "before/NAME" and "after/NAME"."""
+    """The fields of arena n before and after a step, each (1, ...), named "before/NAME" and "after/NAME"."""
     both = {"before": before.fields(), "after": after.fields()}
     return {f"{when}/{name}": each[n : n + 1].copy() for when, fields in both.items() for name, each in fields.items()}
 
 
 def replay(path: Path | str) -> tuple[State, State]:
-    """The states before and after the step of a file in bad/, to call a reward term with: each of one arena."""
+    """The states (one arena each) before and after the step that a file in bad/ holds: call a reward term with them."""
     arrays: Mapping[str, Any] = NonFinite.load(Path(path)).arrays
     states = State(1), State(1)
     for when, state in zip(("before", "after"), states, strict=True):

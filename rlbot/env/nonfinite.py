@@ -1,4 +1,4 @@
-"""A number that is not finite, and what led to it: made where it is found, written by who knows the run directory."""
+"""A record of a number that is not finite and of what led to it; the trainer saves it in the run directory."""
 
 import json
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class NonFinite:
-    """`name`: what was not finite, for people. `place`: where and when, JSON-able. `arrays`: what led to it."""
+    """`name`: what was not finite, as text. `place`: where and when, JSON-able. `arrays`: what led to it."""
 
     name: str
     place: Mapping[str, Any]
     arrays: Mapping[str, NDArray[Any]]
 
     def save(self, path: Path) -> None:
-        """Write all of it as an .npz that numpy.load opens; "about" holds name and place as JSON. Raises OSError."""
+        """Write an .npz file that numpy.load opens; "about" holds name and place as JSON. Raises OSError."""
         about = json.dumps({"name": self.name, **self.place})
         arrays: dict[str, Any] = {"about": np.array(about), **self.arrays}
         with path.open("wb") as file:
@@ -27,7 +27,7 @@ class NonFinite:
 
     @classmethod
     def load(cls, path: Path) -> "NonFinite":
-        """What `save` wrote."""
+        """Read a file that `save` wrote."""
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(str(arrays.pop("about")))
@@ -36,7 +36,7 @@ class NonFinite:
 
 @dataclass(frozen=True)
 class NonFiniteCount:
-    """How often the same thing was not finite, and the first time of it."""
+    """How often a fault of one name occurred, and its first occurrence."""
 
     count: int
     first: NonFinite
@@ -46,8 +46,8 @@ NonFiniteCounts = dict[str, NonFiniteCount]  # by the name of the fault
 
 
 def merged(one: NonFiniteCounts, other: NonFiniteCounts) -> NonFiniteCounts:
-    """Both together. Of two first times the one counts whose place comes first: it is the same in whatever order
-    the parts of a batch are put together."""
+    """The sum of both. Of two first occurrences the one of the earlier step and arena is kept, so that the order in
+    which parts of a batch are merged does not matter."""
     both = dict(one)
     for name, found in other.items():
         mine = both.get(name, NonFiniteCount(0, found.first))

@@ -1,8 +1,8 @@
-"""What a car sees: 180 numbers in its team's frame, computed for a whole batch at once.
+"""What a car observes: 180 numbers in its team's frame, computed for a whole batch at once.
 
-Every car sees the field as if it played blue: for orange the field is turned half round, x and y change sign. "Local"
-means the car's own axes (forward, right, up). Positions and velocities are divided by 2300 (a car's top speed in uu/s),
-so that they stay in about [-3, 3] and the difference of two positions is as large as a second at full speed.
+Every car sees the field as if it played blue: for orange cars the field is rotated by half a turn, so x and y change
+sign. "Local" means along the car's own axes (forward, right, up). Positions (uu) and velocities (uu/s) are divided by
+2300, the top speed of a car: most numbers stay within [-3, 3], and 1 is the distance driven in a second at top speed.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rlbot.sim import PAD_COOLDOWN, State
 
-# All in float32, like the state: with one number of Python's everything would be computed in float64.
+# All are float32, like the state: a single Python float would make the whole computation float64.
 _F = np.float32
 ONE, HALF = _F(1.0), _F(0.5)
 POSITION_SCALE = _F(1 / 2300)
@@ -24,7 +24,7 @@ GRAVITY_Z = _F(-650.0)
 BALL_RADIUS = _F(91.25)
 GOAL_Y = _F(5120.0)
 GOAL_Z = _F(321.0)  # half the height of the goal
-LIMIT = _F(10.0)  # no number leaves [-LIMIT, LIMIT]
+LIMIT = _F(10.0)  # all numbers are clipped to [-LIMIT, LIMIT]
 
 _OTHER_CAR = (
     ("present", 1),
@@ -40,7 +40,7 @@ _OTHER_CAR = (
     ("on_ground", 1),
     ("has_flip", 1),
 )
-# Every number has a name here; (name, how many), in the order they are written.
+# (name, size) of every part of the observation, in order.
 OBSERVATION: tuple[tuple[str, int], ...] = (
     ("ball.pos", 3),
     ("ball.vel", 3),
@@ -48,7 +48,7 @@ OBSERVATION: tuple[tuple[str, int], ...] = (
     ("ball.local_pos", 3),  # relative to the own car
     ("ball.local_vel", 3),
     ("ball.distance", 1),
-    ("ball.local_pos_in_half_a_second", 3),  # of free flight: where to drive to rather than where the ball was
+    ("ball.local_pos_in_half_a_second", 3),  # if it flies on freely
     ("ball.local_pos_in_a_second", 3),
     ("car.pos", 3),
     ("car.vel", 3),
@@ -71,7 +71,7 @@ OBSERVATION: tuple[tuple[str, int], ...] = (
     ("previous_action", 8),
     ("goal.opponent_local_pos", 3),
     ("goal.own_local_pos", 3),
-    ("pads.timer", 34),  # 0 is ready, 1 was just taken; in the order of the own half first
+    ("pads.timer", 34),  # 0: ready, 1: just taken; pads of the own half come first
     *((f"mate.{name}", size) for name, size in _OTHER_CAR),
     *((f"opponent_1.{name}", size) for name, size in _OTHER_CAR),
     *((f"opponent_2.{name}", size) for name, size in _OTHER_CAR),
@@ -80,7 +80,7 @@ OBSERVATION_SIZE = sum(size for _, size in OBSERVATION)
 
 
 def columns(name: str) -> slice:
-    """The columns of the observation that hold `name`. Raises KeyError for a name that is not in OBSERVATION."""
+    """The columns of the observation that hold `name`. Raises KeyError if `name` is not in OBSERVATION."""
     first = 0
     for each, size in OBSERVATION:
         if each == name:
@@ -188,7 +188,7 @@ def _observe(arenas, cars, controls, car_arena, car_slot, pad_cooldown, which, o
             row[at + i] = arena.pad_timer[pad] / pad_cooldown[pad]
         at += 34
         at = _other_car(row, at, cars[n, slot ^ 1], car, sign)
-        first = 2 if blue else 0  # slots 0 and 2 see the others in the same order
+        first = 2 if blue else 0  # opponent_1 has the same place in its team as the car itself
         at = _other_car(row, at, cars[n, first + (slot & 1)], car, sign)
         at = _other_car(row, at, cars[n, first + 1 - (slot & 1)], car, sign)
         for i in range(at):
@@ -205,6 +205,7 @@ def observe(
 ) -> None:
     """Write the observations of the cars `which` (indices into C) into their rows of `out` (C, 180).
 
-    `controls` (C, 8) are those of the step that led to `state`; `car_arena` and `car_slot` (C,) locate each car.
+    `controls` (C, 8) are those of the step that led to `state`; `car_arena` and `car_slot` (C,) are the arena and the
+    slot of each car.
     """
     _observe(state.arenas, state.cars, controls, car_arena, car_slot, PAD_COOLDOWN, which, out)

@@ -1,4 +1,4 @@
-"""Whether reward terms of the user's own are functions of the two states: called twice, and on half of the arenas."""
+"""Check that a user's reward terms depend on the two states alone: call them twice, and with half of the arenas."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,15 +6,15 @@ from numpy.typing import NDArray
 from rlbot.env.batch import BatchEnv
 from rlbot.sim import State
 
-STEPS = 8  # that are played for it: each arena of the check stands as it did after one of them
+STEPS = 8  # played for the check; the states after each of them are put into one batch
 
 
 def check_purity(env: BatchEnv) -> None:
-    """Play a few steps in `env`, which is left somewhere in an episode, and ask its reward's terms more than once.
+    """Play a few steps in `env` and call the user's terms of its reward several times. `env` needs a reset afterwards.
 
-    Raises ValueError, naming the term, if one gives another result when it is called again, as a term does that keeps
-    state: it would not go on where it was in a run that is resumed; or if what an arena earns depends on the arenas
-    beside it: with another number of workers these are others.
+    Raises ValueError, which names the term, in two cases. A term that keeps state gives another result if it is called
+    again with the same states: a resumed run would not continue exactly. And a term must look at each arena by itself:
+    which arenas share a batch depends on the number of workers.
     """
     if not env.reward.own_terms():
         return
@@ -44,7 +44,7 @@ def check_purity(env: BatchEnv) -> None:
 
 
 def _alike(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
-    """Up to rounding, which may differ with the number of rows."""
+    """Whether both are equal up to rounding, which may depend on the number of rows."""
     return np.allclose(one, other, rtol=1e-3, atol=1e-5, equal_nan=True)
 
 

@@ -1,4 +1,4 @@
-"""How an episode starts: kickoff, near the ball, airborne, anywhere or a shot, drawn by weight.
+"""How an episode starts: kickoff, near_ball, airborne, anywhere or shot, drawn by weight.
 
 Cars and ball start inside the field, clear of its walls and curved edges and of each other.
 """
@@ -11,7 +11,7 @@ import numpy as np
 
 from rlbot.sim import CarPlacement, Placement
 
-# Blue's kickoff spawns (x, y, yaw); orange's are the same turned half round. From RocketSim's soccar constants.
+# Blue's kickoff spawns (x, y, yaw), from RocketSim's soccar constants; orange's are rotated by half a turn.
 SPAWNS = (
     (-2048.0, -2560.0, 0.25 * math.pi),
     (2048.0, -2560.0, 0.75 * math.pi),
@@ -22,15 +22,15 @@ SPAWNS = (
 REST_Z = 17.0  # height of a car that stands on its wheels
 BALL_REST_Z = 93.15
 FIELD_X, FIELD_Y = 4096.0, 5120.0
-_CORNER = 8064.0  # |x| + |y| of the walls across the corners
-_MIN_GAP = 200.0  # between two cars placed at random, or a car and the ball: a car reaches 93 uu from its origin
+_CORNER = 8064.0  # |x| + |y| on the diagonal walls of the corners
+_MIN_GAP = 200.0  # between two cars, or a car and the ball; no part of a car is further than 93 uu from its origin
 _MAX_TRIES = 100
 
 Slots = Sequence[int]  # the occupied slots of an arena; 0 and 1 are blue
 
 
 def kickoff(rng: random.Random, slots: Slots) -> Placement:
-    """The official kickoff: both teams take the same spawns, seen from their own side."""
+    """The official kickoff: both teams take the same spawns, each seen from its own side."""
     order = rng.sample(range(len(SPAWNS)), len(SPAWNS))
     cars = []
     for slot in slots:
@@ -40,14 +40,14 @@ def kickoff(rng: random.Random, slots: Slots) -> Placement:
 
 
 def anywhere(rng: random.Random, slots: Slots) -> Placement:
-    """Ball and cars anywhere, moving any way; half of the cars on the ground, half in the air."""
+    """Ball and cars anywhere, moving in any direction; each car is in the air with probability 0.5."""
     ball = _point(rng, 400.0, 150.0, 1500.0)
     taken = [ball]
     return Placement([_car(rng, taken, airborne=rng.random() < 0.5) for _ in slots], ball, _velocity(rng, 2000.0))
 
 
 def near_ball(rng: random.Random, slots: Slots) -> Placement:
-    """A slow ball low above the ground, and the cars on the ground within 400 to 1800 uu of it, facing it roughly."""
+    """A slow, low ball; the cars are on the ground 400 to 1800 uu from it and roughly face it."""
     x, y, z = _point(rng, 900.0, BALL_REST_Z, 400.0)
     if rng.random() < 0.7:
         z = BALL_REST_Z
@@ -65,7 +65,7 @@ def near_ball(rng: random.Random, slots: Slots) -> Placement:
 
 
 def airborne(rng: random.Random, slots: Slots) -> Placement:
-    """A high ball, and the cars in the air below it with boost to fly, facing it roughly."""
+    """A high ball; the cars are in the air below it, roughly face it and have boost to fly."""
     x, y, z = ball = _point(rng, 900.0, 700.0, 1500.0)
     taken = [ball]
     cars = []
@@ -84,16 +84,16 @@ def airborne(rng: random.Random, slots: Slots) -> Placement:
 
 
 def shot(rng: random.Random, slots: Slots) -> Placement:
-    """A slow ball before a goal, a car of the other team behind it, facing it; the others anywhere on the ground."""
+    """A slow ball in front of a goal, an attacker behind it that faces it; the other cars anywhere on the ground."""
     attacker = rng.choice(slots)
-    sign = 1.0 if attacker < 2 else -1.0  # the way it attacks
+    sign = 1.0 if attacker < 2 else -1.0  # of y, toward the goal that it attacks
     x, y = rng.uniform(-2500.0, 2500.0), sign * rng.uniform(500.0, 4000.0)
     goal_x, goal_y = rng.uniform(-700.0, 700.0) - x, sign * FIELD_Y - y
     while True:
         way = math.atan2(goal_y, goal_x) + rng.gauss(0.0, 0.3)
         distance = rng.uniform(300.0, 1500.0)
         start = (x - distance * math.cos(way), y - distance * math.sin(way), REST_Z)
-        if _has_room(start):  # behind a ball near a corner may be a wall
+        if _has_room(start):  # else a wall is behind the ball: draw again
             break
     yaw, speed = way + rng.gauss(0.0, 0.2), rng.uniform(0.0, 1600.0)
     vel = (speed * math.cos(yaw), speed * math.sin(yaw), 0.0)
@@ -117,9 +117,9 @@ RESETS: dict[str, Callable[[random.Random, Slots], Placement]] = {
 
 
 def draw(rng: np.random.Generator, mix: Mapping[str, float], slots: Slots) -> Placement:
-    """A start for an arena whose occupied slots are `slots`, by the weights of `mix` (at least one above 0).
+    """Draw a start for an arena whose occupied slots are `slots`, by the weights of `mix` (at least one above 0).
 
-    A number of `rng` seeds all that is drawn: one at a time Python's own generator takes a tenth of NumPy's time.
+    One number of `rng` seeds a generator of Python, which draws single numbers in a tenth of NumPy's time.
     """
     own = random.Random(int(rng.integers(2**63)))
     (name,) = own.choices(list(mix), list(mix.values()))
@@ -127,7 +127,7 @@ def draw(rng: np.random.Generator, mix: Mapping[str, float], slots: Slots) -> Pl
 
 
 def _point(rng: random.Random, margin: float, low: float, high: float) -> tuple[float, float, float]:
-    """A point inside the walls, at least `margin` uu from them (corners included), z in [low, high]."""
+    """A point at least `margin` uu inside all walls, those of the corners included; z in [low, high]."""
     while True:
         x = rng.uniform(-FIELD_X + margin, FIELD_X - margin)
         y = rng.uniform(-FIELD_Y + margin, FIELD_Y - margin)
@@ -136,7 +136,7 @@ def _point(rng: random.Random, margin: float, low: float, high: float) -> tuple[
 
 
 def _has_room(pos: tuple[float, float, float]) -> bool:
-    """Whether a car at `pos`, turned any way, is clear of the walls and of the curved edges below them."""
+    """Whether a car at `pos`, at any yaw, is clear of the walls and of the curved edges below them."""
     x, y, _ = pos
     return abs(x) < FIELD_X - 300 and abs(y) < FIELD_Y - 300 and abs(x) + abs(y) < _CORNER - 500
 
@@ -150,7 +150,7 @@ def _around(
     high: float,
     z: float = REST_Z,
 ) -> tuple[float, float, float]:
-    """A free place at height z, `low` to `high` uu from (x, y); anywhere on the field when none is found."""
+    """A free place at height z, `low` to `high` uu from (x, y); if none is found, one anywhere on the field."""
     for _ in range(_MAX_TRIES):
         angle, distance = rng.uniform(0.0, 2 * math.pi), rng.uniform(low, high)
         pos = (x + distance * math.cos(angle), y + distance * math.sin(angle), z)
@@ -162,7 +162,7 @@ def _around(
 def _free_point(
     rng: random.Random, taken: Sequence[tuple[float, float, float]], low: float, high: float
 ) -> tuple[float, float, float]:
-    """A free place anywhere on the field, z in [low, high]; four cars and a ball leave nearly all of it free."""
+    """A free place anywhere on the field, z in [low, high]. Nearly all of the field is free, so this ends quickly."""
     while True:
         pos = _point(rng, 400.0, low, high)
         if _free(pos, taken):
@@ -194,5 +194,5 @@ def _velocity(rng: random.Random, top_speed: float) -> tuple[float, float, float
 
 
 def _boost(rng: random.Random) -> float:
-    """0 to 100; every fourth car starts empty, so that it learns to drive without and to fetch some."""
+    """0 to 100; every fourth car starts empty, so that it learns to play without boost and to collect it."""
     return 0.0 if rng.random() < 0.25 else rng.uniform(0.0, 100.0)

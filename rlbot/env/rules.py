@@ -1,4 +1,4 @@
-"""How time passes and when an episode ends, and the shares of its beginnings: checked as on the command line."""
+"""The rules of an episode (time steps, limits, kinds of reset), checked in the same way as on the command line."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -14,10 +14,11 @@ _ResetKind = Annotated[str, Names("rlbot.env.reset", "RESETS")]
 
 @dataclass(frozen=True)
 class Rules:
-    """How time passes and when an episode ends. Limits in seconds, None for no limit.
+    """How time passes and when an episode ends. Limits are in seconds; None means no limit.
 
-    A goal terminates; a time limit, or nobody touching the ball for a while, truncates. Raises ValueError for a
-    `tick_skip` other than a whole number from 1 to 120, an `action_delay` not below it, and a limit not above 0.
+    A goal terminates an episode. `time_limit`, and `no_touch_limit` without a touch of the ball, truncate it. Raises
+    ValueError if `tick_skip` is not a whole number from 1 to 120, `action_delay` is not below it, or a limit is not
+    above 0.
     """
 
     tick_skip: TickSkip = 8
@@ -27,7 +28,7 @@ class Rules:
 
     def __post_init__(self) -> None:
         kinds = get_type_hints(type(self), include_extras=True)
-        for each in fields(self):  # a frozen dataclass is set this way
+        for each in fields(self):  # how a frozen dataclass sets its fields
             object.__setattr__(self, each.name, checked(kinds[each.name], getattr(self, each.name), each.name))
         if fault := delay_fault("", self.action_delay, self.tick_skip):
             raise ValueError(fault)
@@ -38,7 +39,7 @@ class Rules:
 
 
 def checked_reset_mix(reset_mix: Mapping[str, float]) -> dict[str, float]:
-    """The shares of kinds of beginnings. Raises ValueError for an unknown kind, a share below 0, and if none is above
+    """The share of each kind of reset. Raises ValueError if a kind is unknown, a share is below 0 or none is above
     0."""
     shares: dict[str, float] = checked(dict[_ResetKind, NonNegative], reset_mix, "reset_mix")
     if fault := share_fault("reset_mix", shares):
@@ -47,7 +48,7 @@ def checked_reset_mix(reset_mix: Mapping[str, float]) -> dict[str, float]:
 
 
 def checked_team_sizes(team_sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """(blue, orange) of each arena. Raises ValueError for other sizes than 0 to 2, an arena without a car, and no
+    """(blue, orange) of each arena. Raises ValueError if a size is not 0 to 2, an arena has no car, or there is no
     arena."""
     if len(team_sizes) == 0:
         raise ValueError("team_sizes=[]: needs at least one arena, such as (1, 1)")

@@ -1,4 +1,4 @@
-"""One car of one arena as a plain Gymnasium environment, the other cars played by an opponent."""
+"""One car of one arena as a Gymnasium environment; an opponent plays the other cars."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ class RocketSimEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     """Soccar as a Gymnasium environment: `gymnasium.make("rlbot:RocketSim-v0", blue=1, orange=1, opponent="idle")`.
 
     You play the first blue car. Observation: Box (180,), see `rlbot.env.observation.OBSERVATION`. Action: Box (8,) in
-    [-1, 1]: throttle, steer, pitch, yaw, roll, jump, boost, handbrake; the last three pressed above 0.
+    [-1, 1]: throttle, steer, pitch, yaw, roll, jump, boost, handbrake; the last three are pressed if above 0.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012 - gymnasium's own declaration
@@ -36,8 +36,8 @@ class RocketSimEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         collision_meshes: str | Path | None = None,
         render_mode: str | None = None,
     ) -> None:
-        """The arguments are those of RocketSimVectorEnv, for one arena; raises what it raises. `render_mode`:
-        "rgb_array", or None for no pictures."""
+        """The arguments and errors are those of RocketSimVectorEnv, for one arena. `render_mode`: "rgb_array", or None
+        for no pictures."""
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode={render_mode!r}: give 'rgb_array' or None; rlbot.watch shows matches in 3D")
         self._game = RocketSimVectorEnv(1, blue, orange, opponent, terms, reset_mix, rules, collision_meshes)
@@ -51,14 +51,14 @@ class RocketSimEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     @property
     def state(self) -> State:
-        """The arena as arrays of one row, as it is now; after the end of an episode it is that of the next one."""
+        """The current state as arrays of one row; once an episode has ended, the first state of the next one."""
         return self._game.state
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Start an episode. With a seed, it is a function of the seed and the actions alone, bit for bit. Without one,
-        the random numbers go on from where they are; of an environment that was never seeded, from the system's."""
+        """Start an episode. If `seed` is given, the episode depends only on it and on the actions, bit for bit.
+        Otherwise the random numbers continue; an environment that was never seeded takes entropy from the system."""
         super().reset(seed=seed)
         self._over, self._steps = False, 0
         if self._view is not None:
@@ -67,11 +67,11 @@ class RocketSimEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return observations[0], {}
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Play one step of tick_skip ticks under `action` (8,), clipped to [-1, 1]. A goal terminates, a limit
-        truncates; the observation is then the last one.
+        """Advance by tick_skip ticks under `action` (8,), clipped to [-1, 1]. A goal terminates the episode, a limit
+        truncates it; the returned observation is then the last one.
 
-        Raises ValueError for an action of another shape or with a number that is not finite, and for such controls of
-        the opponent."""
+        Raises ValueError if `action`, or the controls that the opponent returns, have another shape or hold a number
+        that is not finite."""
         take_controls(action, self._action, "action")
         observations, rewards, terminated, truncated, info = self._game.step(self._action[None])
         self._over, self._steps = bool(info), self._steps + 1

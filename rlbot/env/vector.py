@@ -1,4 +1,4 @@
-"""Many games of which you play one car each, in one batch: RocketSim-v0 as a vector environment."""
+"""RocketSim-v0 as a vector environment: many arenas in one batch, in each of which you play one car."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -32,8 +32,8 @@ DEFAULT_RESETS = {"kickoff": 0.2, "near_ball": 0.5, "airborne": 0.1, "anywhere":
 class RocketSimVectorEnv(VectorEnv):
     """N arenas as one batch: `gymnasium.make_vec("rlbot:RocketSim-v0", num_envs=N, blue=1, orange=1)`.
 
-    You play the first blue car of each arena, `opponent` all others. Observations (N, 180), actions (N, 8), as in
-    RocketSimEnv; infos and autoreset modes as in BatchEnv, with a row for each of your cars.
+    You play the first blue car of each arena; `opponent` plays all others. Observations (N, 180) and actions (N, 8) are
+    as in RocketSimEnv, infos and autoreset modes as in BatchEnv, with one row for each arena.
     """
 
     metadata: dict[str, Any] = BatchEnv.metadata
@@ -51,11 +51,11 @@ class RocketSimVectorEnv(VectorEnv):
         render_mode: str | None = None,
         autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
     ) -> None:
-        """`opponent` plays every other car: "idle", "random", or a function from observations (B, 180) to controls (B,
-        8), called once a step for the B cars of all arenas. `terms`: built-in reward terms and their weights, none for
-        a reward of 0; `reset_mix`: shares of the kinds of beginnings.
+        """`opponent`: "idle", "random", or a function from observations (B, 180) to controls (B, 8), which is called
+        once a step for the B other cars of all arenas. `terms`: weights of built-in reward terms; {} gives
+        a reward of 0. `reset_mix`: share of each kind of reset.
 
-        Raises ValueError for a value that is not allowed, and where no collision meshes are found.
+        Raises ValueError if a value is not allowed or no collision meshes are found.
         """
         if render_mode is not None:
             raise ValueError(
@@ -91,13 +91,13 @@ class RocketSimVectorEnv(VectorEnv):
 
     @property
     def final(self) -> State:
-        """How the last episode of each arena ended."""
+        """The last state of the last episode of each arena."""
         return self._batch.final
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Start all arenas anew: observations (N, 180) and an empty dict. Seeds as in BatchEnv."""
+        """Reset all arenas. Returns observations (N, 180) and an empty dict. Seeds work as in BatchEnv."""
         super().reset(seed=seed)
         self._observations, info = self._batch.reset(seed=seed)
         return self._observations[self._mine], info
@@ -105,10 +105,11 @@ class RocketSimVectorEnv(VectorEnv):
     def step(
         self, actions: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
-        """Play one step of tick_skip ticks under `actions` (N, 8), clipped to [-1, 1].
+        """Advance by tick_skip ticks under `actions` (N, 8), clipped to [-1, 1]. Returns as BatchEnv.step, a row for
+        each arena.
 
-        Raises ValueError where they, or what `opponent` gives, have another shape or are not finite, and says whose
-        they are."""
+        Raises ValueError if `actions`, or the controls that `opponent` returns, have another shape or are not finite;
+        the message says which of the two."""
         take_controls(actions, self._actions)
         self._controls[self._mine] = self._actions
         if self._opponent == "random":
@@ -130,5 +131,5 @@ class RocketSimVectorEnv(VectorEnv):
 
 
 def _rows(info: dict[str, Any], rows: NDArray[np.int64]) -> dict[str, Any]:
-    """The same of some rows."""
+    """The same info, of some rows only."""
     return {name: _rows(each, rows) if isinstance(each, dict) else each[rows] for name, each in info.items()}
