@@ -12,7 +12,11 @@ import pytest
 import rlbot
 from rlbot.export import __main__ as command
 from rlbot.policy import load
+from rlbot.watch.cast import cast
+from rlbot.watch.live import LiveMatch
 from tests.policy.test_bot import observations, write
+from tests.policy.test_exported import network_alone
+from tests.watch.test_live import following
 
 ROOT = Path(rlbot.__file__).parents[1]
 
@@ -55,6 +59,18 @@ def test_what_it_writes_can_be_evaluated_like_the_checkpoint(workplace: Path) ->
     assert (status, err) == (0, "")
     players = json.loads((workplace / "evaluated" / "evaluation.json").read_text())["players"]
     assert players["checkpoint"] == {"name": "bot-2-5m", "path": str(made), "timesteps": 2_500_000}
+
+
+def test_it_can_be_watched_without_a_critic(workplace: Path, tmp_path: Path) -> None:
+    home = network_alone(tmp_path / "exported", load(workplace / "outputs" / "run"))
+    match = LiveMatch(cast(str(home), "idle"), (1, 1), seed=0)
+    match.start()
+    try:
+        events = match.listen()
+        frames = [following(events, "frame") for _ in range(3)]
+    finally:
+        match.close()
+    assert frames[2]["cars"][0]["pos"] != frames[0]["cars"][0]["pos"]
 
 
 def test_the_network_alone(workplace: Path) -> None:
