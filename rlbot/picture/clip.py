@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rlbot.picture.topview import TopView
+from rlbot.picture.topview import MOVING, TopView, draw_field
 from rlbot.sim import State
 
-_COLORS = 64  # of a GIF: a field of few colours
+_FIELD_COLORS = 24  # of a GIF, beside those of what moves
 
 
 def frames(
@@ -41,9 +41,18 @@ def frames(
 
 def write_gif(file: Path | BinaryIO, pictures: Iterable[NDArray[np.uint8]], per_second: float) -> None:
     """Raises OSError."""
-    images = (Image.fromarray(each).quantize(_COLORS, dither=Image.Dither.NONE) for each in pictures)
+    colors = _palette()
+    images = (Image.fromarray(each).quantize(palette=colors, dither=Image.Dither.NONE) for each in pictures)
     first, duration = next(images), round(1000 / per_second)
     first.save(file, "GIF", save_all=True, append_images=images, duration=duration, loop=0, optimize=True)
+
+
+def _palette() -> Image.Image:
+    """Colours for all pictures: chosen from each by itself, they would be those of the field, and cars grey."""
+    field = draw_field().reduce(4).quantize(_FIELD_COLORS).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(field[: 3 * _FIELD_COLORS] + [part for color in MOVING for part in color])
+    return palette
 
 
 def write_mp4(path: Path, pictures: Iterable[NDArray[np.uint8]], per_second: float) -> None:

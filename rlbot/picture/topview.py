@@ -25,13 +25,15 @@ _TEAM = ((62, 146, 255), (255, 145, 45))
 _LIGHT = ((150, 200, 255), (255, 205, 150))
 _GOLD, _DARK = (255, 205, 70), (42, 56, 60)
 _SHADOW = (18, 34, 32)
+_GREYS = [(shade, shade, shade) for shade in (60, 95, 130, 165, 200, 230, 255)]
+MOVING = (*_TEAM, *_LIGHT, _GOLD, _DARK, _SHADOW, *_GREYS)  # colours of all but the field
 
 
 class TopView:
     """Draws the states of one arena, one after the other; it remembers where the ball was, for its trail."""
 
     def __init__(self) -> None:
-        self._field = _draw_field()
+        self._field = draw_field()
         self._font = ImageFont.load_default(size=16)
         self._trail: deque[tuple[float, float]] = deque(maxlen=_TRAIL)
 
@@ -122,7 +124,8 @@ def _circle(
     pen.ellipse((x - r, y - r, x + r, y + r), fill=fill, outline=outline, width=2)
 
 
-def _draw_field() -> Image.Image:
+def draw_field() -> Image.Image:
+    """The field without anything on it, twice as large as the pictures."""
     image = Image.new("RGB", (WIDTH * _FINE, HEIGHT * _FINE), (14, 19, 28))
     pen = ImageDraw.Draw(image)
     for side, color in ((-1, (30, 62, 110)), (1, (110, 62, 26))):

@@ -10,10 +10,10 @@ from rlbot.picture.clip import frames, write_gif
 from rlbot.picture.heatmap import Traces
 from rlbot.recording import Recording
 
-_SECONDS = 8.0  # of the clip
+_SECONDS = 6.0  # of the clip
 _AFTER_GOAL = 1.0  # s that it goes on
-_RATE = 8.0  # pictures a second
-_DPI = 55
+_RATE = 6.0  # pictures a second
+_DPI, _COLORS = 55, 48  # of the heat map
 
 
 class Picture(NamedTuple):
@@ -37,8 +37,10 @@ def draw_clip(recording: Recording) -> Picture:
 
 def draw_heatmap(traces: Traces, name: str, title: str) -> Picture:
     """Of all matches of a version."""
-    file = io.BytesIO()
-    heatmap.draw(traces, (name, "opponents"), title, file, _DPI)
+    drawn, file = io.BytesIO(), io.BytesIO()
+    heatmap.draw(traces, (name, "opponents"), title, drawn, _DPI)
+    with Image.open(drawn) as image:  # few colours make it a third as large: there is one for every version
+        image.convert("RGB").quantize(_COLORS, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
     return _picture(file)
 
 
