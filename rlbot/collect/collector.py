@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from rlbot.collect.env_shard import EnvInfo, Matchup, RolloutStats
 from rlbot.collect.rollout import Rollout, Shape
-from rlbot.collect.worker import LocalWorker, Memory, Task, Worker, WorkerDied
+from rlbot.collect.worker import LocalWorker, Memory, Task, Worker
 from rlbot.curriculum import Odds, Pool
 from rlbot.env.batch import BatchEnv
 from rlbot.env.counts import COUNTS
 from rlbot.env.nonfinite import NonFiniteCounts
 from rlbot.env.observation import OBSERVATION_SIZE
+from rlbot.processes.spawn import ChildDied
 
 if TYPE_CHECKING:
     from rlbot.hardware import Group  # imports PyTorch, which the workers do without
@@ -117,7 +118,7 @@ class Collector:
         self._workers: list[Worker | LocalWorker] = [start(task, self._memory) for task in self._tasks]
         try:
             self.env_info: EnvInfo = next(iter([worker.receive(starting=True) for worker in self._workers]))
-        except WorkerDied as death:
+        except ChildDied as death:
             self.close()
             raise RuntimeError(f"{death} before it played; fewer env.workers take less memory") from death
         except BaseException:
@@ -170,7 +171,7 @@ class Collector:
         """Tell every worker its own; one that died is replaced when its answer is asked for."""
         self._sent = [(command, argument) for argument in arguments]
         for worker, sent in zip(self._workers, self._sent, strict=True):
-            with suppress(WorkerDied):
+            with suppress(ChildDied):
                 worker.send(*sent)
 
     def _receive(self) -> list[Any]:
@@ -181,7 +182,7 @@ class Collector:
         for _ in range(_MAX_DEATHS):
             try:
                 return self._workers[i].receive()
-            except WorkerDied as death:
+            except ChildDied as death:
                 self._warn(f"{death}; a new one takes over its arenas")
                 self._replace(i)
         raise RuntimeError(f"worker {i} died {_MAX_DEATHS} times in a row; env.workers=0 shows where it fails")
@@ -194,7 +195,7 @@ class Collector:
         matchup = dataclasses.replace(task.matchup, seed=task.matchup.seed + 1)  # not the same episodes once more
         self._tasks[i] = dataclasses.replace(task, matchup=matchup)
         self._workers[i] = Worker(self._tasks[i], self._memory)
-        with suppress(WorkerDied):
+        with suppress(ChildDied):
             self._workers[i].receive(starting=True)
             self._workers[i].send(*self._sent[i])
 

@@ -1,12 +1,9 @@
-"""A shard in a process of its own: started by spawn, told what to do over a pipe, gone when its parent is."""
+"""A shard in a process of its own, which is told what to do over a pipe."""
 
-import multiprocessing
-import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import numpy as np
@@ -17,16 +14,11 @@ from rlbot.collect.rollout import Rollout, Shape
 from rlbot.curriculum import Pool
 from rlbot.env.batch import BatchEnv
 from rlbot.processes.environment_variables import load_numba
-from rlbot.processes.signals import end, leave_signals, start_apart
+from rlbot.processes.spawn import ChildDied, ChildProcess, Parent
 from rlbot.sim import load_meshes
 
 _SILENCE = 60.0  # s without a step after which a worker counts as hung; a step takes milliseconds
 _START_SILENCE = 300.0  # s it may take to start: the first time, Numba compiles
-_PARENT_CHECK = 256  # steps between two looks whether the parent still lives
-
-
-class WorkerDied(Exception):
-    """A worker process ended or hung; the text says which, and how."""
 
 
 @dataclass(frozen=True)
@@ -92,59 +84,18 @@ class LocalWorker:
         """Nothing is left behind."""
 
 
-def _main(connection: Connection, task: Task, memory: Memory) -> None:
-    leave_signals()
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    beats, index = np.frombuffer(memory.beats, np.int64), task.index
+def _main(parent: Parent, task: Task, memory: Memory) -> None:
+    beats = np.frombuffer(memory.beats, np.int64)
 
     def beat() -> None:
-        beats[index] += 1
-        if beats[index] % _PARENT_CHECK == 0 and not parent.is_alive():
-            raise _ParentGone
+        beats[task.index] += 1
 
-    def done(work: Callable[[], Any]) -> Any:
-        try:
-            return work()
-        except Exception as error:
-            return error if _picklable(error) else RuntimeError(f"{type(error).__name__}: {error}")
-
-    try:
-        load_numba()
-        with threadpool_limits(1):  # the other cores have workers of their own
-            worker = done(lambda: LocalWorker(task, memory))
-            _tell(connection, worker.receive() if isinstance(worker, LocalWorker) else worker)
-            while isinstance(worker, LocalWorker):
-                command, argument = _listen(connection)
-                _tell(connection, done(partial(worker.obey, command, argument, beat)))
-    except _ParentGone:
-        pass  # there is nobody to tell
-
-
-class _ParentGone(BaseException):
-    """The process that this one plays for has ended."""
-
-
-def _tell(connection: Connection, answer: Any) -> None:
-    try:
-        connection.send(answer)
-    except OSError as error:
-        raise _ParentGone from error
-
-
-def _listen(connection: Connection) -> Any:
-    try:
-        return connection.recv()
-    except (EOFError, OSError) as error:  # OSError: it went while something was in the pipe
-        raise _ParentGone from error
-
-
-def _picklable(error: Exception) -> bool:
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return False
-    return True
+    load_numba()
+    with threadpool_limits(1):  # the other cores have workers of their own
+        worker = LocalWorker(task, memory)
+        parent.send(worker.receive())
+        for command, argument in parent.requests():
+            parent.answer(partial(worker.obey, command, argument, beat))
 
 
 class Worker:
@@ -154,43 +105,24 @@ class Worker:
         """Starts the process and returns at once; the first `receive` waits until it is ready."""
         self.index = task.index
         self._beats = np.frombuffer(memory.beats, np.int64)
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self.process = context.Process(
-            target=_main, args=(theirs, task, memory), name=f"rlbot-worker-{task.index}", daemon=True
-        )
-        start_apart(self.process)
-        theirs.close()
+        self._child = ChildProcess(_main, task, memory, name=f"worker {task.index}")
+        self.process = self._child.process
 
     def send(self, command: str, argument: Any = None) -> None:
-        """Raises WorkerDied where nobody listens any more."""
-        try:
-            self._connection.send((command, argument))
-        except OSError as error:
-            raise WorkerDied(self._fate()) from error
+        """Raises ChildDied if the process has ended."""
+        self._child.send((command, argument))
 
     def receive(self, starting: bool = False) -> Any:
-        """The answer to the last command. Raises WorkerDied where none will come, and what the worker raised."""
+        """The answer to the last command. Raises what the worker raised, and ChildDied if it ended or hangs."""
         limit, beats, since = _START_SILENCE if starting else _SILENCE, -1, time.monotonic()
-        while not wait([self._connection, self.process.sentinel], timeout=1.0):
+        while not self._child.wait(1.0):
             if self._beats[self.index] != beats:
                 beats, since = int(self._beats[self.index]), time.monotonic()
             if time.monotonic() - since > limit:
                 self.close()
-                raise WorkerDied(f"worker {self.index} took no step for {limit:.0f} s and was ended")
-        try:
-            answer = self._connection.recv()
-        except (EOFError, OSError) as error:
-            raise WorkerDied(self._fate()) from error
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def _fate(self) -> str:
-        self.process.join(timeout=5.0)
-        return f"worker {self.index} (process {self.process.pid}) ended with exit code {self.process.exitcode}"
+                raise ChildDied(f"worker {self.index} took no step for {limit:.0f} s and was ended")
+        return self._child.receive()
 
     def close(self) -> None:
         """End the process, whatever it is doing: it holds nothing that is not also elsewhere."""
-        self._connection.close()
-        end(self.process)
+        self._child.close()

@@ -1,15 +1,10 @@
 """Matches between two players: kickoffs, a clock, goals; many at once, in several processes. No learning in here."""
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
-from typing import Any, Literal
+from functools import partial
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +14,7 @@ from rlbot.env import ACTION_TABLE, BatchEnv, Rules
 from rlbot.env.counts import COUNTS
 from rlbot.picture.heatmap import Traces
 from rlbot.policy import Bot, random_rows
+from rlbot.processes.spawn import ChildProcess, Parent, wait_any
 from rlbot.rating.watching import MatchRecorder, Tracer
 from rlbot.reward import Reward
 from rlbot.sim import load_meshes
@@ -26,7 +22,6 @@ from rlbot.sim import load_meshes
 Player = Bot | Literal["random", "idle"]
 
 CHUNK = 20  # matches played side by side; fixed, so that the number of processes changes nothing
-_MAX_PROCESSES = 61  # what Windows can wait for
 
 
 @dataclass(frozen=True)
@@ -256,38 +251,34 @@ def _executor(table: _Table, meshes: str | None, workers: int) -> Iterator[_Run]
         with threadpool_limits(1, "blas"):
             yield lambda tasks: ((task, table.play(task)) for task in tasks)
         return
-    context = multiprocessing.get_context("spawn")
-    lifeline, held = context.Pipe(duplex=False)
-    executor = ProcessPoolExecutor(min(workers, _MAX_PROCESSES), context, _start_process, (table, meshes, lifeline))
-
-    def run(tasks: Sequence[_Task]) -> Iterator[tuple[_Task, _Played]]:
-        futures = {executor.submit(_in_process, task): task for task in tasks}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-
-    try:
-        yield run
-    except BaseException:
-        held.close()  # the processes end at once: nobody wants the rest any more
-        raise
-    finally:
-        executor.shutdown(cancel_futures=True)
-        held.close()
-        lifeline.close()
+    with ExitStack() as stack:
+        children = []
+        for i in range(workers):
+            children.append(ChildProcess(_main, table, meshes, name=f"match process {i}"))
+            stack.callback(children[-1].close)
+        yield partial(_spread, children)
 
 
-_play_here: Callable[[_Task], _Played]  # set where a process starts
+def _spread(children: Sequence[ChildProcess], tasks: Sequence[_Task]) -> Iterator[tuple[_Task, _Played]]:
+    """Every task and what was played, in the order in which they are done."""
+    rest, playing = iter(tasks), dict[ChildProcess, _Task]()
+
+    def give(child: ChildProcess) -> None:
+        if (task := next(rest, None)) is not None:
+            child.send(task)
+            playing[child] = task
+
+    for child in children:
+        give(child)
+    while playing:
+        for child in wait_any(playing):
+            task, played = playing.pop(child), child.receive()
+            give(child)
+            yield task, played
 
 
-def _start_process(table: _Table, meshes: str | None, lifeline: "Connection[Any, Any]") -> None:
-    global _play_here
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    # The other end is closed where the parent stops, and by the system where it is killed.
-    threading.Thread(target=lambda: (wait([lifeline]), os._exit(1)), daemon=True).start()
+def _main(parent: Parent, table: _Table, meshes: str | None) -> None:
     threadpool_limits(1)  # the other cores have processes of their own
     load_meshes(meshes)
-    _play_here = table.play
-
-
-def _in_process(task: _Task) -> _Played:
-    return _play_here(task)
+    for task in parent.requests():
+        parent.answer(partial(table.play, task))

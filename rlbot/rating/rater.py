@@ -6,17 +6,13 @@ the training, so that a run with them ends with the same bits as one without.
 """
 
 import contextlib
-import multiprocessing
 import os
 import re
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -24,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from rlbot.curriculum import TEAM_SIZES, Stage
 from rlbot.picture.heatmap import Traces
 from rlbot.policy import Bot, load
-from rlbot.processes.signals import end, leave_signals, start_apart
+from rlbot.processes.spawn import ChildDied, ChildProcess, Parent
 from rlbot.rating.bradley_terry import ANCHORS, Games, fit
 from rlbot.rating.matches import Conditions, Pairing, Player, Results, play
 from rlbot.rating.pictures import Picture, draw_clip, draw_heatmap
@@ -93,7 +89,7 @@ def rated_teams(stages: Sequence[Stage]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class _Job:
+class _RatingRequest:
     """What the rating process is asked for."""
 
     bot: Bot
@@ -161,8 +157,7 @@ class Rater:
         self._playing: Bot | None = None
         self._ready = False  # the process listens: what is sent to it is taken at once
         self._ended = False
-        self.process: BaseProcess | None = None
-        self._connection: Connection[Any, Any] | None = None
+        self._child: ChildProcess | None = None
 
     def scores(self) -> dict[int, float]:
         """What "best" means: by timesteps, the mean rating over the team sizes."""
@@ -200,66 +195,53 @@ class Rater:
         if self._ended:
             return
         self._queued = bot
-        if self.process is None:
-            self._start()
+        if self._child is None:
+            self._child = ChildProcess(_main, name="rating")
         self._send()
 
     def poll(self) -> list[Rated]:
         """The versions that were rated since the last call."""
         rated: list[Rated] = []
-        try:
-            while self._connection is not None and self._connection.poll():
-                answer = self._connection.recv()
-                if isinstance(answer, str):
-                    self._stop(f"failed: {answer}")
-                    break
+        while self._child is not None and not self._ended and self._child.wait(0.0):
+            try:
+                answer = self._child.receive()
+            except ChildDied:
+                self._stop(f"ended with exit code {self._child.process.exitcode}")
+            except Exception as error:
+                self._stop(f"failed: {type(error).__name__}: {error}")
+            else:
                 if self._playing is None:
                     self._ready = True
                 else:
                     rated.append(self._take(answer))
                 self._send()
-        except (EOFError, OSError):
-            assert self.process is not None
-            self.process.join(timeout=1.0)
-            self._stop(f"ended with exit code {self.process.exitcode}")
         return rated
 
     def wait(self, seconds: float, stopping: Callable[[], bool]) -> list[Rated]:
         """What `poll` gives until nothing is left to rate, for at most `seconds`, or until `stopping()`."""
         until, rated = time.monotonic() + seconds, self.poll()
         while self.waiting() and not stopping() and time.monotonic() < until:
-            assert self._connection is not None
-            wait([self._connection], timeout=_PAUSE)
+            assert self._child is not None
+            self._child.wait(_PAUSE)
             rated += self.poll()
         return rated
 
     def close(self) -> None:
         """End the process, whatever it is doing. What it was asked for is not rated any more."""
         self._ended, self._queued, self._playing = True, None, None
-        if self.process is not None and self._connection is not None:
-            self._connection.close()
-            self._connection = None
-            end(self.process)
-
-    def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self.process = context.Process(target=_main, args=(theirs,), name="rlbot-rater", daemon=True)
-        start_apart(self.process)
-        theirs.close()
+        if self._child is not None:
+            self._child.close()
 
     def _send(self) -> None:
         """The next version, where the process has nothing to do."""
-        if self._queued is None or self._playing is not None or not self._ready or self._connection is None:
+        if self._queued is None or self._playing is not None or not self._ready or self._child is None:
             return
         self._playing, self._queued = self._queued, None
         games = {team: standings.games for team, standings in self._standings.items()}
         record = self._is_recorded(self._playing.timesteps)
-        job = _Job(self._playing, self._opponents(self._playing), games, self._plan, record)
-        try:
-            self._connection.send(job)
-        except OSError:
-            return  # the process is gone: the next poll sees it
+        request = _RatingRequest(self._playing, self._opponents(self._playing), games, self._plan, record)
+        with contextlib.suppress(ChildDied):  # the next poll sees it
+            self._child.send(request)
 
     def _opponents(self, bot: Bot) -> list[Bot]:
         """The newest earlier version, the best, and others drawn from all of the past."""
@@ -346,20 +328,11 @@ class Rater:
             self._warn(f"{self._file} cannot be written: {error.strerror or error}; these games are kept in memory")
 
 
-def _main(connection: "Connection[Any, Any]") -> None:
-    """The rating process: plays what it is sent, until nobody sends any more."""
-    leave_signals()
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
+def _main(parent: Parent) -> None:
+    """The rating process: plays what it is sent."""
     if hasattr(os, "nice"):
         os.nice(_NICE)
-    try:
-        with threadpool_limits(1):
-            connection.send(None)  # ready
-            while True:
-                connection.send(connection.recv().play())
-    except (EOFError, BrokenPipeError):  # the parent is gone, and nobody to tell
-        pass
-    except Exception as error:
-        connection.send(f"{type(error).__name__}: {error}")
+    with threadpool_limits(1):
+        parent.send(None)  # ready
+        for request in parent.requests():
+            parent.answer(request.play)

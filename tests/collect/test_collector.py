@@ -256,10 +256,10 @@ def test_a_worker_whose_parent_is_gone_ends_without_a_word(capfd: pytest.Capture
     with collector("env.workers=1") as (made, _):
         made.begin()
         made.wait()
-        process, connection = made._workers[0].process, made._workers[0]._connection
+        process, child = made._workers[0].process, made._workers[0]._child
         made._workers[0].send("snapshot", False)
         time.sleep(1.0)
-        connection.close()  # the answer is in it
+        child.hang_up()  # the answer is in it
         process.join(20)
         assert process.exitcode == 0
     assert capfd.readouterr().err == ""

@@ -16,14 +16,17 @@ from tests.launching import needs
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to send to another process")
 SIGHUP = getattr(signal, "SIGHUP", 1)  # not on Windows
 PROGRAM = """
-import multiprocessing, sys, time
-from rlbot.processes.signals import start_apart, stop_on_signals
+import sys, time
+from rlbot.processes.signals import stop_on_signals
+from rlbot.processes.spawn import ChildProcess
+
+def sleep(parent):
+    time.sleep(600)
 
 if __name__ == "__main__":
     with stop_on_signals() as asked:
-        child = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,), daemon=True)
-        start_apart(child)
-        print(child.pid, flush=True)
+        child = ChildProcess(sleep, name="sleeper")
+        print(child.process.pid, flush=True)
         while not asked():
             time.sleep(0.01)
         print("asked", flush=True)

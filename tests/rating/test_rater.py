@@ -182,8 +182,8 @@ def test_a_score_is_the_mean_over_the_team_sizes(tmp_path: Path, warnings: list[
 
 def test_a_process_that_is_killed_is_one_warning(rater: Rater, warnings: list[str]) -> None:
     rater.submit(bot(100))
-    assert rater.process is not None
-    rater.process.kill()
+    assert rater._child is not None
+    rater._child.process.kill()
     assert rater.wait(LONG, forever) == [] and rater.waiting() == set()
     rater.submit(bot(200))
     assert rater.poll() == [] and rater.waiting() == set()
@@ -195,7 +195,7 @@ def test_a_rating_that_fails_is_one_warning(tmp_path: Path, warnings: list[str])
     rater.submit(bot(100))
     assert rater.wait(LONG, forever) == []
     assert len(warnings) == 1 and warnings[0].startswith("The rating process failed: ")
-    assert rater.process is not None and not rater.process.is_alive()
+    assert rater._child is not None and not rater._child.process.is_alive()
 
 
 PARENT = """
@@ -211,7 +211,7 @@ if __name__ == "__main__":
     while rater._playing is None:
         assert rater.poll() == []
         time.sleep(0.01)
-    print(rater.process.pid, flush=True)
+    print(rater._child.process.pid, flush=True)
     sys.stdin.read(1)
 """
 
