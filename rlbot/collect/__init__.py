@@ -1,4 +1,4 @@
-"""Playing the policy in the arenas and storing what happened: in this process or in several."""
+"""Collects rollouts: plays the policy in the arenas and stores the transitions, in one process or in several."""
 
 from rlbot.collect.collector import Collector, Shared
 from rlbot.collect.env_shard import EnvInfo, Matchup

@@ -1,4 +1,4 @@
-"""The batch of a stage, played in this process or in worker processes that fill one rollout together."""
+"""Collects the rollouts of a stage, in this process or in workers that fill one rollout together."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,16 +22,16 @@ from rlbot.env.observation import OBSERVATION_SIZE
 from rlbot.processes.spawn import ChildDied
 
 if TYPE_CHECKING:
-    from rlbot.hardware import Group  # imports PyTorch, which the workers do without
+    from rlbot.hardware import Group  # imports PyTorch, which the workers do not need
 
-MakeEnv = Callable[[int, int], BatchEnv]  # the arenas [start, stop) of a stage; it is sent to the workers
-_PLAN = "plan_"  # begins the names of a plan's arrays in a snapshot
-_MAX_DEATHS = 3  # of one worker within one rollout; a fault that repeats itself is not to be outlived
+MakeEnv = Callable[[int, int], BatchEnv]  # returns the arenas [start, stop) of a stage; it is sent to the workers
+_PLAN = "plan_"  # prefix of the names of a plan's arrays in a snapshot
+_MAX_DEATHS = 3  # of one worker within one rollout; then the run fails, because the fault repeats itself
 
 
 @dataclasses.dataclass(frozen=True)
 class Shared:
-    """Raw shared memory (multiprocessing.sharedctypes) that outlives a stage."""
+    """Raw shared memory (multiprocessing.sharedctypes) that is kept from stage to stage."""
 
     vector: Any  # the actor's weights, float32: written by the learner between rollouts
     pool: Any  # of Pool(pool_size, actor size)
@@ -40,19 +40,19 @@ class Shared:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a rollout is played with: the actor's weights, and the odds of past versions."""
+    """What a rollout is collected with: the actor's weights, and the odds of past versions."""
 
     weights: NDArray[np.float32]
     odds: Odds
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """What `of` reads, to stand among a snapshot's arrays."""
+        """Returns the arrays that `of` reads, for a snapshot."""
         versions, chances = self.odds
         return {f"{_PLAN}weights": self.weights, f"{_PLAN}versions": versions, f"{_PLAN}chances": chances}
 
     @classmethod
     def of(cls, arrays: Mapping[str, Any]) -> "Plan | None":
-        """The plan that stands in a snapshot; None if none does."""
+        """Returns the plan in a snapshot's arrays; None if there is none."""
         if f"{_PLAN}weights" not in arrays:
             return None
         weights, versions, chances = (
@@ -62,10 +62,10 @@ class Plan:
 
 
 class Collector:
-    """Collects rollouts of at least `batch_size` timesteps with the weights that stand in `shared.vector`.
+    """Collects rollouts of at least `batch_size` timesteps with the weights in `shared.vector`.
 
-    The processes of `group` have a section of the arenas each, in order of their ranks; metrics, snapshots and numbers
-    (`num_arenas`, ...) are of all of them. What is collected depends neither on the number of workers nor of processes.
+    Each rank of `group` plays a section of the arenas, in order of the ranks. Metrics, snapshots and numbers
+    (`num_arenas`, ...) are of all ranks. What is collected does not depend on the number of workers or ranks.
     """
 
     def __init__(
@@ -81,29 +81,30 @@ class Collector:
         overlap: bool,
         warn: Callable[[str], None],
     ) -> None:
-        """team_sizes: (blue, orange) of every arena of the stage. workers: processes that this one starts, 0 for none.
-        `warn` gets a line for every worker that died and was replaced."""
+        """team_sizes: (blue, orange) of every arena of the stage. workers: number of worker processes to start; 0: play
+        in this process. `warn` gets a line for every worker that died and was replaced. Raises RuntimeError if a worker
+        dies at its start."""
         cars = [[*range(blue), *range(2, 2 + orange)] for blue, orange in team_sizes]
         agents = [sum(matchup.learns(n, slot) for slot in each) for n, each in enumerate(cars)]
         self._group = group
         first, last = (len(team_sizes) * rank // group.size for rank in (group.rank, group.rank + 1))
         parts = max(min(workers, last - first), 1)
-        self._bounds = [first + (last - first) * i // parts for i in range(parts + 1)]  # of the workers, in arenas
+        self._bounds = [first + (last - first) * i // parts for i in range(parts + 1)]  # worker i: arenas [i], [i+1)
         self._cars_before = np.cumsum([0, *(len(each) for each in cars)])
         self.num_arenas, self.num_cars, self.num_agents = len(cars), int(self._cars_before[-1]), sum(agents)
         agents_before = np.cumsum([0, *agents])
-        columns = agents_before - agents_before[first]  # of this process's rollout
+        columns = agents_before - agents_before[first]  # in this process's rollout
         shape = Shape(
             -(-batch_size // self.num_agents), int(columns[last]), OBSERVATION_SIZE,
             matchup.network.action_shape, matchup.network.action_dtype,
         )  # fmt: skip
         buffers = tuple(RawArray("b", Rollout.num_bytes(shape)) for _ in range(2 if overlap else 1))
         self._rollouts = [Rollout(*shape, memory=buffer) for buffer in buffers]
-        self._turn = 0  # which of the rollouts is collected next, or being collected
+        self._turn = 0  # index of the rollout that is being collected, or will be next
         self._begun = False
-        self._plan: Plan | None = None  # what that one is played with, where this is settled
-        self.faults: NonFiniteCounts = {}  # what was not finite in the rollout that was collected last
-        self._answers: list[Any] | None = None  # to the rollout that was begun, where they are here already
+        self._plan: Plan | None = None  # of that rollout, if it is decided already
+        self.faults: NonFiniteCounts = {}  # what was not finite in the last collected rollout
+        self._answers: list[Any] | None = None  # of the workers to the rollout that was begun, if received already
         self._memory = Memory(shared.vector, shared.pool, shared.pool_size, buffers, shape, RawArray("q", parts))
         self._tasks = [
             Task(i, partial(make_env, a, b), meshes, matchup, int(columns[a]), int(columns[b]))
@@ -114,7 +115,7 @@ class Collector:
         start = Worker if workers > 0 else LocalWorker
         self._vector = np.frombuffer(shared.vector, np.float32)
         self._team_sizes, self._draw = np.array(team_sizes), matchup.draw
-        # They start side by side: none is waited for before all were started.
+        # All workers are started before the first is waited for, so that they start in parallel.
         self._workers: list[Worker | LocalWorker] = [start(task, self._memory) for task in self._tasks]
         try:
             self.env_info: EnvInfo = next(iter([worker.receive(starting=True) for worker in self._workers]))
@@ -126,12 +127,12 @@ class Collector:
             raise
 
     def plan(self) -> None:
-        """Settle what the next rollout is played with, the weights and the opponents as they are now, without playing
-        it: a snapshot says so, and who restores it plays that rollout."""
+        """Fixes what the next rollout is collected with, the current weights and opponents, without collecting it. A
+        snapshot holds this plan, and a collector that restores it collects that rollout."""
         self._plan = Plan(self._vector.copy(), self._pool.odds(self._draw))
 
     def begin(self) -> None:
-        """Let the workers play the next rollout, with the weights as they are, while this process does other things."""
+        """Starts collecting the next rollout with the current weights, and returns at once: the workers play it."""
         assert not self._begun
         self.plan()
         self._play()
@@ -143,13 +144,13 @@ class Collector:
         self._begun = True
 
     def wait(self) -> None:
-        """Until the rollout that was begun, if any, is played: the weights may be written then."""
+        """Waits until the rollout that was begun, if any, is complete. Then the weights may be changed."""
         if self._begun and self._answers is None:
             self._answers = self._receive()
 
     def collect(self) -> tuple[Rollout, dict[str, float]]:
-        """The rollout that was begun, or one that is played now: on from where the last one stopped. It is valid until
-        as many more are collected as there is memory for."""
+        """Returns the rollout that was begun, or collects one now, and its metrics. Episodes continue from the rollout
+        before. With overlap a rollout's memory is reused by the second one after it, otherwise by the next one."""
         if not self._begun:
             self.begin()
         self.wait()
@@ -168,14 +169,14 @@ class Collector:
         return rollout, self._metrics(stats)
 
     def _send(self, command: str, arguments: Sequence[Any]) -> None:
-        """Tell every worker its own; one that died is replaced when its answer is asked for."""
+        """Sends every worker its own argument. A worker that has died is replaced in `_receive`."""
         self._sent = [(command, argument) for argument in arguments]
         for worker, sent in zip(self._workers, self._sent, strict=True):
             with suppress(ChildDied):
                 worker.send(*sent)
 
     def _receive(self) -> list[Any]:
-        """The answers of all workers to what they were sent."""
+        """Returns the answers of all workers to the last command."""
         return [self._answer(i) for i in range(len(self._workers))]
 
     def _answer(self, i: int) -> Any:
@@ -188,11 +189,11 @@ class Collector:
         raise RuntimeError(f"worker {i} died {_MAX_DEATHS} times in a row; env.workers=0 shows where it fails")
 
     def _replace(self, i: int) -> None:
-        """A new worker for the arenas of one that died: their episodes begin anew, everything else goes on. It may die
-        at its start, too: its answer tells."""
+        """Starts a new worker for the arenas of one that died. Their episodes begin anew. If the new worker dies at its
+        start, `receive` raises WorkerDied again."""
         self._workers[i].close()
         task = self._tasks[i]
-        matchup = dataclasses.replace(task.matchup, seed=task.matchup.seed + 1)  # not the same episodes once more
+        matchup = dataclasses.replace(task.matchup, seed=task.matchup.seed + 1)  # otherwise episodes would repeat
         self._tasks[i] = dataclasses.replace(task, matchup=matchup)
         self._workers[i] = Worker(self._tasks[i], self._memory)
         with suppress(ChildDied):
@@ -200,7 +201,7 @@ class Collector:
             self._workers[i].send(*self._sent[i])
 
     def _metrics(self, stats: RolloutStats) -> dict[str, float]:
-        """Means over the learner's cars; a rate "per minute" is for one car and a minute of play."""
+        """Returns means over the learner's cars; a rate "per minute" is per car and minute of play."""
         env_info, steps = self.env_info, stats.num_steps * len(stats.rewards)
         minutes = steps * env_info.seconds_per_step / 60
         metrics = {"reward/step": float(stats.rewards.sum()) / steps, "episode/count": float(len(stats.episodes))}
@@ -223,10 +224,11 @@ class Collector:
         return metrics
 
     def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """All that decides what is collected next, as (arrays, JSON-able), for any number of workers and processes.
+        """Returns everything that decides what is collected next, as (arrays, JSON-able). It can be restored with any
+        number of workers and ranks.
 
-        A rollout that was begun and not yet collected is played again by who restores it: the snapshot is of where it
-        began, and holds the `Plan` that it is played by.
+        If a rollout was begun and not yet collected, the snapshot is of the state before it and holds its `Plan`: a
+        collector that restores it collects this rollout again.
         """
         self.wait()
         self._send("snapshot", [self._begun] * len(self._workers))
@@ -234,25 +236,25 @@ class Collector:
         arrays = {name: np.concatenate([each[name] for each, _ in parts]) for name in parts[0][0]}
         document = dict(parts[0][1])
         for name, value in document.items():
-            values = [each[name] for _, each in parts]  # numbers are the same but of a worker that was replaced
+            values = [each[name] for _, each in parts]  # numbers are equal, unless a worker was replaced
             document[name] = [*chain(*values)] if isinstance(value, list) else max(values)
         return arrays | (self._plan.state() if self._plan is not None else {}), document
 
     def restore(self, arrays: Mapping[str, Any], document: Mapping[str, Any]) -> None:
-        """Continue from a `snapshot()`. Raises ValueError where it is of another batch of arenas."""
+        """Continues from a `snapshot()`. Raises ValueError if it is of other arenas (number or team sizes)."""
         plan = Plan.of(arrays)
         arrays = {name: np.asarray(each) for name, each in arrays.items() if not name.startswith(_PLAN)}
         self._check_teams(arrays.get("team_sizes"))
         self._send("restore", list(self._cut(arrays, document)))
         self._receive()
-        if plan is not None and len(self._rollouts) > 1:  # else it is played with the weights as they are then
+        if plan is not None and len(self._rollouts) > 1:  # without overlap, it is collected with the current weights
             self._vector[:], self._plan = plan.weights, plan
             self._play()
 
     def _check_teams(self, saved: NDArray[np.int64] | None) -> None:
-        """Raises ValueError where the arenas of a snapshot have other teams than these."""
+        """Raises ValueError if the arenas of a snapshot have other team sizes than these."""
         if saved is None:
-            raise ValueError("they were saved by a version that did not write down the teams of each arena")
+            raise ValueError("they were saved by a version that did not save the team sizes of each arena")
         if len(saved) != self.num_arenas:
             raise ValueError(f"they are of {len(saved)} arenas, not {self.num_arenas}")
         if len(other := np.flatnonzero((saved != self._team_sizes).any(1))):
@@ -266,6 +268,6 @@ class Collector:
             yield part, {key: each[a:b] if isinstance(each, list) else each for key, each in document.items()}
 
     def close(self) -> None:
-        """End the workers."""
+        """Ends the workers."""
         for worker in self._workers:
             worker.close()

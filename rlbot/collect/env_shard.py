@@ -1,4 +1,4 @@
-"""A part of the batch played in one process: arenas, the policy, the opponents. No PyTorch, no pickling in the step."""
+"""A shard: the part of the arenas that one process plays, with policy and opponents. Does not import PyTorch."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -16,54 +16,53 @@ from rlbot.env.batch import BROKEN, BatchEnv
 from rlbot.env.nonfinite import NonFiniteCounts, merged
 from rlbot.policy import Bot, Network, Policy
 
-# Of the learner, who plays blue, by how the episode ended: 1, 2 or 3; a broken one has none.
+# The learner's score by how the episode ended (1 to 3; the learner plays blue). A broken episode (0) has none.
 SCORES = np.array([np.nan, 1.0, 0.0, 0.5])
 
 
 @dataclass(frozen=True)
 class Matchup:
-    """Who plays in a stage: the shape of the policy, against whom (shares, and the rule by which a past version is
-    drawn: see Opponents and Pool.odds), which of all arenas are self-play, the seed of all that is drawn, and the
-    opponents that are neither the learner nor of one of its kinds, by name."""
+    """Who plays in a stage."""
 
-    network: Network
-    opponents: Mapping[str, float]
-    draw: str
-    self_play: tuple[bool, ...]
-    seed: int
-    bots: Mapping[str, Bot] = field(default_factory=dict)
+    network: Network  # the shape of the policy
+    opponents: Mapping[str, float]  # shares; see Opponents
+    draw: str  # how a past version is drawn; see Pool.odds
+    self_play: tuple[bool, ...]  # for each of all arenas
+    seed: int  # of everything that is drawn
+    bots: Mapping[str, Bot] = field(default_factory=dict)  # opponents that are named by a path, by that path
 
     def learns(self, arena: int, slot: int) -> bool:
-        """Whether the learner plays, and learns from, the car in this slot of this arena."""
+        """Whether the learner plays the car in this slot of this arena, and learns from it."""
         return self.self_play[arena] or slot < 2
 
 
 @dataclass(frozen=True)
 class EnvInfo:
-    """What the metrics need to know of the game that is played."""
+    """What the metrics need to know about the environment."""
 
     seconds_per_step: float
-    terms: tuple[tuple[str, bool], ...]  # of the reward: name, and whether a transform changes what it pays
+    terms: tuple[tuple[str, bool], ...]  # of the reward: name, and whether a transform changes its value
 
 
 @dataclass(frozen=True)
 class RolloutStats:
-    """What was played in a rollout of `num_steps`: a row for each of the learner's cars (A), and one for each episode
-    that ended (E). Nothing is summed before the shards are joined: the last bits of a sum depend on its order."""
+    """Statistics of a rollout of `num_steps`: a row for each of the learner's cars (A), and one for each episode that
+    ended (E). Sums are taken only after the shards are joined, because the last bits of a sum depend on its order."""
 
     num_steps: int
-    rewards: NDArray[np.float64]  # (A,)
+    rewards: NDArray[np.float64]  # (A,) sums over the rollout
     counts: NDArray[np.float64]  # (A, len(COUNTS))
-    earned: NDArray[np.float64]  # (A, K) by each term, weighted, before the transforms
-    paid: NDArray[np.float64]  # (A, K) after them
-    episodes: NDArray[np.float64]  # (E, 4) of each car: step of the rollout, the car's number, return, length in steps
-    against: NDArray[np.float64]  # (E, 4): step, arena, version played against, the learner's score: 1, 0.5 or 0
-    playing: NDArray[np.int64]  # versions that are being played against at the end
+    earned: NDArray[np.float64]  # (A, K) weighted sum of each reward term, before the transforms
+    paid: NDArray[np.float64]  # (A, K) the same after the transforms
+    episodes: NDArray[np.float64]  # (E, 4) for each car: step of the rollout, the car's number, return, length in steps
+    against: NDArray[np.float64]  # (E, 4): step, arena, version of the opponent, the learner's score: 1, 0.5 or 0
+    playing: NDArray[np.int64]  # versions that are opponents at the end of the rollout
     faults: NonFiniteCounts  # what was not finite, in all arenas
 
     @classmethod
     def joined(cls, parts: Sequence["RolloutStats"]) -> "RolloutStats":
-        """Shards in order of their arenas as one: the same, in the same order, however the arenas were shared out."""
+        """Joins the statistics of shards, given in order of their arenas. The result does not depend on how the arenas
+        were divided into shards."""
 
         def rows(name: str) -> NDArray[np.float64]:
             return np.concatenate([getattr(each, name) for each in parts])
@@ -82,13 +81,13 @@ class RolloutStats:
 
 
 def _in_order(events: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows by their first two columns: step, then car or arena."""
+    """Sorts rows by their first two columns: step, then car or arena."""
     ordered: NDArray[np.float64] = events[np.lexsort((events[:, 1], events[:, 0]))]
     return ordered
 
 
 class EnvShard:
-    """Plays some arenas with the weights that stand in `vector` at the time. Episodes go on across rollouts."""
+    """Plays some arenas with the current weights in `vector`. Episodes continue from one rollout to the next."""
 
     def __init__(
         self, make_env: Callable[[], BatchEnv], matchup: Matchup, vector: NDArray[np.float32], pool: Pool
@@ -99,8 +98,7 @@ class EnvShard:
         where = zip((env.first_arena + env.car_arena).tolist(), env.car_slot.tolist(), strict=True)
         mine = np.array([matchup.learns(arena, slot) for arena, slot in where])
         self.learner_cars, self._other_cars = np.flatnonzero(mine), np.flatnonzero(~mine)
-        # A car's number is the same whichever shard plays it: what it draws must not depend on the number of
-        # processes.
+        # A car has the same number in every shard, so that its random numbers do not depend on the number of processes.
         self._numbers = (env.first_arena + env.car_arena) * 4 + env.car_slot
         self._policy = Policy(matchup.network, vector, ACTION_TABLE)
         self.opponents = None
@@ -116,13 +114,13 @@ class EnvShard:
                 matchup.bots,
                 matchup.seed,
             )
-        self._step = 0  # since the stage began: with the seed and the car it decides what is drawn
+        self._step = 0  # since the stage began; random numbers are a function of seed, step and car
         self._controls = np.zeros((env.num_envs, 8), np.float32)
         self._episode_return = np.zeros(env.num_envs)
         self._episode_steps = np.zeros(env.num_envs, np.int64)
         self._obs, _ = env.reset(seed=matchup.seed)
-        self._settled = False  # the arenas stand as a snapshot left them
-        self._begun = self.snapshot()  # where the last rollout began
+        self._settled = False  # whether the arenas have just been restored from a snapshot
+        self._begun = self.snapshot()  # the state before the last rollout
 
     @property
     def env_info(self) -> EnvInfo:
@@ -133,10 +131,10 @@ class EnvShard:
     def collect(
         self, rollout: Rollout, odds: Odds | None = None, beat: Callable[[], None] = lambda: None
     ) -> RolloutStats:
-        """Fill `rollout` (T, A) from where the last one stopped. Versions of the pool are drawn by `odds`, as before
-        where it is None. `beat` is called once a step."""
-        # RocketSim keeps state that cannot be saved: settling before every rollout is what makes a resumed run go on
-        # exactly like one that was never stopped. Once, though: each time rounds positions anew.
+        """Fills `rollout` (T, A) and returns its statistics. Versions of the pool are drawn by `odds`; None: by the
+        odds of the rollout before. `beat` is called once per step."""
+        # RocketSim has state that cannot be saved. So arenas are restored from a snapshot before every rollout: then a
+        # resumed run continues exactly like one that never stopped. Only once, because each time rounds positions.
         if not self._settled:
             self._begun = self.snapshot()
             self._obs = self.env.restore(*self._begun)
@@ -146,7 +144,7 @@ class EnvShard:
         self.env.clear_statistics()
         episodes, against = [np.zeros((0, 4))], [np.zeros((0, 4))]
         earned = np.zeros(self.env.num_envs)
-        mine: slice | NDArray[np.int64] = self.learner_cars if len(self._other_cars) else slice(None)  # without a copy
+        mine: slice | NDArray[np.int64] = self.learner_cars if len(self._other_cars) else slice(None)  # avoids a copy
         for t in range(rollout.num_steps):
             obs = self._obs[mine]
             actions, log_probs, self._controls[mine] = self._policy.sample(
@@ -193,7 +191,7 @@ class EnvShard:
         )
 
     def _play(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """A step of the environment. Raises ValueError, which names the player, for controls that are not finite."""
+        """Steps the environment. Raises ValueError that names the player if its controls are not finite."""
         try:
             return self.env.step(self._controls)
         except NonFiniteControls as error:
@@ -201,15 +199,15 @@ class EnvShard:
 
     def _player(self, car: int) -> str:
         if self.opponents is None or car not in self._other_cars:
-            return "the policy that is trained"
+            return "the policy in training"
         kind, version = self.opponents.current[self.env.car_arena[car]]
         name = self.opponents.names[kind]
         return f"the opponent of timestep {version}" if name == "past" else f"the opponent {name}"
 
     def snapshot(self, before_last: bool = False) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """All that decides what is collected next, as (arrays, JSON-able): now, or as it was before the last rollout.
-        Every array has a row for each arena, or for each car where its name begins with "car_", and every list has an
-        entry for each arena, so that shards can be put together and cut anew."""
+        """Returns everything that decides what is collected next, as (arrays, JSON-able): now, or before the last
+        rollout. Every array has a row for each arena, or for each car if its name begins with "car_". Every list has an
+        entry for each arena. So shards can be joined, and divided differently."""
         if before_last:
             return self._begun
         arrays, document = self.env.snapshot()
@@ -225,7 +223,7 @@ class EnvShard:
         return arrays, {**document, "opponents": names, "step": self._step}
 
     def restore(self, arrays: Mapping[str, Any], document: Mapping[str, Any]) -> None:
-        """Continue from a `snapshot()`, which may be of a stage with other opponents. Raises ValueError where it is of
+        """Continues from a `snapshot()`, which may be of a stage with other opponents. Raises ValueError if it is of
         other arenas."""
         self._obs = self.env.restore(arrays, document)
         self._settled, self._begun = True, (dict(arrays), dict(document))
@@ -237,6 +235,6 @@ class EnvShard:
 
 
 def _table(step: int, *columns: NDArray[Any]) -> NDArray[np.float64]:
-    """A row for each entry of the columns, which begins with the step."""
+    """Returns the columns as a table, with a first column that holds the step."""
     table: NDArray[np.float64] = np.stack([np.full(len(columns[0]), step), *columns], axis=1).astype(np.float64)
     return table

@@ -1,4 +1,4 @@
-"""Storage of one rollout: T steps of A agents, in memory that several processes may share."""
+"""Stores one rollout: T steps of A agents, in memory that several processes may share."""
 
 import math
 from typing import Any, NamedTuple
@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_LINE = 64  # bytes, of the processor's cache
+_LINE = 64  # bytes of a cache line of the processor
 
 
 class Shape(NamedTuple):
-    """What a rollout stores: the arguments of `Rollout`."""
+    """The shape of a rollout: the arguments of `Rollout`."""
 
     num_steps: int
     num_agents: int
@@ -22,8 +22,9 @@ class Shape(NamedTuple):
 class Rollout:
     """Preallocated arrays, filled step by step with `add`, closed with `finish`, reused after `clear`.
 
-    observations (T+1, A, observation_size): row t is what the action of step t saw, row T what came after the last
-    step. actions (T, A, *action_shape); log_probs, rewards (T, A) float32; terminated, truncated (T, A) bool.
+    observations (T+1, A, observation_size): row t is the observation for which the action of step t was chosen, row T
+    the one after the last step. actions (T, A, *action_shape); log_probs, rewards (T, A) float32; terminated, truncated
+    (T, A) bool.
     """
 
     def __init__(
@@ -35,11 +36,11 @@ class Rollout:
         action_dtype: Any,
         memory: Any = None,
     ) -> None:
-        """`memory`: a writable buffer of Rollout.num_bytes(shape) to lie in, such as one shared between processes."""
+        """`memory`: a writable buffer of Rollout.num_bytes(shape), for example shared memory; None: a new one."""
         arrays = self._layout(num_steps, num_agents, observation_size, action_shape, action_dtype)
         memory = bytearray(sum(size for *_, size in arrays) + _LINE) if memory is None else memory
-        # Shared memory may begin anywhere, by what was shared before it, and PyTorch's products of few rows give other
-        # last bits where a row begins 8 bytes off: what is learned must not depend on it.
+        # The arrays begin at a cache line. Shared memory may begin at any address, and PyTorch's matrix products of few
+        # rows differ in the last bits if a row begins 8 bytes off: training must not depend on that.
         at = -np.frombuffer(memory, np.uint8).ctypes.data % _LINE
         made = []
         for shape, dtype, size in arrays:
@@ -68,18 +69,18 @@ class Rollout:
 
     @classmethod
     def num_bytes(cls, shape: Shape) -> int:
-        """Memory that a rollout of this shape takes."""
+        """Returns the size of the memory for a rollout of this shape."""
         sizes: list[int] = [size for *_, size in cls._layout(*shape)]
         return sum(sizes) + _LINE
 
     def columns(self, start: int, stop: int) -> "Rollout":
-        """The agents from `start` to `stop` as a rollout of their own over the same memory."""
+        """Returns the agents [start, stop) as a rollout that shares this one's memory."""
         part = Rollout.__new__(Rollout)
         part._set([array[:, start:stop] for array in self._arrays])
         return part
 
     def clear(self) -> None:
-        """Forget everything stored; the memory is kept."""
+        """Empties the rollout; the memory is reused."""
         self.step = 0
         self.finished = False
         self._final: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
@@ -87,11 +88,11 @@ class Rollout:
     def add(
         self, obs: Any, actions: Any, log_probs: Any, rewards: Any, terminated: Any, truncated: Any, final_obs: Any
     ) -> None:
-        """Store one step of all agents.
+        """Stores one step of all agents.
 
-        obs (A, observation_size) is what the agents acted on; final_obs (A, observation_size) is what the step led to
-        before a reset, read (and copied) only where a row was truncated and not terminated; None where no row was.
-        Raises RuntimeError when the rollout is full.
+        obs (A, observation_size): the observations for which the actions were chosen. final_obs (A, observation_size):
+        the observations after the step and before a reset; only the rows that are truncated and not terminated are read
+        (and copied); None if there are no such rows. Raises RuntimeError if the rollout is full.
         """
         if self.step >= self.num_steps or self.finished:
             raise RuntimeError(f"The rollout already holds its {self.num_steps} steps; clear() it before adding more.")
@@ -107,20 +108,20 @@ class Rollout:
         self.step += 1
 
     def add_final(self, index: NDArray[np.int64], observations: NDArray[np.float32]) -> None:
-        """Keep the final observations (K, observation_size) of the truncated rows index (K, 2): step, agent."""
+        """Stores the final observations (K, observation_size) of the truncated rows index (K, 2): step, agent."""
         self._final.append((index, observations.astype(np.float32)))
 
     def _finals(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """All of them in the order of steps, then agents, whoever played them: a matrix product may give a row other
-        last bits in another place of the batch."""
+        """Returns all final observations and their index, sorted by step, then agent. The order must not depend on the
+        workers, because a row's place in a matrix product may change its last bits."""
         nothing = np.zeros((0, 2), np.int64), np.zeros((0, self.observations.shape[-1]), np.float32)
         index, observations = (np.concatenate(each) for each in zip(nothing, *self._final, strict=True))
         order = np.lexsort((index[:, 1], index[:, 0]))
         return index[order], observations[order]
 
     def finish(self, last_obs: Any) -> None:
-        """Close the full rollout with the current observations (A, observation_size). Raises RuntimeError if not
-        full."""
+        """Completes the full rollout with the current observations (A, observation_size). Raises RuntimeError if it is
+        not full."""
         if self.step != self.num_steps:
             raise RuntimeError(f"The rollout holds {self.step} of {self.num_steps} steps; it cannot be finished yet.")
         self.observations[self.num_steps] = last_obs
@@ -133,5 +134,5 @@ class Rollout:
 
     @property
     def final_observations(self) -> NDArray[np.float32]:
-        """(K, observation_size): what the rows of `final_index` led to."""
+        """(K, observation_size): the final observation of each row of `final_index`."""
         return self._finals()[1]

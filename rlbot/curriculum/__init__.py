@@ -1,4 +1,4 @@
-"""Stages, the schedule and opponents."""
+"""The stages of a curriculum, and the opponents."""
 
 from rlbot.curriculum.opponents import Odds, Opponents
 from rlbot.curriculum.pool import DRAWS, Pool

@@ -1,4 +1,4 @@
-"""Who plays the cars that do not learn: nobody, chance, frozen versions of the learner's own past, or other bots."""
+"""Plays the cars that do not learn: idle, at random, by frozen past versions of the learner, or by other bots."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,17 +10,17 @@ from rlbot.curriculum.stages import KINDS
 from rlbot.env import ACTION_TABLE
 from rlbot.policy import Bot, Network, Policy, random_rows, uniforms
 
-_DRAW = 7919  # tells the stream of an arena's draws from those of its cars
+_DRAW = 7919  # added to the seed, so that an arena draws other random numbers than its cars
 
 Odds = tuple[NDArray[np.int64], NDArray[np.float64]]  # Pool.odds: versions, and the probability of each
 
 
 class Opponents:
-    """Plays the cars of a batch that the learner does not. Each arena has an opponent of its own, drawn anew when its
-    episode ends and never within one; arenas with the same opponent are run as one forward pass.
+    """Plays the cars of a batch that the learner does not play. Each arena has its own opponent, which is drawn anew
+    when its episode ends. Arenas with the same opponent share one forward pass.
 
-    Everything drawn is a function of the seed, the step, the arena or car and the pool's `odds`, in whatever process it
-    is played.
+    All draws are functions of the seed, the step, the arena or car, and the pool's `odds`. They do not depend on the
+    process that plays the arena.
     """
 
     def __init__(
@@ -35,10 +35,10 @@ class Opponents:
         bots: Mapping[str, Bot],
         seed: int,
     ) -> None:
-        """shares: how often an arena plays against "past" (a version of the pool, which holds at least one, drawn by
-        `odds`), "random", "idle", or one of `bots` by its name; "self" is not played here. car_arena, numbers (K,): the
-        arena, within the batch, of each car to play, and its number in the whole run. arenas (N,): the numbers of the
-        batch's arenas."""
+        """shares: how often an arena plays against "past" (a version of the pool, drawn by `odds`; the pool must not be
+        empty), "random", "idle", or one of `bots` by its name; "self" is ignored. car_arena (K,): the arena, within the
+        batch, of each car to play. numbers (K,): the cars' numbers in the whole run. arenas (N,): the numbers of the
+        batch's arenas in the whole run."""
         shares = {name: share for name, share in shares.items() if name != "self" and share > 0}
         assert shares and all(name in KINDS or name in bots for name in shares)
         assert "past" not in shares or len(pool)
@@ -48,14 +48,14 @@ class Opponents:
         self._ours = np.isin(np.arange(len(self._arenas)), car_arena)  # arenas with a car to play
         self._pool, self._bots, self._seed = pool, bots, seed + 1
         self._past = [Policy(network, vector, ACTION_TABLE) for vector in pool.weights]
-        # What each arena plays against: which of `names`, and the timesteps of the version where that is "past".
+        # The opponent of each arena: index in `names`, and the timesteps of the version if that is "past".
         self.current = np.zeros((len(self._arenas), 2), np.int64)
         self._grouped: tuple[bytes, list[tuple[str, int, NDArray[np.int64], NDArray[np.int64]]]] = b"", []
         self.odds = odds
         self.redraw(np.arange(len(self._arenas)), step=0)
 
     def redraw(self, arenas: NDArray[np.int64], step: int) -> None:
-        """Give these arenas of the batch a new opponent."""
+        """Draws a new opponent for each of these arenas of the batch."""
         chosen = np.empty((len(arenas), 2), np.float32)
         uniforms(self._seed + _DRAW, step, self._arenas[arenas], chosen)
         kinds = np.searchsorted(self._until, chosen[:, 0], side="right").clip(max=len(self.names) - 1)
@@ -67,26 +67,26 @@ class Opponents:
             self.current[arenas[past], 1] = drawn[past]
 
     def begin(self, odds: Odds, step: int) -> None:
-        """A rollout begins, in which versions are drawn by `odds`. Arenas whose opponent is gone draw a new one."""
+        """Begins a rollout in which versions are drawn by `odds`. Arenas whose opponent is gone draw a new one."""
         self.odds = odds
         kinds, versions = self.current.T
         gone = (kinds < 0) | (self._is_past(kinds) & ~self._pool.has(versions))
         self.redraw(np.flatnonzero(gone), step)
 
     def played(self, arenas: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The versions that these arenas play against; -1 where they play against something else, or itself."""
+        """Returns the version that each of these arenas plays against; -1 if its opponent is not a past version."""
         kinds, versions = self.current[arenas].T
         return np.where(self._ours[arenas] & self._is_past(kinds), versions, -1)
 
     def snapshot(self) -> tuple[list[str], NDArray[np.int64]]:
-        """Of each arena the name of what it plays against, and the version (0 where it is not "past")."""
+        """Returns the name of each arena's opponent, and its version (0 if it is not "past")."""
         names = [
             self.names[kind] if mine else "self" for kind, mine in zip(self.current[:, 0], self._ours, strict=True)
         ]
         return names, np.where(self._ours, self.current[:, 1], 0)
 
     def restore(self, names: Sequence[str], versions: NDArray[np.int64]) -> None:
-        """Go on against what a `snapshot()` says, which may be of another stage: see `begin`."""
+        """Restores the opponents of a `snapshot()`. It may be of another stage: `begin` replaces unknown opponents."""
         known = {name: kind for kind, name in enumerate(self.names)}
         self.current[:, 0] = [known.get(name, -1) for name in names]
         self.current[:, 1] = versions
@@ -95,7 +95,7 @@ class Opponents:
         return np.asarray(kinds == (self.names.index("past") if "past" in self.names else len(self.names)))
 
     def controls(self, observations: NDArray[np.float32], step: int) -> NDArray[np.float32]:
-        """Controls (K, 8) of the K cars, whose observations (K, 180) are given."""
+        """Returns the controls (K, 8) of the K cars for their observations (K, 180)."""
         out = np.zeros((len(observations), 8), np.float32)
         past, logits = [], []
         for name, version, rows, numbers in self._groups():
@@ -112,8 +112,8 @@ class Opponents:
         return out
 
     def _groups(self) -> list[tuple[str, int, NDArray[np.int64], NDArray[np.int64]]]:
-        """Who plays which of the K cars: name, version, rows and their numbers. Found anew only where it has changed,
-        which an episode's end does and hardly any step."""
+        """Groups the K cars by opponent: name, version, rows, and the cars' numbers. The result is cached, because
+        opponents change only when an episode ends."""
         known = self.current.tobytes()
         if known != self._grouped[0]:
             current = self.current[self._car_arena]

@@ -1,4 +1,4 @@
-"""Frozen versions of the learner's own past, as opponents."""
+"""The pool of frozen past versions of the learner, which are opponents."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,27 +7,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 DRAWS = ("uniform", "recent", "prioritised")  # how a version of the pool is drawn
-_MEMORY = 0.05  # weight of one more episode in the running score against a version
-_FREE, _HELD, _ACTIVE = 0, 1, 2  # what a row of the memory is
+_MEMORY = 0.05  # weight of a new episode in the running mean of the score against a version
+_FREE, _HELD, _ACTIVE = 0, 1, 2  # the state of a row of the memory
 
 
 class Pool:
-    """Frozen actors of past versions: at most `size` of them may be drawn, spread over the whole run.
+    """Frozen actors of past versions. At most `size` of them may be drawn; they are spread over the whole run.
 
-    When full, the version whose neighbours lie closest together in timesteps goes; the first and the newest always
-    stay. A version that went is held while an episode is played against it (see `hold`), so that the episode ends
-    against it; there is room for size + 1 of them, and should there be more the oldest goes. The memory may be shared
-    with the processes that play, and is written only while they do not.
+    If the pool is full, the version whose neighbours lie closest together in timesteps is removed; the first and the
+    newest always stay. A removed version is held while an episode against it lasts (see `hold`), so that its opponent
+    does not change. There is room for size + 1 held versions; if there are more, the oldest is dropped. The memory may
+    be shared with the workers, and is written only while they do not play.
     """
 
     def __init__(self, size: int, actor_size: int, memory: Any = None) -> None:
-        """`memory`: a writable buffer of Pool.num_bytes(size, actor_size), zeros or another Pool's."""
+        """`memory`: a writable buffer of Pool.num_bytes(size, actor_size): zeros, or that of another Pool."""
         assert size >= 2
         self.size, rows = size, 2 * size + 1
         memory = bytearray(self.num_bytes(size, actor_size)) if memory is None else memory
         self._use = np.frombuffer(memory, np.int64, rows)
-        self._timesteps = np.frombuffer(memory, np.int64, rows, rows * 8)  # of what stands in each row
-        self._scores = np.frombuffer(memory, np.float64, rows, rows * 16)  # of the learner against it, 0 to 1
+        self._timesteps = np.frombuffer(memory, np.int64, rows, rows * 8)  # of the version in each row
+        self._scores = np.frombuffer(memory, np.float64, rows, rows * 16)  # the learner's score against it, 0 to 1
         self.weights = np.frombuffer(memory, np.float32, rows * actor_size, rows * 24).reshape(rows, actor_size)
 
     @staticmethod
@@ -38,22 +38,22 @@ class Pool:
         return int((self._use == _ACTIVE).sum())
 
     def versions(self) -> NDArray[np.int64]:
-        """Timesteps of the versions that may be drawn, oldest first."""
+        """Returns the timesteps of the versions that may be drawn, oldest first."""
         return np.sort(self._timesteps[self._use == _ACTIVE])
 
     def has(self, versions: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of these versions can be played."""
+        """Returns which of these versions are in the pool (active or held)."""
         return np.isin(versions, self._timesteps[self._use != _FREE])
 
     def row(self, timesteps: int) -> int:
-        """The row of `weights` that holds a version. Raises KeyError if none does."""
+        """Returns the row of `weights` that holds a version. Raises KeyError if there is none."""
         rows = np.flatnonzero((self._use != _FREE) & (self._timesteps == timesteps))
         if not len(rows):
             raise KeyError(f"no version of {timesteps} timesteps in the pool")
         return int(rows[0])
 
     def add(self, timesteps: int, vector: NDArray[np.float32]) -> None:
-        """Keep a copy of an actor's `vector`; a version of the same timesteps is replaced."""
+        """Adds a copy of an actor's weights `vector`. A version of the same timesteps is replaced."""
         self._write(timesteps, vector, 0.5, _ACTIVE)
         if len(self) > self.size:
             ours = self.versions()
@@ -61,8 +61,8 @@ class Pool:
             self._use[self.row(int(ours[crowded]))] = _HELD
 
     def hold(self, playing: NDArray[np.int64]) -> None:
-        """Forget the versions that went, but for those that are being played against. Until it is called again, what
-        goes is held too."""
+        """Frees the removed versions, except those in `playing`, which are opponents at the moment. A version that is
+        removed later is held until the next call."""
         self._use[(self._use == _HELD) & ~np.isin(self._timesteps, playing)] = _FREE
 
     def _write(self, timesteps: int, vector: NDArray[np.float32], score: float, use: int) -> None:
@@ -74,19 +74,20 @@ class Pool:
         self.weights[row], self._timesteps[row], self._scores[row], self._use[row] = vector, timesteps, score, use
 
     def record(self, against: NDArray[np.float64]) -> None:
-        """Take in how the episodes of a rollout ended, (E, 2): the version that the learner played against, and its
-        score: 1 won, 0.5 nobody scored, 0 lost. The order of the rows makes no difference: of each version their mean
-        counts, with the weight that so many episodes have one after another."""
+        """Updates the scores with the episodes of a rollout (E, 2): the opponent's version, and the learner's score (1:
+        won, 0.5: nobody scored, 0: lost). The result does not depend on the order of the rows: each version's mean is
+        used, with the total weight of its episodes."""
         for version in np.unique(against[:, 0]).astype(np.int64):
             scores = against[against[:, 0] == version, 1]
             row = self.row(int(version))
             self._scores[row] += (1.0 - (1.0 - _MEMORY) ** len(scores)) * (scores.mean() - self._scores[row])
 
     def odds(self, draw: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """`versions()`, and with which probability each of them is drawn.
+        """Returns `versions()` and the probability with which each is drawn.
 
-        uniform; recent: always the newest; prioritised: in proportion to (1 - score)^2, so that who is still hard comes
-        often (prioritised fictitious self-play, Vinyals et al. 2019, "Grandmaster level in StarCraft II", methods).
+        draw: "uniform"; "recent": always the newest; "prioritised": in proportion to (1 - score)^2, so that strong
+        opponents are drawn more often (prioritised fictitious self-play, Vinyals et al. 2019, "Grandmaster level in
+        StarCraft II", methods).
         """
         rows = np.flatnonzero(self._use == _ACTIVE)
         rows = rows[np.argsort(self._timesteps[rows])]
@@ -98,7 +99,7 @@ class Pool:
         return self._timesteps[rows], weight / weight.sum()
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Copies of all that `load_state` needs: a row for each version, oldest first."""
+        """Returns copies of everything that `load_state` needs: a row for each version, oldest first."""
         rows = np.flatnonzero(self._use != _FREE)
         rows = rows[np.argsort(self._timesteps[rows])]
         return {
@@ -109,8 +110,8 @@ class Pool:
         }
 
     def load_state(self, arrays: Mapping[str, Any]) -> None:
-        """Where the state is of a larger pool, versions go as if they had been added to this one. Raises ValueError if
-        it is of other networks."""
+        """Restores a `state()`. If it is of a larger pool, versions are removed as if they were added to this one one
+        by one. Raises ValueError if it is of networks of another size."""
         active, timesteps, scores, weights = (
             np.asarray(arrays[name]) for name in ("active", "timesteps", "scores", "weights")
         )

@@ -1,4 +1,4 @@
-"""The stages of a curriculum, and which of them a timestep belongs to."""
+"""The stages of a curriculum, and the team sizes and self-play of their arenas."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,11 @@ TEAM_SIZES = {"1v1": (1, 1), "1v2": (1, 2), "2v2": (2, 2)}
 
 @dataclass(frozen=True)
 class Stage:
-    """What is played until timestep `until` (None: to the end).
+    """One stage, which lasts until timestep `until` (None: to the end of the run).
 
     teams: shares of "1v1", "1v2", "2v2" among the arenas. opponents: shares of "self", "past", "random", "idle" and
-    paths of policies (see `self_play` and `Opponents`). reward and reset_mix replace weights of the run's own in this
-    stage.
+    paths of policies (see `self_play` and `Opponents`). reward: weights that replace those of the run in this stage.
+    reset_mix: shares that replace the run's reset shares, if not empty.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Stage:
 
 
 def stage_at(stages: Sequence[Stage], timesteps: int) -> int:
-    """Index of the stage in which timestep number `timesteps` is collected; the last stage has no end."""
+    """Returns the index of the stage to which `timesteps` belongs. The last stage has no end."""
     for index, stage in enumerate(stages[:-1]):
         assert stage.until is not None
         if timesteps < stage.until:
@@ -35,11 +35,11 @@ def stage_at(stages: Sequence[Stage], timesteps: int) -> int:
 
 
 def team_sizes(stage: Stage, num_arenas: int) -> list[tuple[int, int]]:
-    """(blue, orange) cars of each arena, by the stage's shares (largest remainders get the odd arenas).
+    """Returns the (blue, orange) cars of each arena, by the stage's shares (rounded by largest remainder).
 
-    Every size is spread evenly over the arenas, so that any arenas in a row, such as those of a worker process, are as
-    the whole batch. Where the teams differ in size they change sides from arena to arena, among those that are
-    self-play as among the others, so that the learner learns both parts.
+    Every size is spread evenly over the arenas, so that consecutive arenas, such as those of a worker, have about the
+    same mix as the whole batch. If the teams differ in size, they change sides from arena to arena, separately among
+    self-play arenas and the others, so that the learner learns to play both sides.
     """
     sizes, own = _sizes(stage, num_arenas), self_play(stage, num_arenas)
     seen: Counter[tuple[str, bool]] = Counter()
@@ -52,10 +52,10 @@ def team_sizes(stage: Stage, num_arenas: int) -> list[tuple[int, int]]:
 
 
 def self_play(stage: Stage, num_arenas: int) -> list[bool]:
-    """Which arenas are played against itself: the share of "self", spread evenly over the arenas of every team size.
+    """Returns which arenas are self-play: the share of "self", spread evenly over the arenas of every team size.
 
-    There the learner plays and learns from every car. In the others it plays blue, and orange is somebody who does not
-    learn.
+    In a self-play arena the learner plays all cars and learns from them. In the others it plays blue, and orange is an
+    opponent that does not learn.
     """
     share = stage.opponents.get("self", 0.0) / sum(stage.opponents.values())
     sizes, own, before = _sizes(stage, num_arenas), [False] * num_arenas, 0
@@ -70,7 +70,7 @@ def self_play(stage: Stage, num_arenas: int) -> list[bool]:
 
 
 def _sizes(stage: Stage, num_arenas: int) -> list[str]:
-    """The name of each arena's team size."""
+    """Returns the name of each arena's team size."""
     total = sum(stage.teams.values())
     exact = {name: num_arenas * share / total for name, share in stage.teams.items()}
     counts = {name: int(number) for name, number in exact.items()}
@@ -82,8 +82,8 @@ def _sizes(stage: Stage, num_arenas: int) -> list[str]:
 
 
 def _spread(counts: Sequence[int]) -> list[int]:
-    """The group of each of sum(counts) places: always the one that lags furthest behind its share, so that no group is
-    ever much ahead of it."""
+    """Distributes groups of `counts` members evenly over sum(counts) places; returns the group of each place. Each
+    place goes to the group that lags furthest behind its share."""
     total, placed, places = sum(counts), [0] * len(counts), []
     for n in range(1, total + 1):
         lag = [n * count - total * done for count, done in zip(counts, placed, strict=True)]

@@ -161,7 +161,7 @@ def test_a_snapshot_of_other_teams_is_refused_though_it_has_as_many_cars() -> No
         assert other.num_cars == 9
         with pytest.raises(ValueError, match="arena 0 was 1v1 and is 1v2 now"):
             other.restore(*saved)
-        with pytest.raises(ValueError, match="did not write down the teams"):
+        with pytest.raises(ValueError, match="did not save the team sizes"):
             other.restore({name: each for name, each in saved[0].items() if name != "team_sizes"}, saved[1])
         assert np.isfinite(other.collect()[0].observations).all()  # as it was, from the start
 

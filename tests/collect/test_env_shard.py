@@ -224,7 +224,7 @@ def test_the_score_of_every_episode_against_a_past_version_is_told() -> None:
 @pytest.mark.parametrize(
     ("opponent", "arena", "who"),
     [
-        ("self", 1, "the policy that is trained"),
+        ("self", 1, "the policy in training"),
         ("past", 0, "the opponent of timestep 0"),
         ("random", 0, "the opponent random"),
     ],
