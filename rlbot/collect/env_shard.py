@@ -16,7 +16,7 @@ from rlbot.env.batch import BROKEN, BatchEnv
 from rlbot.env.nonfinite import NonFiniteCounts, merged
 from rlbot.policy import Bot, Network, Policy
 
-# The learner's score by how the episode ended (1 to 3; the learner plays blue). A broken episode (0) has none.
+# The learner's score by how the episode ended: 1 blue scored (the learner), 2 orange scored, 3 a limit. 0 is not used.
 SCORES = np.array([np.nan, 1.0, 0.0, 0.5])
 
 

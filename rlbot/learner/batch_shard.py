@@ -1,4 +1,4 @@
-"""Which part of the whole batch lies in this process, and what is known of the whole."""
+"""The shard of the batch that this rank holds, and statistics of the whole batch."""
 
 from functools import reduce
 
@@ -10,14 +10,14 @@ from rlbot.model.running import Moments, RunningMeanStd, merge_moments
 
 
 class BatchShard:
-    """The agents [start, stop) of the `agents` that all processes play, in order of their ranks.
+    """This rank's agents [start, stop) of the `agents` of all ranks, in order of the ranks.
 
-    A row of the whole batch has the number step * agents + agent, so that an order of rows, drawn from the same seed in
-    every process, means the same transitions however many processes there are.
+    A row of the whole batch has the number step * agents + agent. So a permutation of rows, drawn from the same seed in
+    every rank, selects the same transitions for any number of ranks.
     """
 
     def __init__(self, group: Group, num_agents: int) -> None:
-        """`num_agents`: of this process's rollout. To be made by all processes together."""
+        """`num_agents`: in this rank's rollout. All ranks must call this together."""
         counts = group.gather(num_agents)
         self.group = group
         self.start = sum(counts[: group.rank])
@@ -26,11 +26,12 @@ class BatchShard:
 
     @property
     def whole(self) -> bool:
-        """Whether this process has everything."""
+        """Whether this rank holds the whole batch."""
         return self.stop - self.start == self.agents
 
     def rows(self, whole: Tensor) -> Tensor:
-        """Of these rows of the whole batch those that lie here, as rows of this process's part, in the same order."""
+        """Selects those of these rows of the whole batch that this rank holds, and returns them as rows of its shard,
+        in the same order."""
         if self.whole:
             return whole
         step, agent = whole // self.agents, whole % self.agents
@@ -38,14 +39,14 @@ class BatchShard:
         return step[mine] * (self.stop - self.start) + agent[mine] - self.start
 
     def moments(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and (population) standard deviation of the rows (R, K) of all processes, (K,) float64 each."""
+        """Returns the mean and (population) standard deviation of the rows (R, K) of all ranks, (K,) float64 each."""
         count, mean, m2 = reduce(merge_moments, self.group.gather(moments_of(rows)))
         return mean, (m2 / count).sqrt()
 
 
 @torch.no_grad()
 def moments_of(rows: Tensor) -> Moments:
-    """(count, mean, M2) of the rows (R, K)."""
+    """Returns (count, mean, M2) of the rows (R, K)."""
     one = RunningMeanStd(rows.shape[1:])
     one.update(rows)
     return one.moments()

@@ -1,4 +1,4 @@
-"""Why a gradient step was not taken: asked only after it was not."""
+"""Finds out why a gradient step was not taken; called only after that has happened."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-MAX_ROWS = 4096  # of a minibatch that are kept, the largest numbers first
+MAX_ROWS = 4096  # rows of a minibatch that are saved, those with the largest numbers first
 
 
 def cause(
@@ -15,11 +15,12 @@ def cause(
     columns: Mapping[str, Tensor],
     gradients: Callable[[], Sequence[Tensor | None]],
 ) -> str:
-    """What was not finite, for people: weights, else a part of the loss (with what of its rows is not finite, or how
-    large they are), else the gradient of a parameter.
+    """Describes what was not finite: weights; otherwise a part of the loss (with the columns that are not finite, or
+    how large they are); otherwise the gradient of a parameter.
 
-    named: the parameters. losses: the parts of the loss of the minibatch. columns: its rows. gradients: of the
-    parameters, in their order, computed anew: the step is over, and the weights may have changed since.
+    named: the parameters. losses: the parts of the loss of the minibatch. columns: its rows. gradients: returns the
+    gradients of the parameters, in their order. They are computed anew, because the step is over; the weights may have
+    changed since.
     """
     if spoilt := list(_not_finite(named)):
         return f"the weights of {spoilt[0]}"
@@ -36,7 +37,7 @@ def cause(
 
 
 def worst_rows(columns: Mapping[str, Tensor]) -> Tensor:
-    """Indices of the rows to keep: those that are not finite, then those with the largest numbers."""
+    """Returns the indices of the rows to save: those that are not finite, then those with the largest numbers."""
     size = torch.stack([each.abs() for each in columns.values()]).amax(0)
     return torch.nan_to_num(size, nan=torch.inf, posinf=torch.inf).argsort(descending=True, stable=True)[:MAX_ROWS]
 

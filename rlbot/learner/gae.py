@@ -1,4 +1,4 @@
-"""Generalized advantage estimation over rows of trajectories that may end anywhere in the rollout."""
+"""Generalized advantage estimation. Trajectories may end at any row of the rollout."""
 
 import numpy as np
 from numba import njit
@@ -9,13 +9,13 @@ Flags = NDArray[np.bool_]
 
 
 def next_values(values: Floats, final_index: NDArray[np.int64], final_values: Floats) -> Floats:
-    """Value of what followed each row in ITS OWN trajectory, (T, A).
+    """Returns the value of the observation that followed each row in ITS OWN trajectory, (T, A).
 
-    values (T+1, A): the last row is the value of the observation after the rollout. final_values (K,): values of the
-    final observations of the rows final_index (K, 2), those that were truncated and did not terminate.
+    values (T+1, A): the last row holds the values of the observations after the rollout. final_values (K,): values of
+    the final observations of the rows final_index (K, 2), which were truncated and did not terminate.
     """
     following: Floats = values[1:].copy()
-    # After a truncation the next stored row belongs to the next episode, hence never to this bootstrap.
+    # After a truncation the next stored row belongs to the next episode, so it must not be used for the bootstrap.
     following[final_index[:, 0], final_index[:, 1]] = final_values
     return following
 
@@ -35,7 +35,7 @@ def _gae(
     running = np.zeros(agents, dtype=np.float32)
     for t in range(steps - 1, -1, -1):
         for a in range(agents):
-            # Branches, not products with zero: what stands in a masked cell may be anything, NaN included.
+            # Branches instead of products with zero: a masked cell may hold anything, even NaN.
             delta = rewards[t, a] - values[t, a]
             if not terminated[t, a]:
                 delta += gamma * following[t, a]
@@ -55,11 +55,11 @@ def gae(
     gamma: float,
     gae_lambda: float,
 ) -> tuple[Floats, Floats]:
-    """Advantages and lambda-returns, (T, A) float32 each, from (T, A) arrays.
+    """Returns advantages and lambda-returns, (T, A) float32 each, from (T, A) arrays.
 
-    next_values[t] is the value of what followed row t in its own trajectory (see `next_values`); it is not
-    read where the row terminated. The recursion is cut where a row terminated or was truncated, and nowhere
-    else: at the end of the rollout it bootstraps from next_values[-1].
+    next_values[t] is the value of the observation that followed row t in its own trajectory (see `next_values`). It is
+    not read if the row terminated. The recursion is cut only at rows that terminated or were truncated; at the end of
+    the rollout it bootstraps from next_values[-1].
 
     Schulman et al. (2016), "High-Dimensional Continuous Control Using Generalized Advantage Estimation".
     """

@@ -1,4 +1,4 @@
-"""Proximal policy optimization: one rollout in, changed weights and a dictionary of metrics out."""
+"""Proximal policy optimization: an update takes one rollout, changes the weights and returns metrics."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -29,14 +29,14 @@ STEP_METRICS = (
     "learner/gradient_norm",
     "learner/bad_updates",
 )
-TOTAL, KL, RATIO_MAX, BAD = 2, 4, 6, 8  # those before RATIO_MAX are means over rows
-PARTS = ("loss/policy", "loss/value", "policy/entropy", "loss/total")  # where a loss that is not finite may come from
+TOTAL, KL, RATIO_MAX, BAD = 2, 4, 6, 8  # indices; the metrics before RATIO_MAX are means over rows
+PARTS = ("loss/policy", "loss/value", "policy/entropy", "loss/total")  # searched for the cause of a non-finite loss
 
 
 @dataclass
 class Batch:
-    """T * A rows on the device, in the order of the rollout; values are in scaled units, observations in the precision
-    that the first layer reads them in. shard: what part they are of the batch of all processes."""
+    """T * A rows on the device, in the order of the rollout. Values are in scaled units, observations in the precision
+    of the first layer. shard: which part of the batch of all ranks these rows are."""
 
     shard: BatchShard
     observations: Tensor
@@ -54,17 +54,17 @@ class PPO:
     final observation; values are recomputed after the rollout; advantages are standardised over the batch;
     minibatches are nearly equal parts of the batch, so that no row is left out of an epoch.
 
-    overlap: rollouts are of an earlier policy than the one that learns. The ratio that is clipped is to the policy
-    before the update, and a row weighs by how much more probable that policy makes it than the one that acted: clipped
-    around the latter, half of what an update may change would be used up before it begins. Hilton et al. (2022),
-    "Batch size-invariance for policy optimization", the decoupled objective.
+    overlap: rollouts come from an older policy than the one that learns. The clipped ratio is relative to the policy
+    before the update, and each row is weighted by that policy's probability / the probability of the policy that acted.
+    If the ratio were relative to the policy that acted, half of the clip range would be used up before the update
+    begins. Hilton et al. (2022), "Batch size-invariance for policy optimization", the decoupled objective.
 
-    epochs passes over round(rows / minibatch_size) minibatches (at least one); target_kl (None = never) ends
-    the update after the first epoch whose mean KL exceeds it; clip_range_value None = no clipping of values.
-    All randomness (the order of rows) comes from a generator of its own, seeded with `seed`.
+    An update makes `epochs` passes over round(rows / minibatch_size) minibatches (at least one). target_kl ends it
+    after the first epoch whose mean KL exceeds it (None: never). clip_range_value=None: values are not clipped.
+    All randomness (the order of rows) comes from its own generator, seeded with `seed`.
 
-    Where hardware.group has several processes, each has the rollout of some agents and all make the update of the whole
-    batch together: minibatch_size counts rows of all of them, and losses, gradients and statistics are summed.
+    If hardware.group has several ranks, each rank has the rollout of some agents, and all make the update of the whole
+    batch together: minibatch_size counts the rows of all ranks, and losses, gradients and statistics are summed.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class PPO:
         self.target_kl = target_kl
         self.normalize_advantage = normalize_advantage
         self.normalize_return = normalize_return
-        self.overlap = overlap  # rollouts are of an earlier policy
+        self.overlap = overlap
         self.return_scale = ReturnScale(gamma)
         self._named = dict(model.named_parameters())
         self._parameters = list(self._named.values())
@@ -113,11 +113,11 @@ class PPO:
         self._generator = torch.Generator().manual_seed(seed)
         self._evaluate = hardware.compile(model.evaluate)
         self._value = hardware.compile(model.value)
-        self.fault: NonFinite | None = None  # why the last update did not take a step; None where it took all of them
+        self.fault: NonFinite | None = None  # why the last update skipped a step; None if it took all steps
 
     def compile_now(self) -> None:
-        """Compile what an update calls, its gradient too, where the hardware compiles: a machine that cannot is found
-        before anything is trained. Changes nothing. Raises ValueError if it cannot."""
+        """If the hardware compiles, compiles what an update calls, with its gradient, so that a failure shows before
+        training. Changes no weights. Raises ValueError if it cannot compile."""
         if not self.hardware.compiled:
             return
         rows = min(self.minibatch_size, self.hardware.rows)
@@ -131,13 +131,13 @@ class PPO:
             torch.autograd.backward(torch.stack([each.float().mean() for each in outputs]).sum())
         except ValueError:
             raise
-        except Exception as error:  # whatever a compiler, or its absence, raises
+        except Exception as error:  # a compiler, or a missing one, may raise anything
             raise cannot_compile(error) from error
         self._optimizer.zero_grad()
 
     @property
     def learning_rate(self) -> float:
-        """Settable between updates."""
+        """The optimizer's learning rate; may be set between updates."""
         return float(self._optimizer.param_groups[0]["lr"])
 
     @learning_rate.setter
@@ -145,17 +145,17 @@ class PPO:
         self._optimizer.param_groups[0]["lr"] = float(value)
 
     def begin_stage(self) -> None:
-        """To be called where another stage begins: its returns may be of another size, and statistics over a long
-        stage before would take as long to follow."""
+        """Restarts the return statistics. Call it when another stage begins: its returns may have another scale, and
+        statistics over a long earlier stage would adapt too slowly."""
         self.return_scale.restart()
 
     def update(self, rollout: Rollout) -> dict[str, float]:
-        """Learn from a finished rollout; the metrics are means over the minibatches whose step was taken.
+        """Trains on a finished rollout; the metrics are means over the minibatches whose step was taken.
 
-        "learner/updates" counts the minibatches of this update (fewer after a target-KL stop),
-        "learner/bad_updates" those of them whose loss or gradient was not finite, for which no step was
-        taken. Where that is all of them, the means are NaN. The device is waited for twice: for the values,
-        which GAE needs on the host, and for the metrics at the end (and once an epoch with a target KL).
+        "learner/updates" counts the minibatches of this update (fewer after a target-KL stop), "learner/bad_updates"
+        those of them whose loss or gradient was not finite, for which no step was taken. If no step was taken, the
+        means are NaN. The host waits for the device twice: for the values, which GAE needs on the host, and for the
+        metrics at the end (with a target KL also once per epoch).
         """
         assert rollout.finished, "finish() the rollout before learning from it"
         batch, metrics = self._prepare(rollout)
@@ -167,18 +167,18 @@ class PPO:
         metrics["learner/updates"] = float(len(steps))
         metrics["learner/bad_updates"] = float(len(steps) - len(good))
         metrics["learner/learning_rate"] = self.learning_rate
-        self.hardware.group.copy_first(self._parameters)  # processors of different makes may round differently
+        self.hardware.group.copy_first(self._parameters)  # different processors may round differently
         return metrics
 
     def _prepare(self, rollout: Rollout) -> tuple[Batch, dict[str, float]]:
         shard = BatchShard(self.hardware.group, rollout.num_agents)
         count = rollout.num_steps * rollout.num_agents
         move, reduced = self.hardware.tensor, self.hardware.dtype
-        # Rounded once here, not by every layer that reads them.
+        # Observations are rounded once here, not again by every layer that reads them.
         observations = move(rollout.observations).flatten(0, 1).to(reduced)
         actions = move(rollout.actions).flatten(0, 1)
         log_probs = move(rollout.log_probs).flatten()
-        # What came after the last step, then what truncated rows led to.
+        # The observations after the last step, then the final observations of truncated rows.
         beyond = torch.cat([observations[count:], move(rollout.final_observations).to(reduced)])
         observations = observations[:count]
         behaviour = log_probs
@@ -197,9 +197,9 @@ class PPO:
         advantages, returns = gae(rewards, table[:-1], following, terminated, truncated, self.gamma, self.gae_lambda)
         metrics, mean, deviation = _summary(shard, table[:-1], advantages, returns, scale)
         if self.normalize_advantage:
-            # Over the batch, not the minibatch: a row then weighs the same whichever rows it is drawn with,
-            # and the gradients of the minibatches average to that of the batch.
-            with np.errstate(invalid="ignore"):  # a reward that is not finite is counted in the steps
+            # Over the batch, not the minibatch: then a row's weight does not depend on the other rows of its minibatch,
+            # and the mean of the minibatches' gradients is the gradient of the batch.
+            with np.errstate(invalid="ignore"):  # a reward that is not finite shows up in "learner/bad_updates"
                 advantages = (advantages - np.float32(mean)) / np.float32(deviation + 1e-8)
         targets = move(np.stack([advantages.ravel(), returns.ravel()]))
         if self.overlap:
@@ -213,11 +213,11 @@ class PPO:
 
     @torch.inference_mode()
     def _look_back(self, observations: Tensor, actions: Tensor, log_probs: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probabilities of the stored actions and values of the observations, before the update."""
+        """Returns the log-probabilities of the stored actions, and the values of the observations, before the update."""
         if self.hardware.precision == "fp32" and not self.overlap:
             return log_probs, self._values(observations)
-        # The stored log-probabilities are of an earlier policy where rollouts overlap, and in reduced precision rounded
-        # otherwise: the ratio shall measure what the update changed.
+        # With overlap the stored log-probabilities are of an older policy, and in reduced precision they are rounded
+        # differently. They are computed anew, so that the ratio measures only what the update changed.
         parts = zip(
             torch.split(observations, self.hardware.rows), torch.split(actions, self.hardware.rows), strict=True
         )
@@ -226,13 +226,13 @@ class PPO:
         return torch.cat([each[0] for each in results]), torch.cat([each[2] for each in results])
 
     def _optimize(self, batch: Batch) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Epochs of minibatches; one row of STEP_METRICS for each minibatch."""
+        """Runs the epochs of minibatches; returns one row of STEP_METRICS for each minibatch."""
         shard = batch.shard
         count = len(batch.log_probs) // (shard.stop - shard.start) * shard.agents
         parts = max(1, round(count / self.minibatch_size))
         bounds = [part * count // parts for part in range(parts + 1)]
         orders = torch.stack([torch.randperm(count, generator=self._generator) for _ in range(self.epochs)])
-        if shard.whole:  # else the rows of each minibatch are picked out on the host
+        if shard.whole:  # otherwise the rows of each minibatch are selected on the host
             orders = self.hardware.tensor(orders.numpy())
         steps: list[Tensor] = []
         for epoch in range(self.epochs):
@@ -253,11 +253,11 @@ class PPO:
         return table
 
     def _seeks_scale(self, bad: np.ndarray[Any, np.dtype[np.float32]]) -> bool:
-        """Whether these steps were not taken only because fp16's scaler looks for the largest scale that fits."""
+        """Whether these steps were skipped only because fp16's gradient scaler searches for the largest usable scale."""
         return self._scaler.is_enabled() and bool(np.isfinite(bad[:, TOTAL]).all()) and self._scaler.get_scale() >= 1
 
     def _diagnose(self, batch: Batch, rows: Tensor, metrics: np.ndarray[Any, np.dtype[np.float32]]) -> NonFinite:
-        """What the minibatch was whose step was not taken, and why it was not: in the process that has most of it."""
+        """Returns why a minibatch's step was not taken, with its rows, from the rank with the most non-finite numbers."""
         mine = batch.shard.rows(rows).to(self.hardware.device)
         found = batch.shard.group.gather(self._diagnose_part(batch, mine, metrics) if len(mine) else None)
         return max((each for each in found if each is not None), key=_spoilt)
@@ -278,17 +278,18 @@ class PPO:
         return NonFinite(name, {"losses": losses}, {"rows": rows.cpu().numpy(), **arrays})
 
     def _step(self, batch: Batch, rows: Tensor) -> Tensor:
-        """One gradient step on some rows of the batch of all processes; returns what the rows that lie here add to its
+        """Takes one gradient step on some rows of the batch of all ranks. Returns what this rank's rows add to its
         STEP_METRICS, on the device.
 
-        The gradient is summed over parts that the hardware is fast at: it is that of the mean over all rows.
+        The rows are split into parts of a size at which the hardware is fast. The sum of the parts' gradients is the
+        gradient of the mean over all rows.
         """
         self._optimizer.zero_grad()
         mine = batch.shard.rows(rows).to(self.hardware.device)
         if len(mine):
             parts = torch.split(mine, self.hardware.rows)
             metrics = torch.stack([self._accumulate(batch, part, len(part) / len(rows)) for part in parts])
-        else:  # it takes part in the step all the same, and adds nothing
+        else:  # this rank takes part in the step with a zero gradient
             metrics = batch.values.new_zeros(1, RATIO_MAX + 1)
             for parameter in self._parameters:
                 parameter.grad = torch.zeros_like(parameter)
@@ -296,8 +297,8 @@ class PPO:
         return torch.cat([means, maxima, *self._descend()])
 
     def _accumulate(self, batch: Batch, rows: Tensor, weight: float) -> Tensor:
-        """Add the gradient of the loss of some rows, times `weight`: the share of their minibatch that they are.
-        Returns what they add to its STEP_METRICS, and the largest ratio."""
+        """Adds the gradient of the loss of some rows, times `weight`: their share of the minibatch. Returns what they
+        add to its STEP_METRICS, and the largest ratio."""
         loss, policy, value, entropy, log_ratio, ratio = self._losses(batch, rows)
         self._backward(loss * weight)
         with torch.no_grad():
@@ -307,7 +308,8 @@ class PPO:
             return torch.cat([means, ratio.max().unsqueeze(0)])
 
     def _losses(self, batch: Batch, rows: Tensor) -> tuple[Tensor, ...]:
-        """The loss of some rows; its parts for policy and value, the entropy; log-ratio and ratio of each row."""
+        """Returns the loss of some rows, its parts for policy and value, the entropy, and each row's log-ratio and
+        ratio."""
         observations, actions, old_log_probs, advantages, returns, old_values = (
             column.index_select(0, rows)
             for column in (
@@ -325,15 +327,15 @@ class PPO:
         return loss, policy, value, entropy, log_ratio, ratio
 
     def _backward(self, loss: Tensor) -> None:
-        # A loss that is not finite makes every gradient NaN, so that the gradient alone tells.
+        # A loss that is not finite makes every gradient NaN, so it is enough to check the gradient.
         seed = torch.where(loss.detach().isfinite(), 1.0, torch.nan)
         torch.autograd.backward(self._scaler.scale(loss), seed)
 
     def _descend(self) -> tuple[Tensor, Tensor]:
-        """Take the gradient step unless the gradient is not finite: (gradient norm, 1.0 if not taken), (1,) each.
+        """Takes the gradient step if the gradient is finite. Returns (gradient norm, 1.0 if not taken), (1,) each.
 
-        The decision never leaves the device: fused Adam leaves weights and moments alone where its
-        `found_inf` is set, which is also how GradScaler skips a step.
+        The decision stays on the device: fused Adam does not change weights and moments if its `found_inf` is set.
+        GradScaler skips a step in the same way.
         """
         self.hardware.group.sum_gradients(self._parameters)
         self._scaler.unscale_(self._optimizer)
@@ -349,9 +351,9 @@ class PPO:
         return norm.unsqueeze(0), bad.unsqueeze(0)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Copies, on the CPU, of all that makes an update after `load_state` equal, to the last bit, to one
-        without it: the moments of the optimizer by parameter name, gradient scale, return statistics,
-        generator. Not the weights."""
+        """Returns copies, on the CPU, of everything except the weights that an update depends on: the optimizer's
+        moments by parameter name, gradient scale, return statistics, generator. After `load_state` updates are equal to
+        the last bit."""
         tensors = {f"return_scale/{name}": each for name, each in self.return_scale.state().items()}
         tensors["generator"] = self._generator.get_state()
         for name, parameter in self._named.items():
@@ -360,8 +362,7 @@ class PPO:
         return tensors, {"learning_rate": self.learning_rate, "scaler": self._scaler.state_dict()}
 
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-        """Continue from what `state` gave. Raises ValueError where it belongs to a model of other
-        parameters."""
+        """Restores a `state()`. Raises ValueError if it belongs to a model with other parameters."""
         started = any(key.startswith("exp_avg/") for key in tensors)
         for name, parameter in self._named.items() if started else ():
             saved = {key: tensors.get(f"{key}/{name}") for key in ("step", "exp_avg", "exp_avg_sq")}
@@ -371,7 +372,7 @@ class PPO:
                     f"The saved optimizer state does not fit {name}, of shape {tuple(parameter.shape)}.\n"
                     "Resume with the model settings that the checkpoint was trained with."
                 )
-            # Steps too live on the parameter's device: that is where fused Adam counts them.
+            # The step counts are on the parameter's device too, as fused Adam requires.
             self._optimizer.state[parameter] = {
                 key: value.to(parameter.device, copy=True) for key, value in moments.items()
             }
@@ -387,16 +388,16 @@ class PPO:
 
 
 def _spoilt(fault: NonFinite) -> int:
-    """How many of its numbers are not finite."""
+    """Returns how many numbers in the saved arrays are not finite."""
     return sum(int((~np.isfinite(each)).sum()) for each in fault.arrays.values())
 
 
 def _summary(
     shard: BatchShard, values: Any, advantages: Any, returns: Any, scale: float
 ) -> tuple[dict[str, float], float, float]:
-    """What the rollouts of all processes say of the critic: of its values before the update, and of the advantages
-    before standardising. Then their mean and standard deviation once more."""
-    with np.errstate(invalid="ignore"):  # rewards that are not finite give NaN, without a warning each
+    """Returns metrics of all ranks' values before the update and advantages before standardising; then the mean and
+    the standard deviation of the advantages."""
+    with np.errstate(invalid="ignore"):  # rewards that are not finite give NaN here; no warning is needed
         columns = np.stack([each.ravel() for each in (values, advantages, returns, returns - values)], axis=1)
     means, deviations = (each.tolist() for each in shard.moments(torch.from_numpy(columns)))
     metrics = {

@@ -1,4 +1,4 @@
-"""Scaling rewards so that returns have a standard deviation of about one."""
+"""Scales rewards so that returns have a standard deviation of about one."""
 
 import numpy as np
 import torch
@@ -27,26 +27,26 @@ def _discounted_sums(rewards: Floats, done: Flags, gamma: float, running: NDArra
 class ReturnScale:
     """Running standard deviation of the discounted sum of past rewards, as in Gymnasium's NormalizeReward.
 
-    That sum R[t] = gamma R[t-1] + r[t] starts at 0 with every episode and goes on across rollouts. The
-    statistics take in a rollout when it has ended, before it is learned from: one scale holds for all its
-    rows, and rewards of a size never seen before are not divided by a scale that does not know them.
+    The sum R[t] = gamma R[t-1] + r[t] starts at 0 in every episode and continues from rollout to rollout. The
+    statistics are updated with a complete rollout before the learner trains on it. So all its rows have the same scale,
+    and the scale includes rewards that are larger than all before.
     """
 
     def __init__(self, gamma: float) -> None:
         self.gamma = gamma
         self.statistics = RunningMeanStd()
-        self.running = np.zeros(0)  # (A,), the sums in progress, of the agents of all processes
+        self.running = np.zeros(0)  # (A,), the current sums of the agents of all ranks
 
     @property
     def scale(self) -> float:
-        """What rewards are divided by; 1 as long as all returns were the same."""
+        """The divisor of the rewards; 1 as long as all returns are equal."""
         std = float(self.statistics.std)
         return std if std > 1e-6 else 1.0
 
     def update(self, rewards: Floats, done: Flags, shard: BatchShard | None = None) -> None:
-        """Take in a rollout: rewards and done (terminated or truncated), (T, A), of the shard of this process.
+        """Updates the statistics with a rollout: rewards and done (terminated or truncated), (T, A), of this rank.
 
-        Rows that are not finite would spoil the statistics for good: such a rollout leaves them as they are.
+        A rollout with rewards that are not finite is ignored, because it would make the statistics NaN forever.
         """
         shard = shard or BatchShard(SINGLE, rewards.shape[1])
         if len(self.running) != shard.agents:
@@ -60,12 +60,12 @@ class ReturnScale:
                 self.statistics.merge((count, mean[0], m2[0]))
 
     def restart(self) -> None:
-        """Forget what was seen as soon as the next rollout comes, of new episodes; until then the scale stays."""
+        """Restarts the statistics with the next rollout, which begins new episodes; until then the scale stays."""
         self.statistics.count.zero_()
         self.running = np.zeros(0)
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Copies of all that `load_state` needs."""
+        """Returns copies of everything that `load_state` needs."""
         tensors = {name: tensor.clone() for name, tensor in self.statistics.state_dict().items()}
         return {**tensors, "running": torch.from_numpy(self.running.copy())}
 

@@ -1,4 +1,4 @@
-"""The activations of hidden layers, each once: its name, its compiled form for acting, its PyTorch form for learning.
+"""The activations of hidden layers: name, compiled function for acting, PyTorch function for learning.
 
 To add one, add a line to `ACTIVATIONS` and a branch to `activate`.
 """
@@ -8,8 +8,8 @@ import math
 import numpy as np
 from numba import njit
 
-# model.activation: PyTorch's function, by its name, so that this module does without PyTorch. relu_ and tanh_ work in
-# place, since their backward pass needs the result only: one pass over memory less.
+# model.activation: the name of PyTorch's function, so that this module does not import PyTorch. relu_ and tanh_ work in
+# place, which saves a pass over memory; their backward pass needs only the result.
 ACTIVATIONS = {
     "relu": "relu_",
     "tanh": "tanh_",
@@ -18,17 +18,17 @@ ACTIVATIONS = {
     "leaky_relu": "nn.functional.leaky_relu",
     "silu": "nn.functional.silu",
 }
-NO_ACTIVATION = -1  # of the last layer
+NO_ACTIVATION = -1  # the number of the last layer's activation
 
 
 def number(name: str) -> int:
-    """What `activate` calls the activation of this name."""
+    """Returns the number by which `activate` knows this activation."""
     return list(ACTIVATIONS).index(name)
 
 
 @njit(cache=True)
 def activate(x, activation):  # type: ignore[no-untyped-def]
-    """The activation with this number, of one float32."""
+    """Returns the activation with this number of one float32."""
     if activation == 0:
         return max(x, np.float32(0.0))
     if activation == 1:

@@ -33,8 +33,7 @@ class Trunk(nn.Module):
         self._activate: Callable[[Tensor], Tensor] = attrgetter(ACTIVATIONS[activation])(torch)
 
     def forward(self, x: Tensor) -> Tensor:
-        # The layers' functions are called directly: at 16 rows the module calls around them are a tenth of
-        # the time.
+        # The layers' functions are called directly: at 16 rows, calling the modules takes a tenth of the time.
         linears = cast("Iterable[nn.Linear]", self.linears)
         norms = cast("Iterable[nn.LayerNorm]", self.norms)
         if not self.norms:
@@ -48,7 +47,7 @@ class Trunk(nn.Module):
 
 
 class _FullPrecision(torch.autograd.Function):
-    """x W^T + b in float32 for x in less; its gradient in the precision of x, like that of the layers before."""
+    """x W^T + b in float32 for x in reduced precision. The gradient is in the precision of x, as in other layers."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -63,7 +62,7 @@ class _FullPrecision(torch.autograd.Function):
 
 
 def _output(layer: nn.Linear, x: Tensor) -> Tensor:
-    """The last layer in float32 even under autocast: a bf16 logit of 5 can only move in steps of 0.03."""
+    """Computes the last layer in float32 even under autocast: a bf16 logit near 5 has steps of 0.03."""
     if not torch.is_autocast_enabled(x.device.type):
         return F.linear(x, layer.weight, layer.bias)
     with torch.autocast(x.device.type, enabled=False):
@@ -77,7 +76,7 @@ class ActorCritic(nn.Module):
     Weights are orthogonal: gain sqrt(2) in hidden layers, 0.01 for the policy's output, 1 for the value's (as
     in CleanRL), drawn from torch's global generator.
 
-    Raises ValueError for no hidden layer, a width below 1 or an unknown activation.
+    Raises ValueError if there is no hidden layer, a width below 1 or an unknown activation.
     """
 
     def __init__(
@@ -102,7 +101,7 @@ class ActorCritic(nn.Module):
         self.critic_output = _linear(hidden[-1], 1, 1.0)
 
     def actor_logits(self, obs: Tensor) -> Tensor:
-        """obs (B, observation_size) -> what the head reads, (B, head.num_outputs) float32."""
+        """obs (B, observation_size) -> the logits for the head, (B, head.num_outputs) float32."""
         return _output(self.actor_output, self.actor_trunk(obs))
 
     def value(self, obs: Tensor) -> Tensor:
@@ -113,7 +112,7 @@ class ActorCritic(nn.Module):
     def act(
         self, obs: Tensor, deterministic: bool = False, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Actions (B, *head.action_shape) for obs (B, observation_size) and their log-probabilities (B,)
+        """Returns actions (B, *head.action_shape) for obs (B, observation_size), and their log-probabilities (B,)
         float32.
 
         Call it under torch.inference_mode(). `generator` must live on the device of obs.
@@ -125,19 +124,19 @@ class ActorCritic(nn.Module):
         return actions, self.head.log_prob_entropy(logits, actions)[0]
 
     def evaluate(self, obs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(log_prob, entropy, value), each (B,) float32, of stored actions (B, *head.action_shape)."""
+        """Returns (log_prob, entropy, value), each (B,) float32, of stored actions (B, *head.action_shape)."""
         features = self.actor_trunk(obs)
         log_prob, entropy = self.head.log_prob_entropy(_output(self.actor_output, features), actions)
         critic_features = features if self.critic_trunk is None else self.critic_trunk(obs)
         return log_prob, entropy, _output(self.critic_output, critic_features).squeeze(-1)
 
     def keep_bounds(self) -> None:
-        """Bring parameters that have bounds back to them; to be called after every optimizer step."""
+        """Clamps the parameters that have bounds. Call it after every optimizer step."""
         if isinstance(self.head, ContinuousHead):
             self.head.keep_bounds()
 
     def actor_arrays(self) -> dict[str, np.ndarray[Any, Any]]:
-        """The parameters that acting needs, on the host, by their names in the state_dict."""
+        """Returns the parameters that acting needs, on the host, by their names in the state_dict."""
         return {
             name: each.detach().cpu().numpy() for name, each in self.named_parameters() if not name.startswith("critic")
         }

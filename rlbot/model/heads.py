@@ -1,10 +1,9 @@
-"""Action heads: what the numbers of the actor's last layer mean.
+"""Action heads: they turn the outputs of the actor's last layer into actions and controls.
 
-Every head offers the same names, so that the network, the learner and the environment need not know which one
-they hold: `num_outputs`, `action_shape` and `action_dtype` (of ONE stored action), `sample`,
-`sample_with_log_prob`, `mode`, `log_prob_entropy`, `controls`. A control row is throttle, steer, pitch, yaw,
-roll (-1 to 1), jump, boost, handbrake (0 or 1). Log-probabilities and entropies are float32 whatever
-precision the logits come in.
+All heads have the same interface: `num_outputs`, `action_shape` and `action_dtype` (of ONE stored action), `sample`,
+`sample_with_log_prob`, `mode`, `log_prob_entropy`, `controls`. A row of controls is throttle, steer, pitch, yaw,
+roll (-1 to 1), jump, boost, handbrake (0 or 1). Log-probabilities and entropies are float32 for logits of any
+precision.
 """
 
 import math
@@ -18,30 +17,31 @@ from torch import Tensor, nn
 NUM_CONTROLS = 8
 NUM_AXES = 5  # throttle, steer, pitch, yaw, roll; the other three are buttons
 
-LOG_STD_BOUNDS = (-5.0, 1.0)  # narrower overflows the ratio, wider is a coin toss after tanh
+LOG_STD_BOUNDS = (-5.0, 1.0)  # below, the ratio overflows; above, tanh turns almost every sample into -1 or 1
 
-# Finite, because 0 * -inf is NaN in the entropy; still far below anything exp() can see.
+# Finite, because 0 * -inf would be NaN in the entropy; exp() of it is 0.
 _IMPOSSIBLE = -1e9
 
 
 def _draw(logits: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-    """Draw from categoricals over the last axis: (choice int64, its log-probability float32), both (...).
+    """Draws from categoricals over the last axis. Returns (choice int64, its log-probability float32), both (...).
 
-    Inverts the cumulative distribution: one random number a row. The Gumbel trick needs one for every choice
-    and takes seven times as long at 128 rows of 90.
+    Inverts the cumulative distribution, which needs one random number per row. The Gumbel trick needs one for every
+    choice and takes seven times as long for 128 rows of 90.
     """
     probs = logits.float().softmax(-1)
     cumulative = probs.cumsum(-1)
     uniform = torch.rand((*probs.shape[:-1], 1), generator=generator, device=probs.device)
-    # uniform is at most 1 - 2^-24: the point stays below the total, behind which nothing has probability.
-    # right=True passes equal sums, hence choices of probability zero. The clamp is for NaN only.
+    # uniform is at most 1 - 2^-24, so the point is below the total. right=True skips equal sums, and so choices of
+    # probability zero. The clamp is needed only for NaN.
     point = uniform * cumulative[..., -1:]
     choice = torch.searchsorted(cumulative, point, right=True).clamp_(max=probs.shape[-1] - 1)
     return choice.squeeze(-1), probs.gather(-1, choice).log().squeeze(-1)
 
 
 def _log_prob_entropy(logits: Tensor, choice: Tensor) -> tuple[Tensor, Tensor]:
-    """Log-probability of `choice` (...) and entropy in nats, of categoricals over the last of (..., K)."""
+    """Returns the log-probability of `choice` (...) and the entropy in nats of categoricals over the last axis of
+    logits (..., K)."""
     log_probs = logits.float().log_softmax(-1)
     chosen = log_probs.gather(-1, choice.unsqueeze(-1)).squeeze(-1)
     return chosen, -(log_probs.exp() * log_probs).sum(-1)
@@ -55,8 +55,7 @@ class TableHead(nn.Module):
     table: Tensor
 
     def __init__(self, table: Any) -> None:
-        """table: (K, 8) controls. It is part of the state_dict: a policy never meets another table than its
-        own."""
+        """table: (K, 8) controls. It is part of the state_dict, so that a policy is always used with its own table."""
         super().__init__()
         rows = torch.as_tensor(np.array(np.asarray(table), dtype=np.float32))
         if rows.ndim != 2 or rows.shape[1] != NUM_CONTROLS or len(rows) < 2:
@@ -91,8 +90,7 @@ class MultiDiscreteHead(nn.Module):
     action_dtype: type[np.generic] = np.int64
 
     def _split(self, logits: Tensor) -> Tensor:
-        """(B, 21) -> (B, 8, 3), the third choice of a button being impossible: one categorical call for
-        all."""
+        """(B, 21) -> (B, 8, 3), with an impossible third choice for buttons, so that one categorical call draws all."""
         axes = logits[..., : NUM_AXES * 3].reshape(*logits.shape[:-1], NUM_AXES, 3)
         buttons = logits[..., NUM_AXES * 3 :].reshape(*logits.shape[:-1], NUM_CONTROLS - NUM_AXES, 2)
         return torch.cat([axes, F.pad(buttons, (0, 1), value=_IMPOSSIBLE)], -2)
@@ -116,11 +114,11 @@ class MultiDiscreteHead(nn.Module):
 
 
 class ContinuousHead(nn.Module):
-    """A Gaussian squashed by tanh for each control; a button is pressed where its value is above 0.
+    """A Gaussian squashed by tanh for each control; a button is pressed if its value is above 0.
 
-    Logits (B, 8) are the means before tanh; the log standard deviations are one parameter, the same in every
-    state, from -5 to 1. A stored action is the sample before tanh, from which the log-probability is exact where
-    tanh has saturated.
+    Logits (B, 8) are the means before tanh. The log standard deviations are a parameter, do not depend on the state,
+    and are from -5 to 1. A stored action is the sample before tanh, so that its log-probability is exact even if tanh
+    saturates.
     """
 
     num_outputs = NUM_CONTROLS
@@ -141,13 +139,13 @@ class ContinuousHead(nn.Module):
 
     @torch.no_grad()
     def keep_bounds(self) -> None:
-        """Bring log_std back to [-5, 1]; to be called after every optimizer step. The parameter itself is bounded: a
-        clamp in the forward pass has no gradient outside of its bounds, from where nothing would come back."""
+        """Clamps log_std to [-5, 1]. Call it after every optimizer step. The parameter itself is clamped, because a
+        clamp in the forward pass has no gradient outside of the bounds, so that it could never come back."""
         self.log_std.clamp_(*LOG_STD_BOUNDS)
 
     @staticmethod
     def _log_slope(x: Tensor) -> Tensor:
-        """log(1 - tanh(x)^2), written so that it stays exact for large x (as in the SAC reference code)."""
+        """log(1 - tanh(x)^2), in a form that is exact for large x (as in the SAC reference code)."""
         return 2.0 * (math.log(2.0) - x - F.softplus(-2.0 * x))
 
     def sample(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -168,9 +166,8 @@ class ContinuousHead(nn.Module):
         return (normal - self._log_slope(actions)).sum(-1)
 
     def log_prob_entropy(self, logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """The entropy is that of the squashed variable: Gaussian entropy + E[log tanh'], by 20-node
-        Gauss-Hermite quadrature. Without the second term a bonus on the entropy would drive the spread up
-        without end."""
+        """The entropy is that of the squashed variable: Gaussian entropy + E[log tanh'], by 20-node Gauss-Hermite
+        quadrature. Without the second term an entropy bonus would increase the standard deviation without limit."""
         mean, log_std = logits.float(), self.log_std
         points = mean.unsqueeze(-1) + log_std.exp().unsqueeze(-1) * self.nodes
         slope = (self._log_slope(points) * self.weights).sum(-1)
@@ -191,10 +188,10 @@ HEADS: dict[str, Any] = {"table": TableHead, "multi_discrete": MultiDiscreteHead
 
 
 def make_head(kind: str, table: Any = None) -> Head:
-    """Head by its name in model.action_head: "table" (needs `table`, (K, 8) controls), "multi_discrete",
+    """Returns the head named by model.action_head: "table" (needs `table`, (K, 8) controls), "multi_discrete" or
     "continuous".
 
-    Raises ValueError for another name, or for "table" without a table.
+    Raises ValueError if the name is another one, or if "table" has no table.
     """
     if kind not in HEADS:
         raise ValueError(f"model.action_head={kind!r} is unknown; use one of {', '.join(HEADS)}.")

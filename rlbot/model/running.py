@@ -9,11 +9,10 @@ Moments = tuple[Tensor, Tensor, Tensor]
 
 
 def merge_moments(first: Moments, second: Moments) -> Moments:
-    """Moments of two samples together, from those of each: (count, mean, M2), M2 the sum of squared
-    deviations.
+    """Merges the moments of two samples: (count, mean, M2), where M2 is the sum of squared deviations.
 
-    Chan, Golub and LeVeque (1979), "Updating formulae and a pairwise algorithm for computing sample
-    variances". Folding this over the processes of a run gives every one of them the same statistics.
+    Chan, Golub and LeVeque (1979), "Updating formulae and a pairwise algorithm for computing sample variances". If
+    every rank merges the moments of all ranks in the same order, all have the same statistics.
     """
     count_a, mean_a, m2_a = first
     count_b, mean_b, m2_b = second
@@ -24,8 +23,7 @@ def merge_moments(first: Moments, second: Moments) -> Moments:
 
 
 class RunningMeanStd(nn.Module):
-    """Mean and (population) variance of all rows seen, kept in float64 buffers, so that a state_dict restores
-    them.
+    """Mean and (population) variance of all rows so far, in float64 buffers, so that a state_dict restores them.
 
     Before the first row the mean is 0 and the variance 1.
     """
@@ -41,12 +39,12 @@ class RunningMeanStd(nn.Module):
         self.register_buffer("var", torch.ones(tuple(shape), dtype=torch.float64))
 
     def moments(self) -> Moments:
-        """(count, mean, M2) of everything seen."""
+        """Returns (count, mean, M2) of all rows so far."""
         return self.count, self.mean, self.var * self.count
 
     @torch.no_grad()
     def update(self, rows: Tensor) -> None:
-        """Add rows (..., *shape)."""
+        """Adds rows (..., *shape)."""
         flat = rows.to(self.mean).reshape(-1, *self.mean.shape)
         if len(flat) == 0:
             return
@@ -55,8 +53,7 @@ class RunningMeanStd(nn.Module):
 
     @torch.no_grad()
     def merge(self, moments: Moments) -> None:
-        """Add a sample known by its (count, mean, M2), such as another process's; an empty one changes
-        nothing."""
+        """Adds a sample given by its (count, mean, M2), such as that of another rank. An empty one changes nothing."""
         count, mean, m2 = merge_moments(self.moments(), moments)
         if count > 0:
             self.count.copy_(count)
