@@ -213,7 +213,7 @@ class PPO:
 
     @torch.inference_mode()
     def _look_back(self, observations: Tensor, actions: Tensor, log_probs: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the log-probabilities of the stored actions, and the values of the observations, before the update."""
+        """Returns the log-probabilities of the stored actions and the values of the observations before the update."""
         if self.hardware.precision == "fp32" and not self.overlap:
             return log_probs, self._values(observations)
         # With overlap the stored log-probabilities are of an older policy, and in reduced precision they are rounded
@@ -253,11 +253,11 @@ class PPO:
         return table
 
     def _seeks_scale(self, bad: np.ndarray[Any, np.dtype[np.float32]]) -> bool:
-        """Whether these steps were skipped only because fp16's gradient scaler searches for the largest usable scale."""
+        """Whether these steps were skipped only because fp16's gradient scaler was looking for its largest scale."""
         return self._scaler.is_enabled() and bool(np.isfinite(bad[:, TOTAL]).all()) and self._scaler.get_scale() >= 1
 
     def _diagnose(self, batch: Batch, rows: Tensor, metrics: np.ndarray[Any, np.dtype[np.float32]]) -> NonFinite:
-        """Returns why a minibatch's step was not taken, with its rows, from the rank with the most non-finite numbers."""
+        """Returns why a minibatch's step was not taken, with rows of the rank that has the most non-finite numbers."""
         mine = batch.shard.rows(rows).to(self.hardware.device)
         found = batch.shard.group.gather(self._diagnose_part(batch, mine, metrics) if len(mine) else None)
         return max((each for each in found if each is not None), key=_spoilt)
