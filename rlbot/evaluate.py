@@ -1,4 +1,4 @@
-"""`python -m rlbot.evaluate`: how good a bot is, in matches from kickoff that count goals."""
+"""`python -m rlbot.evaluate`: plays matches from kickoff and counts goals, to measure how good a bot is."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def main(config: EvaluateConfig, directory: Path) -> float:
     """Returns the score of the checkpoint (a draw is half a win); in a tournament, the rating of the newest version."""
-    from rlbot.sim import obtain_meshes  # a heavy import: a slip on the command line is answered at once
+    from rlbot.sim import obtain_meshes  # imported here because it is slow: errors in the settings are reported before
 
     with _asking():
         obtain_meshes(config.collision_meshes)
@@ -27,7 +27,7 @@ def main(config: EvaluateConfig, directory: Path) -> float:
 
 
 def _matches(config: EvaluateConfig, directory: Path) -> float:
-    # Heavy imports wait until the settings are known to be sound: a slip on the command line is answered at once.
+    # Imported here because they are slow: errors in the settings are reported before.
     from rlbot.policy import load
     from rlbot.rating.evaluation import compare
     from rlbot.run import Console
@@ -73,7 +73,7 @@ def _tournament(config: EvaluateConfig, directory: Path) -> float:
 
 @contextmanager
 def _asking() -> Iterator[None]:
-    """Where a ValueError is about what was asked for: it is told in one line."""
+    """In this context a ValueError is a mistake in the settings, and is reported in one line."""
     with building():
         try:
             yield

@@ -1,4 +1,4 @@
-"""`python -m rlbot.train`: train a bot, or go on with a run."""
+"""`python -m rlbot.train`: trains a bot, or resumes a run."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from rlbot.settings.schema import TrainConfig
 
 
 def main(config: TrainConfig, directory: Path) -> float | None:
-    """Returns what `config.objective` names, for a sweep to maximise; None if it could not be measured. Raises
-    KeyboardInterrupt if the run was asked to stop in a sweep: that means the sweep, not only this job."""
+    """Returns the measure that `config.objective` names, which a sweep maximises; None if it was not measured. Raises
+    KeyboardInterrupt if a signal stopped the run within a sweep, so that the whole sweep stops, not only this job."""
     with building():
         world = World.of_run(config.hardware.distributed)
-    # Heavy imports wait until the settings are known to be sound: a slip on the command line is answered at once.
+    # Imported here because it is slow: errors in the settings are reported before.
     from rlbot.training.run import train
 
     outcome = train(config, directory, world)
@@ -23,7 +23,7 @@ def main(config: TrainConfig, directory: Path) -> float | None:
 
 
 def follow(config: TrainConfig) -> None:
-    """What every process of a distributed run but the first does."""
+    """Runs a rank other than 0 of a distributed run."""
     with building():
         world = World.of_run(config.hardware.distributed)
     from rlbot.training import run

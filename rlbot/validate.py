@@ -1,8 +1,7 @@
-"""`python -m rlbot.validate`: is everything a training run needs here, and does it work on this machine?
+"""`python -m rlbot.validate`: checks that everything a training run needs is installed and works on this machine.
 
-Each check does the thing for real and gives a line; all of them run, whatever fails. One setting is taken:
-env.collision_meshes=FOLDER, for meshes of one's own. Exit status 1 where a check failed, and for
-another argument.
+Each check really uses what it checks, and prints a line; all checks run, even if some fail. The only setting is
+env.collision_meshes=FOLDER, for the user's own meshes. Exit status 1 if a check failed or an argument is unknown.
 """
 
 import sys
@@ -14,13 +13,13 @@ from rlbot.processes.environment_variables import set_defaults
 from rlbot.processes.text import printable
 from rlbot.validation import game, machine, options, storage
 
-Check = tuple[str, Callable[[], str]]  # its name, and what raises if it fails, else returns what was found
+Check = tuple[str, Callable[[], str]]  # its name, and a function that returns what it found, or raises
 MESHES = "env.collision_meshes"
-TEAMS = ("1v1", "1v2", "2v2")  # of curriculum=three_stage
+TEAMS = ("1v1", "1v2", "2v2")  # of the stages of curriculum=three_stage
 
 
 def checks(meshes: str | None) -> Iterator[Check]:
-    """All checks in their order. `meshes`: folder of the user's own; None: those of `python -m rlbot.meshes`."""
+    """Yields all checks in order. `meshes`: the user's own folder; None: the meshes of `python -m rlbot.meshes`."""
     yield "Python", machine.python_version
     for distribution, module in machine.PACKAGES.items():
         yield f"Import {distribution}", partial(machine.import_package, distribution, module)
@@ -40,18 +39,18 @@ def checks(meshes: str | None) -> Iterator[Check]:
 
 
 def run(meshes: str | None) -> int:
-    """Run all checks, print a line for each and the count; returns how many failed."""
+    """Runs all checks, prints a line for each and the counts; returns how many failed."""
     passed = failed = 0
     for name, check in checks(meshes):
         try:
             with warnings.catch_warnings():
-                # advice about spaces is none of the user's business; a call that will be gone one day is ours
+                # Warnings about spaces do not concern the user. Our own use of deprecated functions is an error.
                 warnings.simplefilter("ignore")
                 warnings.filterwarnings("error", category=DeprecationWarning, module=r"rlbot\.|__main__")
                 warnings.filterwarnings("error", category=FutureWarning, module=r"rlbot\.|__main__")
                 line = f"[OK] {name}: {check()}"
             passed += 1
-        except Exception as error:  # whatever it is, it is a line, and the next check has its turn
+        except Exception as error:  # any failure is printed as a line, and the next check runs
             line = f"[ERROR] {name}: {error if isinstance(error, ValueError) else repr(error)}"
             failed += 1
         print(printable(" ".join(line.split())), flush=True)

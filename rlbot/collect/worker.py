@@ -1,4 +1,4 @@
-"""A shard in a process of its own, which is told what to do over a pipe."""
+"""A worker: a process that plays a shard, and gets commands over a pipe."""
 
 import time
 from collections.abc import Callable
@@ -18,12 +18,12 @@ from rlbot.processes.spawn import ChildDied, ChildProcess, Parent
 from rlbot.sim import load_meshes
 
 _SILENCE = 60.0  # s without a step after which a worker counts as hung; a step takes milliseconds
-_START_SILENCE = 300.0  # s it may take to start: the first time, Numba compiles
+_START_SILENCE = 300.0  # s that a start may take: the first time, Numba compiles
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What all processes of a run share: raw shared memory without a name, which goes with the last process."""
+    """The shared memory of a run's processes. It has no name, and is freed when the last process ends."""
 
     vector: Any  # the actor's weights, float32
     pool: Any  # of Pool(pool_size, actor size)
@@ -35,7 +35,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Task:
-    """What one worker plays: made in its process by `make_env`, in columns [start, stop) of every rollout."""
+    """What one worker plays: the arenas that `make_env` makes, and columns [start, stop) of every rollout."""
 
     index: int
     make_env: Callable[[], BatchEnv]
@@ -46,7 +46,8 @@ class Task:
 
 
 class LocalWorker:
-    """A shard and its columns of the rollouts: does what it is told. In this process, or behind a `Worker`."""
+    """A shard and its columns of the rollouts, with the interface of a `Worker`. Runs in the calling process; each
+    worker process has one as well."""
 
     def __init__(self, task: Task, memory: Memory) -> None:
         load_meshes(task.meshes)
@@ -59,8 +60,8 @@ class LocalWorker:
         self._answer: Any = self._shard.env_info
 
     def obey(self, command: str, argument: Any, beat: Callable[[], None]) -> Any:
-        """collect (which rollout, odds of the opponents), snapshot (whether that before the last rollout), or restore
-        (what `snapshot` gave)."""
+        """Executes a command and returns the answer. The commands and their arguments: collect (index of the rollout,
+        odds of the opponents), snapshot (whether to return the one before the last rollout), restore (a snapshot)."""
         if command == "collect":
             turn, odds = argument
             rollout = self._rollouts[turn]
@@ -73,7 +74,7 @@ class LocalWorker:
         return self._shard.restore(*argument)
 
     def send(self, command: str, argument: Any = None) -> None:
-        """The same names as a Worker's: done at once, in this process, with one thread as a worker has."""
+        """Executes the command at once, in this process, with one BLAS thread as in a worker."""
         with threadpool_limits(1, "blas"):
             self._answer = self.obey(command, argument, lambda: None)
 
@@ -81,7 +82,7 @@ class LocalWorker:
         return self._answer
 
     def close(self) -> None:
-        """Nothing is left behind."""
+        """Does nothing: there is no process to end."""
 
 
 def _main(parent: Parent, task: Task, memory: Memory) -> None:
@@ -91,7 +92,7 @@ def _main(parent: Parent, task: Task, memory: Memory) -> None:
         beats[task.index] += 1
 
     load_numba()
-    with threadpool_limits(1):  # the other cores have workers of their own
+    with threadpool_limits(1):  # other workers use the other cores
         worker = LocalWorker(task, memory)
         parent.send(worker.receive())
         for command, argument in parent.requests():
@@ -109,11 +110,12 @@ class Worker:
         self.process = self._child.process
 
     def send(self, command: str, argument: Any = None) -> None:
-        """Raises ChildDied if the process has ended."""
+        """Sends a command. Raises ChildDied if the process has ended."""
         self._child.send((command, argument))
 
     def receive(self, starting: bool = False) -> Any:
-        """The answer to the last command. Raises what the worker raised, and ChildDied if it ended or hangs."""
+        """Returns the answer to the last command. Raises ChildDied if the worker ended or hangs, and raises again what
+        the worker raised."""
         limit, beats, since = _START_SILENCE if starting else _SILENCE, -1, time.monotonic()
         while not self._child.wait(1.0):
             if self._beats[self.index] != beats:
@@ -124,5 +126,5 @@ class Worker:
         return self._child.receive()
 
     def close(self) -> None:
-        """End the process, whatever it is doing: it holds nothing that is not also elsewhere."""
+        """Kills the process, whatever it is doing. Nothing is lost, because it holds no state that must be saved."""
         self._child.close()

@@ -5,8 +5,7 @@ from typing import Any
 
 
 def _handle(nvml: Any, index: int) -> Any:
-    """NVML's handle of CUDA device `index`. NVML numbers all GPUs of the machine, CUDA only the visible
-    ones."""
+    """NVML's handle of CUDA device `index`. NVML numbers all GPUs of the machine, CUDA only the visible ones."""
     visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     name = visible[index] if index < len(visible) else str(index)
     if name.isdigit():
@@ -15,9 +14,9 @@ def _handle(nvml: Any, index: int) -> Any:
 
 
 def gpu_stats(index: int = 0) -> dict[str, float] | None:
-    """ "utilization" (percent), "memory_used" and "memory_total" (MB of 2**20 bytes) of CUDA device `index`.
+    """Returns "utilization" (percent), "memory_used" and "memory_total" (MB of 2**20 bytes) of CUDA device `index`.
 
-    None where there is no NVIDIA GPU or its driver does not tell; never raises.
+    Returns None if there is no NVIDIA GPU or its driver does not report them; never raises.
     """
     try:
         import pynvml
@@ -41,6 +40,6 @@ def gpu_stats(index: int = 0) -> dict[str, float] | None:
 
 
 def gpu_line(stats: dict[str, float]) -> str:
-    """What the console shows of `gpu_stats`."""
+    """Returns the text that the console shows for `gpu_stats`."""
     used, total = stats["memory_used"], stats["memory_total"]
     return f"GPU utilization: {stats['utilization']:.1f}%, Memory: {used:.0f}/{total:.0f} MB"

@@ -1,4 +1,4 @@
-"""The process group: what the processes of a distributed run tell each other. Alone, everything stays as it is."""
+"""The process group: communication between the ranks of a distributed run. With one process nothing is sent."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -15,20 +15,20 @@ from torch.distributed.rendezvous import rendezvous
 from rlbot.processes.torchrun import ALONE, LostProcess, World, attempt
 
 T = TypeVar("T")
-_SILENCE = timedelta(minutes=5)  # a process that died is noticed at once, a machine that lost its power after this
+_SILENCE = timedelta(minutes=5)  # timeout for a machine that lost its power; a process that died is noticed at once
 
 
 @dataclass(frozen=True)
 class Group:
-    """All processes call the same methods in the same order. Each raises LostProcess where another one is gone."""
+    """All ranks must call the same methods in the same order. A method raises LostProcess if another rank is gone."""
 
     world: World = ALONE
 
     @classmethod
     def join(cls, world: World, device: str) -> "Group":
-        """The group that torchrun prepared; waits for all. `device`: the setting hardware.device.
+        """Joins the group that torchrun prepared; waits for all ranks. `device`: the setting hardware.device.
 
-        What lies on the host goes by gloo, what lies on a GPU by NCCL. Raises ValueError for too few GPUs.
+        CPU tensors are sent with gloo, GPU tensors with NCCL. Raises ValueError if there are too few GPUs.
         """
         if world.size == 1:
             return cls(world)
@@ -43,7 +43,7 @@ class Group:
             torch.cuda.set_device(world.local_rank)
         with _contact():
             store, rank, size = next(rendezvous("env://", timeout=_SILENCE))
-            # torchrun may keep its store when it starts processes anew: with the addresses of those before.
+            # torchrun may keep its store, with the addresses of the old processes, when it restarts processes.
             store = dist.PrefixStore(f"attempt {attempt()}", store)  # type: ignore[attr-defined]
             backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
             dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_SILENCE)
@@ -58,7 +58,7 @@ class Group:
         return self.world.size
 
     def gather(self, value: T) -> list[T]:
-        """`value` (anything that can be pickled) of every process, by rank."""
+        """Returns the `value` (anything that can be pickled) of every rank, in order of the ranks."""
         if self.size == 1:
             return [value]
         found: list[Any] = [None] * self.size
@@ -67,7 +67,7 @@ class Group:
         return found
 
     def first(self, value: T) -> T:
-        """`value` of rank 0, in every process."""
+        """Returns the `value` of rank 0 in every rank."""
         if self.size == 1:
             return value
         held = [value if self.rank == 0 else None]
@@ -76,21 +76,21 @@ class Group:
         return held[0]  # type: ignore[return-value]
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """`tensor` summed over the processes, in place, to the same bits everywhere."""
+        """Sums `tensor` over the ranks, in place; the result has the same bits in all ranks."""
         if self.size > 1:
             with _contact():
                 dist.all_reduce(tensor)
         return tensor
 
     def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """The gradients of `parameters` summed over the processes, as one message."""
+        """Sums the gradients of `parameters` over the ranks, as one message."""
         if self.size > 1:
             gradients = [each.grad for each in parameters if each.grad is not None]
             _scatter(self.sum(_flat(gradients)), gradients)
 
     @torch.no_grad()
     def copy_first(self, tensors: Iterable[Tensor]) -> None:
-        """Overwrite `tensors`, of one type, with those of rank 0, as one message."""
+        """Overwrites `tensors`, all of one dtype, with those of rank 0, as one message."""
         if self.size > 1:
             tensors = list(tensors)
             flat = _flat(tensors)
@@ -99,7 +99,7 @@ class Group:
             _scatter(flat, tensors)
 
     def leave(self) -> None:
-        """At the end of the run, when nothing is left to be told."""
+        """Leaves the group at the end of the run, when nothing more is sent."""
         if self.size > 1:
             dist.destroy_process_group()
 

@@ -1,4 +1,4 @@
-"""What a run computes on: chosen once at the start, asked everywhere else."""
+"""The hardware of a run: device, precision, compilation and threads. It is chosen once, at the start."""
 
 import functools
 import random
@@ -17,8 +17,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-# Rows that go through the network at once. On a CPU what lies between two layers shall stay in the cache, and in memory
-# that the process has: blocks of many MB go back to the system after each layer, and come from there a page at a time.
+# Rows that go through the network at once. On a CPU the activations should fit into the cache, and into memory that the
+# process already has: blocks of many MB are returned to the system after each layer and fetched again page by page.
 ROWS = {"cpu": 4096, "cuda": 32_768}
 
 
@@ -35,16 +35,16 @@ def _choose_device(device: str, index: int) -> torch.device:
 
 
 def _cpu_is_fast_in_bf16() -> bool:
-    """Whether products in bf16 are faster here: with AMX, and with AVX512-BF16 on AMD's processors. On Intel's without
-    AMX they take nearly twice as long, since PyTorch's float32 is better there (docs/performance.md). False where
-    PyTorch is too old to tell, and on Arm, where not every build of PyTorch uses what the processor has."""
+    """Whether matrix products are faster in bf16: with AMX, and with AVX512-BF16 on AMD processors. On Intel processors
+    without AMX they take nearly twice as long, as PyTorch's float32 is faster there (docs/performance.md). False if
+    PyTorch is too old to report it, and on Arm, where some builds of PyTorch do not use the processor's bf16."""
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     amd = "AMD" in str(capabilities.get("cpu_name", ""))
     return bool(capabilities.get("amx_bf16") or (capabilities.get("avx512_bf16") and amd))
 
 
 def _choose_precision(precision: str, device: torch.device) -> tuple[str, str]:
-    """The precision and the reason for it."""
+    """Returns the precision and the reason for it."""
     if precision not in ("auto", *DTYPES):
         raise ValueError(f"hardware.precision={precision!r} is unknown; use auto, fp32, fp16 or bf16.")
     if device.type == "cpu":
@@ -67,7 +67,7 @@ def _choose_precision(precision: str, device: torch.device) -> tuple[str, str]:
 
 
 def cannot_compile(error: Exception) -> ValueError:
-    """What a user is told if torch.compile fails."""
+    """Returns the error for the user if torch.compile fails."""
     cause = next(iter(str(error).strip().splitlines()), type(error).__name__)
     return ValueError(
         f"hardware.compile=true: torch.compile failed on this machine ({cause}).\n"
@@ -76,7 +76,7 @@ def cannot_compile(error: Exception) -> ValueError:
 
 
 def _require_agreement(group: Group, choice: str) -> None:
-    """All processes must compute alike: their gradients are added up."""
+    """Raises ValueError if the ranks chose differently: they must compute alike, because their gradients are summed."""
     for rank, other in enumerate(group.gather(choice)):
         if other != choice:
             raise ValueError(
@@ -90,7 +90,7 @@ class Hardware:
     """Device, precision and compilation of a run. Make it with `Hardware.choose`.
 
     device: torch.device; precision: "fp32", "fp16" or "bf16"; compiled: whether `compile` compiles; reason:
-    one line that says what was chosen and why; group: the processes that train together.
+    one line that says what was chosen and why; group: the ranks that train together.
     """
 
     device: torch.device
@@ -108,11 +108,11 @@ class Hardware:
         threads: int | None = None,
         group: Group = SINGLE,
     ) -> "Hardware":
-        """Decide, and set the process up: number of threads (None leaves PyTorch's choice if this process has as many
-        cores, or gives each of several processes its share of them) and denormals.
+        """Chooses the hardware, and sets the number of threads and the handling of denormals in this process.
 
-        Raises ValueError naming the key where something was asked for that this machine cannot do, or where the
-        processes of the group chose differently.
+        threads=None: PyTorch's choice, or this process's share of the cores if that is less or there are several ranks.
+        Raises ValueError that names the setting if this machine cannot do what was asked for, or if the ranks chose
+        differently.
         """
         if threads is not None and threads < 1:
             raise ValueError(f"hardware.threads={threads} must be at least 1, or null for PyTorch's own choice.")
@@ -120,13 +120,14 @@ class Hardware:
         chosen_precision, why = _choose_precision(precision, chosen)
         _require_agreement(group, f"{chosen.type} in {chosen_precision}")
         cores = max(available_cores() // group.world.local_size, 1)
-        if threads is None and (group.size > 1 or cores < torch.get_num_threads()):  # PyTorch sees no limit on time
+        # PyTorch does not know of limits on CPU time.
+        if threads is None and (group.size > 1 or cores < torch.get_num_threads()):
             threads = cores
-        # Before the thread pool starts: its threads inherit the setting. Numbers below 1e-38 cost a CPU a
-        # hundred times the others and mean nothing here; Adam's averages of a dead unit's gradient decay into
-        # them.
+        # Denormals are set to zero before the thread pool starts, because its threads inherit the setting. Numbers
+        # below 1e-38 are a hundred times slower on a CPU and have no effect here; Adam's averages of a dead unit's
+        # gradient decay to them.
         for kind in (np.float32, np.float64):
-            np.finfo(kind)  # NumPy measures its limits on first use, and warns where denormals are zero by then
+            np.finfo(kind)  # NumPy measures its limits at the first use, and warns if denormals are zero then
         torch.set_flush_denormal(True)
         if threads is not None:
             torch.set_num_threads(threads)
@@ -137,14 +138,14 @@ class Hardware:
         return cls(chosen, chosen_precision, compile, reason, group)
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Context in which matrix products run in the chosen precision."""
+        """Returns a context in which matrix products are computed in the chosen precision."""
         if self.precision == "fp32":
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype)
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of matrix products under `autocast`."""
+        """The dtype of matrix products under `autocast`."""
         return DTYPES[self.precision]
 
     @property
@@ -153,22 +154,22 @@ class Hardware:
         return ROWS[self.device.type]
 
     def tensor(self, array: np.ndarray[Any, Any]) -> torch.Tensor:
-        """`array` on the device; on the CPU it is the same memory. A GPU fetches it from page-locked memory while the
-        host goes on."""
+        """Returns `array` on the device. On the CPU it shares the memory. A GPU copies it from page-locked memory while
+        the host continues."""
         tensor = torch.from_numpy(array)
         if self.device.type == "cpu":
             return tensor
         return tensor.pin_memory().to(self.device, non_blocking=True)
 
     def scaler(self) -> torch.amp.GradScaler:
-        """A new gradient scaler; it does nothing except in fp16, whose gradients would vanish below 6e-8."""
+        """Returns a new gradient scaler. It is enabled only in fp16, where gradients below 6e-8 would become 0."""
         return torch.amp.GradScaler("cuda", enabled=self.precision == "fp16")
 
     def compile(self, function: Callable[P, R]) -> Callable[P, R]:
-        """`function` compiled, or itself where compilation is off.
+        """Returns `function` compiled, or unchanged if compilation is off.
 
-        Pass a model's method (`model.evaluate`), not the model: the model then stays what it is, and so do
-        the names in its state_dict. Raises ValueError at the first call where this machine cannot compile.
+        Pass a model's method (`model.evaluate`), not the model: so the model and the names in its state_dict do not
+        change. The first call raises ValueError if this machine cannot compile.
         """
         if not self.compiled:
             return function
@@ -186,12 +187,12 @@ class Hardware:
         return call
 
     def seed(self, seed: int) -> None:
-        """Seed the global generators of Python, NumPy and PyTorch (every device)."""
+        """Seeds the global generators of Python, NumPy and PyTorch (all devices)."""
         random.seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002 - the generator of code that is not ours
+        np.random.seed(seed % 2**32)  # noqa: NPY002 - other libraries may use the global generator
         torch.manual_seed(seed)
 
     def synchronize(self) -> None:
-        """Wait until the device has finished; for timing."""
+        """Waits until the device has finished; for timing."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)

@@ -1,1 +1,1 @@
-"""What `python -m rlbot.validate` checks: each function does the thing for real and says what it found, or raises."""
+"""The checks of `python -m rlbot.validate`: each function uses what it checks, and returns what it found or raises."""

@@ -1,6 +1,6 @@
 """Python, the packages, precision and the GPU of this machine."""
 
-# What is checked is imported within its check: a missing package is a failed check, not a traceback.
+# Each package is imported within its check, so that a missing one is a failed check and not a traceback.
 import importlib
 import importlib.metadata
 import sys
@@ -46,7 +46,7 @@ def numpy_version() -> str:
 
 
 def mixed_precision() -> str:
-    """A step of gradient descent in every precision of this machine, through torch.amp."""
+    """Takes a step of gradient descent in every precision of this machine, with torch.amp."""
     import torch
 
     from rlbot.hardware import Hardware
@@ -79,6 +79,6 @@ def gpu() -> str:
         return "none that PyTorch sees; training runs on the CPU"
     properties = torch.cuda.get_device_properties(0)
     matrix = torch.arange(64.0, device="cuda").reshape(8, 8)
-    same = torch.equal((matrix @ matrix).cpu(), matrix.cpu() @ matrix.cpu())  # whole numbers: exact anywhere
+    same = torch.equal((matrix @ matrix).cpu(), matrix.cpu() @ matrix.cpu())  # integers: exact on any device
     require(same, "a matrix product is wrong")
     return f"{properties.name}, {properties.total_memory / 2**20:.0f} MB, a matrix product is right"

@@ -1,4 +1,4 @@
-"""Every option of conf/: composed into the settings of a training run, and built."""
+"""Checks every option of conf/: composes the settings of a training run with it, and builds the objects."""
 
 import dataclasses
 from collections.abc import Callable
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rlbot.curriculum import Stage
     from rlbot.settings.schema import TrainConfig
 
-MAX_ARENAS = 10  # that a check makes: enough for every team size of a stage, and quick
+MAX_ARENAS = 10  # number of arenas in a check: enough for every team size of a stage, and quick
 
 
 def stage(meshes: str | None, index: int, teams: str) -> str:
@@ -31,7 +31,7 @@ def _composed(meshes: str | None, *overrides: str) -> "TrainConfig":
 
 
 def _stepped(config: "TrainConfig", stage: "Stage") -> str:
-    """The arenas of a stage, made and stepped."""
+    """Makes the arenas of a stage and steps them; returns a description."""
     import numpy as np
 
     from rlbot.sim import load_meshes
@@ -50,7 +50,7 @@ def _stepped(config: "TrainConfig", stage: "Stage") -> str:
 
 
 def options() -> list[tuple[str, str]]:
-    """(group, option) of every file in the groups of conf/ that a training run has, and every recipe."""
+    """Returns (group, option) of every file in the groups of conf/ that a training run has, and of every recipe."""
     from rlbot.settings.config import config_dir
 
     groups = (*BUILDERS, "experiment")
@@ -58,7 +58,7 @@ def options() -> list[tuple[str, str]]:
 
 
 def setting(meshes: str | None, group: str, option: str) -> str:
-    """One option of a group, composed into the settings of a run, and built; a recipe is composed only."""
+    """Composes the settings of a run with one option of a group, and builds its objects; a recipe is only composed."""
     config = _composed(meshes, f"{group}={option}")
     if group == "experiment":
         return f"composed, {config.total_timesteps} timesteps"
@@ -71,7 +71,7 @@ def setting(meshes: str | None, group: str, option: str) -> str:
 
 
 def _right_refusal(config: "TrainConfig", message: str) -> bool:
-    """Whether an error only says that this machine has not the GPU that was asked for."""
+    """Whether an error only says that this machine lacks the GPU that was asked for."""
     import torch
 
     if config.hardware.device == "cuda" and not torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""What a run writes can be read back: curves and checkpoints."""
+"""Checks that curves and checkpoints can be written and read."""
 
 import tempfile
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""What values are allowed, and the line for one that is not: the same from the command line and from Python."""
+"""Which values are allowed, and the error message for others, from the command line and from Python alike."""

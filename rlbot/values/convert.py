@@ -1,8 +1,8 @@
-"""Plain values (what a YAML file gives) as frozen dataclasses, with every fault found rather than the first.
+"""Converts plain values (as from a YAML file) to frozen dataclasses, and finds all faults, not only the first.
 
-Types are those of the dataclass fields: bool, int, float, str, Literal, X | None, tuple[X, ...],
-dict[str, X], other dataclasses; Annotated[int, Range(...)] limits a number, Annotated[str, Names(...)] a name or the
-keys of a dict. Nothing is converted that could hide a slip: 1e3 is no whole number and "yes" no bool.
+The types of the dataclass fields may be bool, int, float, str, Literal, X | None, tuple[X, ...], dict[str, X] and other
+dataclasses. Annotated[int, Range(...)] limits a number, Annotated[str, Names(...)] a name or the keys of a dict. Values
+that may be mistakes are not converted: 1e3 is not a whole number, and "yes" is not a bool.
 """
 
 import dataclasses
@@ -15,19 +15,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-MISSING = "???"  # OmegaConf's mark of a value that has to be given
+MISSING = "???"  # OmegaConf's mark for a value that must be given
 
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers low <= x <= high, or low < x <= high where `above`."""
+    """The numbers low <= x <= high, or low < x <= high if `above`."""
 
     low: float
     high: float = 1e15
     above: bool = False
 
     def fault(self, value: float) -> str | None:
-        """What is wrong with a number; None where it is in range."""
+        """Returns what is wrong with a number; None if it is in range."""
         if value < self.low or (self.above and value == self.low):
             return f"must be {'above' if self.above else 'at least'} {_plain(self.low)}"
         return f"must be at most {_plain(self.high)}" if value > self.high else None
@@ -35,7 +35,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Names:
-    """The names in `attribute` of `module`, which is imported when they are first asked for: that takes a second."""
+    """The names in `attribute` of `module`. The module is imported only when they are needed: it may take a second."""
 
     module: str
     attribute: str
@@ -49,13 +49,13 @@ def _plain(number: float) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as it is written on the command line, cut short."""
+    """Returns a value as it is written on the command line, cut to 60 characters."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 def names_of(kind: Any) -> tuple[str, ...]:
-    """The names that Annotated[str, Names(...)] allows; none for str itself, where any will do."""
+    """Returns the names that Annotated[str, Names(...)] allows; () for str, which allows any name."""
     return tuple(get_args(kind)[1]) if _is_named(kind) else ()
 
 
@@ -64,29 +64,29 @@ def _is_named(kind: Any) -> bool:
 
 
 class Converter:
-    """Converts values and gathers in `problems` what is wrong with them, each "KEY=VALUE: what to do".
+    """Converts values, and collects in `problems` what is wrong with them, each as "KEY=VALUE: what to do".
 
-    A wrong value becomes None, so that the search goes on: use a result only where `problems` is empty.
+    A wrong value becomes None, so that later faults are found too: use a result only if `problems` is empty.
     A dataclass with a class method `parse(value, key, converter)` converts itself.
-    `unknown` makes the line for a key that a dataclass does not have.
+    `unknown` returns the message for a key that a dataclass does not have.
     """
 
     def __init__(self, unknown: Callable[[str], str]) -> None:
         self.problems: list[str] = []
         self._unknown = unknown
-        self._named: list[tuple[str, str, Names]] = []  # the start of a line, a name, and those that it may be
+        self._named: list[tuple[str, str, Names]] = []  # the start of the message, a name, and the allowed names
 
     def fault(self, key: str, value: object, what: str) -> None:
         self.problems.append(f"{key}={shown(value)}: {what}")
 
     def check_names(self) -> None:
-        """Adds to `problems` the names that do not exist. Apart from `convert`, since it imports whole rooms."""
+        """Adds the names that do not exist to `problems`. Separate from `convert`, because its imports are slow."""
         for line, name, names in self._named:
             if name not in list(names):
                 self.problems.append(line + ", ".join(names))
 
     def convert(self, kind: Any, value: Any, key: str) -> Any:
-        """`value` as `kind`; `key` is its dotted name, empty for the root."""
+        """Returns `value` as `kind`; `key` is its dotted name, empty for the root."""
         origin, arguments = get_origin(kind), get_args(kind)
         if isinstance(value, str) and value == MISSING:
             self.problems.append(f"{key}: has no value; give it one with {key}=VALUE")
@@ -139,7 +139,7 @@ class Converter:
         if kind is bool and isinstance(value, bool):
             return value
         if kind is float and number:
-            return float(min(value, 10**300))  # a longer whole number overflows, and is above every range
+            return float(min(value, 10**300))  # a larger whole number would overflow; it is above every range anyway
         if kind is int and number:
             if isinstance(value, int):
                 return value
@@ -147,7 +147,7 @@ class Converter:
             return self.fault(key, value, f"must be a whole number{hint}")
         if kind is str and (number or isinstance(value, str)):
             text = str(value)
-            if not text.isprintable():  # such as a byte of the command line that is no character: no file takes it
+            if not text.isprintable():  # such as an invalid byte on the command line, which no file could hold
                 return self.fault(key, value, "must be printable text")
             return text if text.strip() else self.fault(key, value, "must not be empty")
         what = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}[kind]
@@ -155,8 +155,8 @@ class Converter:
 
 
 def checked(kind: Any, value: Any, key: str) -> Any:
-    """`value` as `kind`, for values that come from Python: NumPy's numbers count as numbers. Raises ValueError with a
-    line for every fault, each "KEY=VALUE: what to do"; `key` is how the caller knows the value."""
+    """Returns `value` as `kind`, for values from Python code; NumPy scalars are allowed. Raises ValueError with a line
+    for every fault, each "KEY=VALUE: what to do"; `key` is the caller's name of the value."""
     converter = Converter(lambda name: f"{name}: no such name")
     converted = converter.convert(kind, _plain_value(value), key)
     if not converter.problems:
@@ -167,7 +167,7 @@ def checked(kind: Any, value: Any, key: str) -> Any:
 
 
 def _plain_value(value: Any) -> Any:
-    """A number of NumPy as Python's own, also within a mapping or a sequence."""
+    """Converts NumPy scalars to Python numbers, also within a mapping or a sequence."""
     if isinstance(value, Mapping):
         return {name: _plain_value(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
@@ -176,18 +176,18 @@ def _plain_value(value: Any) -> Any:
 
 
 def no_such_name(key: str, name: str, names: Sequence[str]) -> str:
-    """The line for a name that is none of `names`, with the nearest one that is."""
+    """Returns the message for a name that is not one of `names`, with the nearest one that is."""
     near = difflib.get_close_matches(name, names, 1)
     return f"{key}: no such name; {f'did you mean {near[0]}?' if near else 'there are: ' + ', '.join(names)}"
 
 
 def share_fault(key: str, shares: Mapping[str, float]) -> str | None:
-    """What is wrong with shares none of which is above 0; None if one is."""
+    """Returns the message if no share is above 0; otherwise None."""
     return None if sum(shares.values()) > 0 else f"{key}={shown(shares)}: at least one share must be above 0"
 
 
 def delay_fault(prefix: str, action_delay: int, tick_skip: int) -> str | None:
-    """What is wrong with a delay that a step has no time for; None if it fits."""
+    """Returns the message if a delay is not shorter than a step; otherwise None."""
     if action_delay < tick_skip:
         return None
     return f"{prefix}action_delay={action_delay}: must be below {prefix}tick_skip={tick_skip}"

@@ -1,4 +1,4 @@
-"""The kinds of values that settings and the arguments of environments are made of."""
+"""The types of numbers in the settings and in the arguments of environments."""
 
 from typing import Annotated
 
