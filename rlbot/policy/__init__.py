@@ -1,4 +1,4 @@
-"""The acting half of a bot without PyTorch and without Hydra: a checkpoint in, controls out.
+"""A trained bot that acts, without PyTorch and without Hydra: load a checkpoint, give observations, get controls.
 
 Worker processes, opponents, evaluation and exported bots all act through this package.
 

@@ -1,6 +1,6 @@
-"""An actor: a small network in NumPy and Numba, and its actions.
+"""An actor: a network in NumPy and Numba, and the choice of actions.
 
-The learner's network (rlbot.model) computes the same numbers with gradients.
+The learner's network (rlbot.model) is the same network in PyTorch, with gradients.
 """
 
 import math
@@ -22,7 +22,7 @@ _EPSILON = 1e-5  # of layer norm, as in PyTorch
 
 @dataclass(frozen=True)
 class Network:
-    """The shape of an actor: what has to be known to read its weights."""
+    """The shape of an actor: what is needed to read its weights."""
 
     observation_size: int
     hidden: tuple[int, ...]
@@ -44,8 +44,8 @@ class Network:
         return self.head.action_dtype
 
     def arrays(self) -> list[tuple[str, tuple[int, ...]]]:
-        """Name and shape of every array of the actor, in the order they stand in one vector. Names are those of
-        rlbot.model's state_dict; a linear layer's weight stands transposed, (inputs, outputs)."""
+        """Name and shape of every array of the actor, in their order in the weight vector. Names are those of
+        rlbot.model's state_dict; the weight of a linear layer is transposed: (inputs, outputs)."""
         sizes = (self.observation_size, *self.hidden)
         found: list[tuple[str, tuple[int, ...]]] = []
         for i, width in enumerate(self.hidden):
@@ -57,26 +57,26 @@ class Network:
         return found + ([("head.log_std", (8,))] if self.head.has_log_std else [])
 
     def size(self) -> int:
-        """Numbers in the actor's vector."""
+        """Length of the weight vector."""
         return sum(math.prod(shape) for _, shape in self.arrays())
 
     def vector(self, tensors: Mapping[str, Any], out: Floats) -> None:
-        """Write the actor out of a state_dict into `out` (size,). Raises ValueError for a shape that does not fit."""
+        """Write the actor's weights from a state_dict into `out` (size,). Raises ValueError if a shape does not fit."""
         at = 0
         for name, shape in self.arrays():
             array = np.asarray(tensors[name], np.float32)
             array = array.T if array.ndim == 2 else array
             if array.shape != shape:
-                raise ValueError(f"the policy's {name} is of shape {array.shape}, its network asks for {shape}")
+                raise ValueError(f"the policy's {name} is of shape {array.shape}, its network needs {shape}")
             out[at : at + array.size] = array.ravel()
             at += array.size
 
 
-@njit(cache=True, fastmath={"reassoc", "contract"})  # lets the sums of layer norm run in vector registers
+@njit(cache=True, fastmath={"reassoc", "contract"})  # so that the sums of layer norm are vectorized
 def finish_layer(x, bias, gain, shift, normalise, activation):  # type: ignore[no-untyped-def]
-    """Bias, layer norm and activation of x (M, width), in place."""
+    """Apply bias, layer norm and activation to x (M, width), in place."""
     rows, width = x.shape
-    count = np.float32(width)  # a division by an integer would make all that follows float64
+    count = np.float32(width)  # dividing by an integer would make the results float64
     for i in range(rows):
         row = x[i]
         if normalise:
@@ -94,7 +94,7 @@ def finish_layer(x, bias, gain, shift, normalise, activation):  # type: ignore[n
         else:
             for j in range(width):
                 row[j] += bias[j]
-        if activation == 0:  # by itself, so that the loop is compiled to vector instructions
+        if activation == 0:  # ReLU apart, so that its loop is vectorized
             for j in range(width):
                 row[j] = max(row[j], np.float32(0.0))
         elif activation > 0:
@@ -103,7 +103,7 @@ def finish_layer(x, bias, gain, shift, normalise, activation):  # type: ignore[n
 
 
 class Policy:
-    """An actor whose weights are a view of `vector` (network.size(),): what is written there is played at once."""
+    """An actor whose weights are views of `vector` (network.size(),): a change there takes effect at the next call."""
 
     def __init__(self, network: Network, vector: Floats, table: Floats) -> None:
         """`table` (90, 8): the controls of each choice of the "table" head."""
@@ -127,12 +127,12 @@ class Policy:
         self._buffers = self._memory(0)
 
     def _memory(self, count: int) -> list[Floats]:
-        """For the observations of `count` cars and what each layer makes of them."""
+        """Buffers for the observations of `count` cars and for the output of each layer."""
         sizes = (self.network.observation_size, *self.network.hidden, self.network.head.outputs)
         return [padded(count, size) for size in sizes]
 
     def logits(self, observations: Floats) -> Floats:
-        """(M, 180) -> (M, outputs), in memory that the next call uses again."""
+        """(M, 180) -> (M, outputs), valid until the next call."""
         count = len(observations)
         if count > len(self._buffers[0]):
             self._buffers = self._memory(count)
@@ -150,14 +150,14 @@ class Policy:
         return logits
 
     def sample(self, observations: Floats, seed: int, step: int, cars: NDArray[np.int64]) -> tuple[Any, Floats, Floats]:
-        """(actions (M, *action_shape), log_probs (M,), controls (M, 8)) for M cars numbered `cars`.
+        """Draw (actions (M, *action_shape), log_probs (M,), controls (M, 8)) for M cars numbered `cars` (M,).
 
-        What is drawn is a function of the weights, the observation, seed, step and the car's number.
+        A car's action depends only on the weights, its observation, `seed`, `step` and its number.
         """
         return self.choose(self.logits(observations), seed, step, cars)
 
     def choose(self, logits: Floats, seed: int, step: int, cars: NDArray[np.int64]) -> tuple[Any, Floats, Floats]:
-        """What `sample` gives, from the logits (M, outputs), which it writes over."""
+        """As `sample`, from logits (M, outputs), which are overwritten."""
         count, head = len(logits), self.network.head
         uniform = np.empty((count, head.uniforms), np.float32)
         uniforms(seed, step, cars, uniform)
@@ -167,7 +167,7 @@ class Policy:
         return actions, log_probs, self.controls(actions)
 
     def mode(self, observations: Floats) -> Floats:
-        """Controls (M, 8) of the likeliest actions."""
+        """Controls (M, 8) of the most likely actions."""
         return self.controls(self.network.head.mode(self.logits(observations)))
 
     def controls(self, actions: Any) -> Floats:

@@ -1,4 +1,4 @@
-"""A trained bot out of a checkpoint, refused where this version of the code would play it as something else."""
+"""Load a trained bot from a checkpoint; raise an error if this version of the code cannot play it as trained."""
 
 import secrets
 from collections.abc import Mapping
@@ -27,24 +27,24 @@ _WEIGHTS, _DOCUMENT = "model.safetensors", "policy.json"
 
 @dataclass(eq=False)
 class Bot:
-    """A trained policy and how it is to be played: a new action every `tick_skip` physics ticks (1/120 s), which takes
-    effect `action_delay` ticks late. It can be sent to another process."""
+    """A trained policy with its timing: it chooses an action every `tick_skip` physics ticks (1/120 s), which takes
+    effect `action_delay` ticks later. A Bot can be pickled."""
 
     network: Network
     weights: Floats  # (network.size(),)
     tick_skip: int
     action_delay: int
-    timesteps: int  # it was trained for
+    timesteps: int  # of training
     path: Path  # of the checkpoint
-    seed: int = 0  # of the actions that are drawn
+    seed: int = 0  # for drawing actions
 
     def __post_init__(self) -> None:
         self.policy = Policy(self.network, self.weights, ACTION_TABLE)
         self._calls = 0
 
     def act(self, observations: NDArray[Any], deterministic: bool = False) -> Floats:
-        """Controls (B, 8) for observations (B, 180) of rlbot.env.observation: drawn from the policy, or the likeliest
-        ones where `deterministic`. Raises ValueError for another shape."""
+        """Controls (B, 8) for observations (B, 180) as in rlbot.env.observation: drawn from the policy, or the most
+        likely ones if `deterministic`. Raises ValueError if the shape is another."""
         rows = np.asarray(observations, np.float32)
         if rows.ndim != 2 or rows.shape[1] != OBSERVATION_SIZE:
             raise ValueError(f"observations of shape {rows.shape}: must be (B, {OBSERVATION_SIZE})")
@@ -58,13 +58,13 @@ class Bot:
 
 
 def load(path: str | Path, seed: int | None = None, *, setting: str = "checkpoint") -> Bot:
-    """The bot of a checkpoint directory, of a run directory's newest sound checkpoint ("latest": of the newest run), or
-    of a folder that `python -m rlbot.export` made.
+    """Load a bot from a checkpoint directory, a run directory (its newest valid checkpoint), "latest" (the newest run)
+    or a folder that `python -m rlbot.export` wrote.
 
-    What `act` draws is a function of `seed`, the number of the call and the observations; without a seed every load
-    draws on its own. The weights are checked against the manifest, nothing is unpickled. Raises ValueError for a seed
-    that is no whole number of at least 0; naming the `setting` the path came from, if there is no sound checkpoint;
-    and naming the difference, if its observation, action table or network is not what this version of the code plays.
+    What `act` draws depends only on `seed`, the number of the call and the observations; if `seed` is None, each load
+    takes another seed. The weights are checked against the manifest's checksums; nothing is unpickled. Raises
+    ValueError if `seed` is not a whole number of at least 0, there is no valid checkpoint (the message names `setting`,
+    where the path comes from), or the observation, action table or network differ from those of this version.
     """
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
         raise ValueError(f"seed={seed!r}: must be a whole number of at least 0, or None to draw anew with every load")
@@ -92,14 +92,14 @@ def load(path: str | Path, seed: int | None = None, *, setting: str = "checkpoin
 
 
 def _seed(seed: int | None) -> int:
-    """63 bits: compiled code takes it as an int64."""
+    """At most 63 bits, since compiled code takes it as an int64."""
     return secrets.randbits(63) if seed is None else int(seed) & (2**63 - 1)
 
 
 def _read_checkpoint(files: Mapping[str, bytes]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(policy.json, the arrays of the model) out of a checkpoint's files."""
+    """(policy.json, the arrays of the model) from a checkpoint's files."""
     if missing := [name for name in (_WEIGHTS, _DOCUMENT) if name not in files]:
-        raise ValueError(f"holds no {missing[0]}")
+        raise ValueError(f"has no {missing[0]}")
     try:
         return from_json(files[_DOCUMENT]), safetensors.numpy.load(files[_WEIGHTS])
     except (SafetensorError, KeyError, TypeError) as error:
@@ -107,7 +107,7 @@ def _read_checkpoint(files: Mapping[str, bytes]) -> tuple[dict[str, Any], dict[s
 
 
 def _check_layout(document: Mapping[str, Any]) -> None:
-    """Raises ValueError for the first difference between what the policy was trained with and what is played here."""
+    """Raises ValueError if the policy was trained with another observation or action table than this version's."""
     here: list[Any] = [list(entry) for entry in OBSERVATION]
     for i, (theirs, ours) in enumerate(zip_longest(document["observation"], here)):
         if theirs != ours:
@@ -115,7 +115,7 @@ def _check_layout(document: Mapping[str, Any]) -> None:
                 f"trained with another observation: entry {i} is {_entry(theirs)}, in this version {_entry(ours)}"
             )
     if document["network"]["action_head"] != "table":
-        return  # its actions are no rows of the table
+        return  # other heads do not use the table
     for i, (theirs, ours) in enumerate(zip_longest(document["action_table"], ACTION_TABLE.tolist())):
         if theirs != ours:
             raise ValueError(f"trained with another action table: row {i} is {theirs}, in this version {ours}")
@@ -130,10 +130,10 @@ def _entry(entry: Any) -> str:
 
 
 def _network(document: Mapping[str, Any]) -> Network:
-    """Raises ValueError for a network that this version cannot run."""
+    """Raises ValueError if this version cannot run the network."""
     names = [each.name for each in fields(Network)]
     if other := sorted(set(document) ^ set(names)):
-        raise ValueError(f"its network is described by other terms than this version's: {', '.join(other)}")
+        raise ValueError(f"its network is described by other keys than in this version: {', '.join(other)}")
     network = Network(**{**document, "hidden": tuple(document["hidden"])})
     if network.observation_size != OBSERVATION_SIZE:
         raise ValueError(f"its network sees {network.observation_size} numbers, this version gives {OBSERVATION_SIZE}")
@@ -147,7 +147,7 @@ def _network(document: Mapping[str, Any]) -> Network:
 
 def _weights(network: Network, tensors: Mapping[str, Any]) -> Floats:
     if missing := [name for name, _ in network.arrays() if name not in tensors]:
-        raise ValueError(f"{_WEIGHTS} holds no {missing[0]}, which its network asks for")
+        raise ValueError(f"{_WEIGHTS} has no {missing[0]}, which its network needs")
     vector = np.empty(network.size(), np.float32)
     network.vector(tensors, vector)
     if not np.isfinite(vector).all():

@@ -1,4 +1,4 @@
-"""The value that a checkpoint's critic gives a state: to be shown, not to be played by."""
+"""The critic of a checkpoint: values of states, for display only."""
 
 from pathlib import Path
 
@@ -30,10 +30,10 @@ class Critic:
                 self._layers.append((weight, bias, *(norm or (bias, bias))))
             self._output = tensors["critic_output.weight"], tensors["critic_output.bias"]
         except KeyError as error:
-            raise ValueError(f"there is no critic in it: {error} is missing") from error
+            raise ValueError(f"the weights have no critic: {error} is missing") from error
 
     def value(self, observations: NDArray[np.float32]) -> Floats:
-        """(B, observation_size) -> (B,): the expected return, in units of the scaled return that it was trained on."""
+        """(B, observation_size) -> (B,): the expected return, in the units of the scaled return of training."""
         x = observations
         for weight, bias, gain, shift in self._layers:
             x = x @ weight.T
@@ -45,7 +45,7 @@ class Critic:
 
 
 def load_critic(bot: Bot) -> Critic | None:
-    """The critic of the checkpoint that a bot came from; None if there is none, or the checkpoint is gone."""
+    """The critic of the checkpoint that a bot was loaded from; None if it has none or the checkpoint was deleted."""
     try:
         return Critic(bot.network, safetensors.numpy.load_file(Path(bot.path) / "model.safetensors"))
     except (OSError, ValueError, SafetensorError):

@@ -1,4 +1,4 @@
-"""Reading a folder that `python -m rlbot.export` made, so that what was given to somebody can be played and rated."""
+"""Read a folder that `python -m rlbot.export` wrote, so that an exported bot can be played and rated here."""
 
 import hashlib
 import io
@@ -15,7 +15,7 @@ MANIFEST, WEIGHTS = "manifest.json", "weights.npz"
 
 
 def is_exported(path: Path) -> bool:
-    """Whether a folder's manifest says that it was exported."""
+    """Whether the folder has a manifest of an export."""
     try:
         document = json.loads((path / MANIFEST).read_bytes())
     except (OSError, ValueError):
@@ -25,7 +25,7 @@ def is_exported(path: Path) -> bool:
 
 def read_exported(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """(manifest, the actor's arrays by name) of an exported folder. Raises ValueError if a file is missing or damaged,
-    or the folder was made by another version."""
+    or another version of the format was written."""
     manifest = json.loads((path / MANIFEST).read_bytes())
     if manifest.get("version") != VERSION:
         raise ValueError(f"was exported as version {manifest.get('version')}, this version reads {VERSION}")

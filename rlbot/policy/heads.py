@@ -1,6 +1,6 @@
-"""The action heads of an actor that plays: what an action is, how one is drawn, and which controls it means.
+"""The action heads of an actor that acts: what an action is, how it is drawn, and which controls it stands for.
 
-`rlbot.model.heads` has the same heads with gradients, for learning. To add one, add it to `HEADS` here and there.
+`rlbot.model.heads` has the same heads in PyTorch, for learning. To add a head, add it to `HEADS` in both modules.
 """
 
 from collections.abc import Callable
@@ -19,16 +19,16 @@ _CHOICES = (3, 3, 3, 3, 3, 2, 2, 2)  # of each control of the head "multi_discre
 
 @dataclass(frozen=True)
 class Head:
-    """M is a number of cars. `draw` writes M actions and their log-probabilities, and may write over the logits."""
+    """M is a number of cars. `draw` writes M actions and their log-probabilities; it may overwrite the logits."""
 
-    outputs: int  # numbers of the last layer
-    uniforms: int  # random numbers that drawing one action takes
+    outputs: int  # size of the last layer
+    uniforms: int  # random numbers needed to draw one action
     action_shape: tuple[int, ...]  # of one stored action
     action_dtype: type[np.generic]
     draw: Callable[[Floats, Floats, Floats, Any, Floats], None]  # logits, log_std (8,), uniforms, actions, log_probs
-    mode: Callable[[Floats], Any]  # logits (M, outputs) -> the likeliest actions (M, *action_shape)
+    mode: Callable[[Floats], Any]  # logits (M, outputs) -> most likely actions (M, *action_shape)
     controls: Callable[[Any, Floats], Floats]  # actions, action table (outputs, 8) -> controls (M, 8)
-    has_log_std: bool = False  # eight parameters of its own
+    has_log_std: bool = False  # whether it has eight learned log standard deviations
 
 
 def _draw_row(logits: Floats, log_std: Floats, uniform: Floats, actions: Any, log_probs: Floats) -> None:

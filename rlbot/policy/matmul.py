@@ -1,9 +1,9 @@
-"""Matrix products for acting, in which a row of the result never depends on the rows it is multiplied with.
+"""Matrix products for acting: each row of the result is the same to the last bit, whatever other rows are in the batch.
 
-Every number of the result is the sum over its row and column from first to last. An exact resume, and rollouts that do
-not depend on the number of workers, need this. NumPy's OpenBLAS gives a row other last bits among another number of
-rows. It is also slower: a little with the one of NumPy 2.5, by up to nine times with the one of NumPy 1.26 on
-processors that are newer than it (docs/performance.md).
+Every number of the result is summed in order, from the first product to the last. Exact resumes, and rollouts that do
+not depend on the number of workers, need this: NumPy's OpenBLAS changes the last bits of a row with the number of rows.
+OpenBLAS is also slower: a little in NumPy 2.5, up to nine times in NumPy 1.26 on CPUs that are newer than it
+(docs/performance.md).
 """
 
 from typing import Any
@@ -23,25 +23,23 @@ Floats = NDArray[np.float32]
 def _has_avx512() -> bool:
     try:
         return bool(llvmlite.binding.get_host_cpu_features().get("avx512f"))
-    except RuntimeError:  # an unusual platform, where LLVM cannot tell
+    except RuntimeError:  # LLVM does not know the features of this platform
         return False
 
 
-# A tile is what is summed up in registers at once: _ROWS rows of _VECTORS vectors. With AVX-512 there are 32 registers
-# of 16 numbers, else mostly 16 of 8 (or twice as many of 4). Other tiles give each number of the result another place,
-# never another value.
+# A tile is the part of the result that is summed in registers at once: _ROWS rows of _VECTORS vectors. AVX-512 has 32
+# registers of 16 numbers; most other CPUs have 16 of 8, or 32 of 4. The tile size never changes a value of the result.
 _ROWS, _VECTORS, _LANES = (8, 2, 16) if _has_avx512() else (6, 2, 8)
 _COLUMNS = _VECTORS * _LANES
 
 
 def whole_tiles(rows: int) -> int:
-    """`rows`, rounded up to rows of whole tiles."""
+    """`rows`, rounded up to a multiple of the rows of a tile."""
     return -(-rows // _ROWS) * _ROWS
 
 
 def padded(rows: int, columns: int) -> Floats:
-    """Memory for a result of `product`, or for its first factor: at least (rows, columns), rounded up to whole
-    tiles."""
+    """Memory for the result or the first factor of `matmul`: (rows, columns), rounded up to whole tiles, of zeros."""
     return np.zeros((whole_tiles(rows), -(-columns // _COLUMNS) * _COLUMNS), np.float32)
 
 
@@ -53,7 +51,7 @@ def _generate_tile(context: Any, builder: Any, signature: Any, arguments: Any) -
         return ir.Constant(whole, value)
 
     def rows(k: int, array: Any, row: Any, column: Any) -> tuple[Any, Any]:
-        """Where (row, column) of argument k is, and how far it is to the next row."""
+        """Address of (row, column) in argument k, and the distance to the next row."""
         made = make_array(signature.args[k])(context, builder, array)  # type: ignore[no-untyped-call]
         step = builder.extract_value(made.shape, 1)
         return builder.gep(made.data, [builder.add(builder.mul(row, step), column)]), step
@@ -108,8 +106,8 @@ def _generate_tile(context: Any, builder: Any, signature: Any, arguments: Any) -
 
 @intrinsic
 def _tile(context, x, i, weight, j, out, row, column, depth):  # type: ignore[no-untyped-def]
-    """One tile of out at (row, column): rows from i of x times columns from j of weight. Sums stay in registers, which
-    LLVM cannot be made to do by writing loops."""
+    """Compute one tile of `out` at (row, column): rows from i of `x` times columns from j of `weight`. Written in LLVM
+    IR, since the sums of an ordinary loop do not stay in registers."""
     assert x.layout == weight.layout == out.layout == "C", "rows lie one after the other"
     arguments = (x, types.intp, weight, types.intp, out, types.intp, types.intp, types.intp)
     return types.void(*arguments), _generate_tile
@@ -117,8 +115,8 @@ def _tile(context, x, i, weight, j, out, row, column, depth):  # type: ignore[no
 
 @njit(cache=True)
 def matmul(x, weight, out):  # type: ignore[no-untyped-def]
-    """out[:, :N] = x[:, :K] @ weight for weight (K, N); x and out come from `padded`. More rows and columns of out are
-    written than were asked for, with what means nothing."""
+    """out[:, :N] = x[:, :K] @ weight, for `weight` (K, N) and `x` and `out` from `padded`. The padding of `out` is
+    overwritten with meaningless numbers."""
     depth, width = weight.shape
     whole = width // _COLUMNS * _COLUMNS
     for j in range(0, whole, _COLUMNS):

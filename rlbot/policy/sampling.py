@@ -1,4 +1,4 @@
-"""Drawing actions: counted random numbers, and a choice a row for each kind of action head."""
+"""Draw actions: counter-based random numbers, and one function for each kind of action head."""
 
 import math
 
@@ -17,9 +17,9 @@ def _mix(x):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def uniforms(seed, step, cars, out):  # type: ignore[no-untyped-def]
-    """Fill out (M, K) with numbers in [0, 1) that are a function of (seed, step, car, column) alone.
+    """Fill `out` (M, K) with numbers in [0, 1) that depend only on (seed, step, car, column).
 
-    Counting instead of carrying a generator's state: whatever process plays a car at whatever time draws the same.
+    There is no generator with a state, so every process draws the same numbers for a car at a step.
     """
     stream = _mix(np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(step))
     for i in range(len(cars)):
@@ -31,7 +31,7 @@ def uniforms(seed, step, cars, out):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def subtract_largest(logits):  # type: ignore[no-untyped-def]
-    """Take its largest number off every row, in place: none of its exponentials can overflow then."""
+    """Subtract the largest number of each row from the row, in place, so that no exponential overflows."""
     for row in logits:
         largest = row[0]
         for j in range(1, len(row)):
@@ -42,7 +42,7 @@ def subtract_largest(logits):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def draw(exps, uniform, actions, log_probs):  # type: ignore[no-untyped-def]
-    """One choice a row from exp(logit - max), by inverting the cumulative distribution."""
+    """One choice for each row of exps = exp(logit - max), by inverting the cumulative distribution."""
     rows, choices = exps.shape
     for i in range(rows):
         total = np.float32(0.0)
@@ -61,7 +61,7 @@ def draw(exps, uniform, actions, log_probs):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def draw_each(logits, uniform, actions, log_probs):  # type: ignore[no-untyped-def]
-    """Eight independent choices a row: five of three, then three of two."""
+    """Eight independent choices for each row: five out of 3, then three out of 2."""
     for i in range(len(logits)):
         log_probs[i] = 0.0
         first = 0
@@ -83,7 +83,7 @@ def draw_each(logits, uniform, actions, log_probs):  # type: ignore[no-untyped-d
 
 @njit(cache=True)
 def draw_normal(mean, log_std, uniform, actions, log_probs):  # type: ignore[no-untyped-def]
-    """A Gaussian for each control, before tanh; the log-probability is that of the squashed control."""
+    """Draw each control from a Gaussian, before tanh. The log-probability is that of the control after tanh."""
     for i in range(len(mean)):
         log_probs[i] = 0.0
         for c in range(8):
@@ -98,7 +98,7 @@ def draw_normal(mean, log_std, uniform, actions, log_probs):  # type: ignore[no-
 
 
 def random_rows(num_rows: int, seed: int, step: int, cars: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A row of the action table for each of the cars numbered `cars` (M,), all equally likely: chance as a player."""
+    """A random row of the action table for each of the cars numbered `cars` (M,); all rows are equally likely."""
     chosen = np.empty((len(cars), 1), np.float32)
     uniforms(seed, step, cars, chosen)
     return (chosen[:, 0] * num_rows).astype(np.int64)

@@ -1,4 +1,4 @@
-"""What a car earns in a step: built-in terms, terms of the user's own, and how they are put together."""
+"""The reward of a step: built-in terms, terms of the user's own, and their weighted sum."""
 
 from rlbot.reward.compose import Reward, Term
 from rlbot.reward.terms import TERMS

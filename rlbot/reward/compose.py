@@ -1,4 +1,4 @@
-"""Weigh the terms, apply the zero-sum and team-spirit transforms, and keep the term_totals of every term."""
+"""Weigh the terms, apply the zero-sum and team-spirit transforms, and keep a total for every term."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,13 +12,13 @@ from rlbot.reward import terms
 from rlbot.values.convert import checked, no_such_name
 from rlbot.values.kinds import Fraction, Number, Positive
 
-# (state before, state after) -> (N, P) of what each car earned; the states' fields are listed in rlbot.sim.State.
+# (state before, state after) -> what each car earned (N, P); rlbot.sim.State lists the fields of a state.
 Function = Callable[[Any, Any], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class Term:
-    """A weighted term: a built-in one by its name (function None), or the user's own function of (before, after)."""
+    """A weighted term: a built-in one by its name (`function` is None), or a user's function of (before, after)."""
 
     name: str
     weight: float
@@ -30,8 +30,8 @@ class Term:
 def _combine(  # type: ignore[no-untyped-def]
     raw, weights, zero_sum, team_spirit, clip, car_arena, car_slot, cars, before, after, out
 ):
-    """out[c] = clip(sum of the transformed terms); the weighted terms before and after are added to the term_totals (C,
-    K)."""
+    """Set out[c] to the clipped sum of the transformed terms. Add the weighted terms to `before` (C, K), and the
+    transformed ones to `after` (C, K)."""
     for c in range(len(car_arena)):
         n, slot = car_arena[c], car_slot[c]
         mate = slot ^ 1
@@ -57,17 +57,17 @@ def _combine(  # type: ignore[no-untyped-def]
 
 
 class Reward:
-    """The reward of every car: sum over terms of weight x term, after the transforms, clipped to [-clip, clip].
+    """The reward of every car: the sum of weight x term after the transforms, clipped to [-clip, clip].
 
-    zero_sum terms: the mean of what the opponents earned by the term is taken off. team_spirit s in [0, 1]: a car keeps
-    1 - s of its own and s of its team's mean (OpenAI Five, arXiv:1912.06680, appendix G, "team spirit").
+    zero_sum: from such a term, the mean of what the opponents earned by it is subtracted. team_spirit s in [0, 1]: a
+    car gets 1 - s of its own reward plus s of its team's mean (OpenAI Five, arXiv:1912.06680, appendix G).
     """
 
     def __init__(
         self, items: Sequence[Term], zero_sum: Sequence[str] = (), team_spirit: float = 0.0, clip: float = 10.0
     ) -> None:
-        """`zero_sum`: names of terms. Raises ValueError for a weight that is not finite, a `clip` that is not above 0,
-        a `team_spirit` outside [0, 1] and a name that is no term's."""
+        """`zero_sum`: names of terms. Raises ValueError if a weight is not finite, `clip` is not above 0, `team_spirit`
+        is outside [0, 1], or a name is not a term's."""
         for term in items:
             checked(Number, term.weight, f"reward.terms.{term.name}")
         known = [*terms.TERMS, *(term.name for term in items)]
@@ -88,18 +88,18 @@ class Reward:
         self._raw = np.zeros((len(active), 0, 0), np.float32)
 
     def earn(self, before: Any, after: Any) -> NDArray[np.float32]:
-        """What each car earned by each term in the step from `before` to `after` (rlbot.sim.State), unweighted: (K, N,
-        P), valid until the next call. Not all of it need be finite.
+        """What each car earned by each term in the step from `before` to `after` (rlbot.sim.State), before weights:
+        (K, N, P). The array is valid until the next call. It may hold numbers that are not finite.
 
-        Raises ValueError where a term of the user's own fails, changes the state, or gives another shape than (N, P) or
-        something else than numbers.
+        Raises ValueError if a user's term raises an exception, changes the state, or returns another shape than (N, P)
+        or anything else than numbers.
         """
         shape = after.cars.shape
         if self._raw.shape[1:] != shape:
             self._raw = np.zeros((len(self.names), *shape), np.float32)
         if len(self._which):
             terms.evaluate(before.arenas, after.arenas, before.cars, after.cars, self._which, self._rows, self._raw)
-        for k, function in self._own:  # it sees the state and cannot change it
+        for k, function in self._own:  # a user's function gets read-only states
             self._raw[k] = self._own_term(self.names[k], function, before.read_only(), after.read_only())
         return self._raw
 
@@ -112,14 +112,14 @@ class Reward:
         term_totals: "TermTotals",
         out: NDArray[np.float32],
     ) -> None:
-        """Write the rewards (C,) for what `earn` gave, all finite, into `out`, and every term into `term_totals`."""
+        """Write the rewards (C,) into `out`; `earned` is what `earn` returned, all finite. Add to `term_totals`."""
         _combine(
             earned, self._weights, self._zero_sum, self._team_spirit, self._clip, car_arena, car_slot, after.cars,
             term_totals.before, term_totals.after, out,
         )  # fmt: skip
 
     def own_terms(self) -> list[tuple[str, Function]]:
-        """The user's own terms: how messages name each, and its function, which raises what `earn` does."""
+        """(label for messages, function) of each of the user's terms; the function raises the errors of `earn`."""
 
         def checked(name: str, function: Function) -> Function:
             return lambda before, after: self._own_term(name, function, before.read_only(), after.read_only())
@@ -127,7 +127,7 @@ class Reward:
         return [(self.labels[k], checked(self.names[k], function)) for k, function in self._own]
 
     def is_transformed(self, k: int) -> bool:
-        """Whether what term k pays differs from what was earned by it."""
+        """Whether a transform changes term k."""
         return bool(self._zero_sum[k]) or self._team_spirit > 0
 
     @staticmethod
@@ -145,13 +145,13 @@ class Reward:
                 f"reward.terms.{name} returns an array of shape {values.shape}; "
                 f"it must be (arenas, cars) = {present.shape}"
             )
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+        with np.errstate(over="ignore"):  # too large for float32: becomes infinite
             return np.where(present > 0, values.astype(np.float32), np.float32(0))
 
 
 class TermTotals:
-    """What every car earned by every term since the last `clear()`, weighted: before and after the transforms, (C,
-    K)."""
+    """What every car earned by every term since the last `clear()`, with weights: before and after the transforms,
+    each (C, K)."""
 
     def __init__(self, num_cars: int, num_terms: int) -> None:
         self.before = np.zeros((num_cars, num_terms), np.float64)
@@ -163,7 +163,7 @@ class TermTotals:
 
 
 def with_weights(items: Sequence[Term], weights: Mapping[str, float]) -> list[Term]:
-    """The same terms with some weights replaced, and built-in terms added that were not among them."""
+    """A copy of `items` with the given weights; names that are not in `items` are added as built-in terms."""
     changed = [replace(t, weight=weights.get(t.name, t.weight)) for t in items]
     known = {term.name for term in items}
     return changed + [Term(name, weight) for name, weight in weights.items() if name not in known]

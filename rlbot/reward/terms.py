@@ -1,10 +1,10 @@
-"""The built-in reward terms: what each car earned in one step, from the state before it and after it.
+"""The built-in reward terms: what each car earns in one step, from the state before the step and the state after it.
 
-Each term is one scalar function of (arena before, arena after, car before, car after, team sign); positive is the
-natural direction ("concede" is positive when a goal is conceded, so its weight is negative). A term about the car pays
-nothing while it is demolished; a term about the ball or the score (`ball_to_goal`, `goal`, `concede`) pays the whole
-team. A single compiled pass evaluates all the terms a run uses. Sources of the shapes: the field's guides; the numbers
-of RocketSim: car at most 2300 uu/s, ball at most 6000 uu/s, goals at |y| = 5120 uu.
+Each term is a scalar function of (arena before, arena after, car before, car after, team sign). It is positive if what
+its name says happens ("concede" is positive if a goal is conceded, so its weight is negative). A demolished car earns
+nothing by a term about the car itself; a term about the ball or the score (`ball_to_goal`, `goal`, `concede`) pays all
+cars of the team. One compiled pass evaluates all terms of a run. The forms follow the guides of other Rocket League
+trainers; the numbers are RocketSim's: car at most 2300 uu/s, ball at most 6000 uu/s, goals at |y| = 5120 uu.
 """
 
 import numpy as np
@@ -16,13 +16,13 @@ from rlbot.values.convert import no_such_name
 
 CAR_SPEED = 2300.0
 BALL_SPEED = 6000.0
-HARD_HIT = 4600.0  # change of the ball's speed in a powerful shot
+HARD_HIT = 4600.0  # change of the ball's velocity by a powerful shot, uu/s
 GOAL_Y = 5120.0
 
 
 @njit(cache=True, inline="always")
 def _toward(from_pos, velocity, x, y, z):  # type: ignore[no-untyped-def]
-    """Part of `velocity` that points from `from_pos` to (x, y, z), uu/s."""
+    """Component of `velocity` along the direction from `from_pos` to (x, y, z), uu/s."""
     dx, dy, dz = x - from_pos[0], y - from_pos[1], z - from_pos[2]
     distance = np.sqrt(dx * dx + dy * dy + dz * dz)
     if distance < 1e-3:
@@ -32,7 +32,7 @@ def _toward(from_pos, velocity, x, y, z):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def touch(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
-    """1 for touching the ball, and up to about 2 more by how much its velocity changed: 1 + 2 |dv| / 4600."""
+    """1 + 2 |dv| / 4600 if the car touched the ball, dv being the change of the ball's velocity: about 1 to 3."""
     if car.touched == 0:
         return 0.0
     change = 0.0
@@ -43,7 +43,7 @@ def touch(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def speed_to_ball(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
-    """Speed toward the ball over the top speed, 0 to 1; driving away is not punished."""
+    """Speed toward the ball / 2300, 0 to 1; 0 if the car drives away."""
     if car.is_demoed > 0:
         return 0.0
     ball = arena.ball_pos
@@ -52,7 +52,7 @@ def speed_to_ball(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-de
 
 @njit(cache=True)
 def face_ball(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
-    """Cosine between the car's nose and the direction to the ball, -1 to 1."""
+    """Cosine of the angle between the car's nose and the direction to the ball, -1 to 1."""
     if car.is_demoed > 0:
         return 0.0
     ball = arena.ball_pos
@@ -61,13 +61,13 @@ def face_ball(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def ball_to_goal(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
-    """The ball's speed toward the middle of the opponents' goal over its top speed, -1 to 1."""
+    """The ball's speed toward the middle of the opponents' goal / 6000, -1 to 1."""
     return _toward(arena.ball_pos, arena.ball_vel, 0.0, sign * GOAL_Y, 321.0) / BALL_SPEED
 
 
 @njit(cache=True)
 def goal(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
-    """1 for every car of the team that scored."""
+    """1 for every car of the team if it scored."""
     if sign > 0:
         return arena.blue_score - arena0.blue_score
     return arena.orange_score - arena0.orange_score
@@ -75,7 +75,7 @@ def goal(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def concede(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
-    """1 for every car of the team that let a goal in."""
+    """1 for every car of the team if it conceded a goal."""
     if sign > 0:
         return arena.orange_score - arena0.orange_score
     return arena.blue_score - arena0.blue_score
@@ -83,13 +83,13 @@ def concede(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def air(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
-    """1 while no three wheels touch anything and the car is not demolished."""
+    """1 while fewer than three wheels touch a surface and the car is not demolished."""
     return 1.0 if car.on_ground == 0 and car.is_demoed == 0 else 0.0
 
 
 @njit(cache=True)
 def boost_keep(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
-    """Root of the share of boost in the tank, 0 to 1: the first boost counts most."""
+    """sqrt(boost / 100), 0 to 1: the first boost counts most."""
     if car.is_demoed > 0:
         return 0.0
     return np.sqrt(max(car.boost, 0.0) / 100.0)
@@ -97,7 +97,7 @@ def boost_keep(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def boost_gain(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
-    """Growth of the root of the tank's share, 0 to 1; boost used is not punished, nor a respawn rewarded."""
+    """Increase of sqrt(boost / 100), 0 to 1; 0 if boost was used, and at a respawn."""
     if car0.is_demoed > 0 or car.is_demoed > 0:
         return 0.0
     return max(np.sqrt(max(car.boost, 0.0) / 100.0) - np.sqrt(max(car0.boost, 0.0) / 100.0), 0.0)
@@ -105,13 +105,13 @@ def boost_gain(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def demo(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
-    """1 for every opponent demolished."""
+    """1 for every opponent that the car demolished."""
     return max(car.demos - car0.demos, 0.0)
 
 
 @njit(cache=True)
 def save(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
-    """1 for a touch that keeps a ball out that was on its way into the own goal."""
+    """1 for a touch after which the ball no longer heads into the own goal."""
     if car.touched == 0 or car.is_demoed > 0:
         return 0.0
     before, after = headed(arena0, arena)
@@ -120,8 +120,7 @@ def save(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def clear(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
-    """For a touch in the own half: by how much it turned the ball toward the opponents' side, dvy / 4600, at least
-    0."""
+    """For a touch in the own half: increase of the ball's speed toward the opponents' side, dvy / 4600, at least 0."""
     if car.touched == 0 or arena.ball_pos[1] * sign > 0:
         return 0.0
     return max((arena.ball_vel[1] - arena0.ball_vel[1]) * sign / HARD_HIT, 0.0)
@@ -129,7 +128,7 @@ def clear(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def touch_to_goal(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
-    """For touching the ball: by how much its velocity changed toward the middle of the opponents' goal, over 4600."""
+    """For a touch: increase of the ball's speed toward the middle of the opponents' goal / 4600; may be negative."""
     if car.touched == 0:
         return 0.0
     before = _toward(arena.ball_pos, arena0.ball_vel, 0.0, sign * GOAL_Y, 321.0)
@@ -139,8 +138,8 @@ def touch_to_goal(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-de
 
 @njit(cache=True)
 def align(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
-    """Cosine between the ways from the car to the ball and from the ball to the middle of the opponents' goal, -1 to 1:
-    1 where driving through the ball scores, -1 where it is an own goal."""
+    """Cosine of the angle between the directions from the car to the ball and from the ball to the middle of the
+    opponents' goal: 1 if driving straight through the ball leads to their goal, -1 if it leads away from it."""
     if car.is_demoed > 0:
         return 0.0
     ball = arena.ball_pos
@@ -153,7 +152,7 @@ def align(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def own_half(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
-    """1 while the car is between the ball and its own goal (by y)."""
+    """1 while the car is closer to its own goal line than the ball is, by y."""
     return 1.0 if (arena.ball_pos[1] - car.pos[1]) * sign > 0 and car.is_demoed == 0 else 0.0
 
 
@@ -198,7 +197,7 @@ def _term(which, arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def
 
 @njit(cache=True)
 def evaluate(arenas0, arenas, cars0, cars, which, rows, out):  # type: ignore[no-untyped-def]
-    """Write term which[k] of every car present into out[rows[k]], an (N, P) page of `out` (K, N, P)."""
+    """Write term which[k] of every car that is present into out[rows[k]]; `out` is (K, N, P)."""
     for n in range(cars.shape[0]):
         for slot in range(cars.shape[1]):
             if cars[n, slot].present == 0:
@@ -209,7 +208,7 @@ def evaluate(arenas0, arenas, cars0, cars, which, rows, out):  # type: ignore[no
 
 
 def indices(names: list[str]) -> NDArray[np.int64]:
-    """The numbers by which `evaluate` knows built-in terms. Raises ValueError for a name that is not one."""
+    """The indices of built-in terms in TERMS, for `evaluate`. Raises ValueError if a name is not a built-in term."""
     for name in names:
         if name not in TERMS:
             raise ValueError(no_such_name(f"reward.terms.{name}", name, TERMS))

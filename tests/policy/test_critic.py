@@ -39,5 +39,5 @@ def test_a_bot_without_a_critic_tells_no_value(tmp_path: Path) -> None:
     bot = load(path)
     (path / "model.safetensors").unlink()
     assert load_critic(bot) is None
-    with pytest.raises(ValueError, match=r"there is no critic in it: .* is missing"):
+    with pytest.raises(ValueError, match=r"the weights have no critic: .* is missing"):
         Critic(Network(OBSERVATION_SIZE, (8,), True, "relu", "table"), {})

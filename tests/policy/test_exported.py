@@ -47,7 +47,7 @@ DAMAGED: list[tuple[Callable[[Path], object], str]] = [
     (edit(observation=[["wind", 3]]), "trained with another observation: entry 0 is wind (3)"),
     (edit(tick_skip=0), "its tick_skip=0 and action_delay=0 do not fit together"),
     (edit(files=None), "its manifest.json lacks 'files'"),
-    (edit(network={"action_head": "table"}), "its network is described by other terms"),
+    (edit(network={"action_head": "table"}), "its network is described by other keys"),
     (edit(timesteps=None), "its manifest.json lacks 'timesteps'"),
 ]
 
