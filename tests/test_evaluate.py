@@ -137,7 +137,7 @@ def test_mistakes_cost_a_line(folder: Path, tmp_path: Path) -> None:
         (["checkpoint=outputs/none"], "checkpoint=outputs/none: no such folder; name a run, a checkpoint, or latest"),
         ([f"checkpoint={last}"], "model.safetensors has 4 bytes, expected"),
         ([f"opponent={tmp_path}/step_000000000"], "trained with another observation: entry 0 is ball.pos (4), in this"),
-        ([f"opponent={tmp_path}/step_000000001"], "checkpoint was trained at tick_skip=8, opponent at tick_skip=4"),
+        ([f"opponent={tmp_path}/step_000000001"], "checkpoint was trained with tick_skip=8, opponent with tick_skip=4"),
         (["matchs=3"], "matchs: no such setting; did you mean matches?"),
         (["others=[outputs/run]"], "only a tournament has others; add tournament=true"),
     ):

@@ -39,7 +39,7 @@ _WATCHED: tuple[tuple[Any, str, str], ...] = (
     (Reward, "earn", "reward"),
     (Reward, "pay", "reward"),
     (rlbot.env.batch, "all_finite", "finite numbers"),
-    (rlbot.env.batch, "_count", "ending and counts"),
+    (rlbot.env.batch, "count", "ending and counts"),
     (rlbot.env.batch, "_end", "ending and counts"),
     (rlbot.env.batch, "observe", "observe"),
     (BatchEnv, "_start", "reset"),
@@ -47,7 +47,7 @@ _WATCHED: tuple[tuple[Any, str, str], ...] = (
     (BatchEnv, "restore", "settling before a rollout"),
     (Policy, "sample", "policy: sampling"),  # what is left of it: the forward pass is a function of its own
     (Policy, "logits", "policy: matrix products"),  # what is left of it, likewise
-    (rlbot.policy.actor, "_finish_layer", "policy: norms and activations"),
+    (rlbot.policy.actor, "finish_layer", "policy: norms and activations"),
     (Rollout, "add", "rollout storage"),
     (Rollout, "finish", "rollout storage"),
     (BatchEnv, "step", "the rest"),

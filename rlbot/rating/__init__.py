@@ -1,1 +1,1 @@
-"""How good a bot is: matches, statistics, Bradley-Terry ratings, the rater beside a run, tournaments."""
+"""Measure how good a bot is: matches, statistics, Bradley-Terry ratings, the rater beside a run, tournaments."""

@@ -1,4 +1,4 @@
-"""One bot against one opponent, or all versions of a bot in a tournament: played, told, and as JSON-able documents."""
+"""Play one bot against one opponent, or a tournament of all versions; print the results and return them as JSON."""
 
 import re
 import time
@@ -18,7 +18,7 @@ from rlbot.run.files import write_atomic
 
 @dataclass(frozen=True)
 class Machine:
-    """What plays: the folder of the collision meshes (None: the package's), and how many worker processes."""
+    """`meshes`: folder of the collision meshes (None: the downloaded ones). `workers`: number of worker processes."""
 
     meshes: str | None
     workers: int
@@ -34,9 +34,9 @@ def compare(
     console: Console,
     record: int = 0,
 ) -> dict[str, Any]:
-    """Plays `matches`, prints the outcome, and returns it; "score" is the first player's, and a draw is half a win.
+    """Play `matches`, print the outcome and return it. "score" is that of the first player; a draw counts half.
 
-    `folder` gets heatmap.png and the recordings of `record` of the matches.
+    Writes heatmap.png and recordings of `record` of the matches into `folder`.
     """
     names = player_name(first), player_name(second)
     console.start(f"{matches} matches of {conditions.seconds:g} s: {names[0]} against {names[1]}")
@@ -49,8 +49,8 @@ def compare(
         console.line(line)
     if summary["distinct_matches"] < matches:
         console.warn(
-            f"Only {summary['distinct_matches']} of {matches} matches differ: the intervals are too narrow; "
-            "deterministic=false draws actions, and no two matches are the same"
+            f"Only {summary['distinct_matches']} of {matches} matches differ, so the intervals are too narrow; "
+            "with deterministic=false actions are drawn and all matches differ"
         )
     assert results.traces is not None
     title = f"{matches} matches of {conditions.seconds:g} s, {names[0]} against {names[1]}"
@@ -74,8 +74,9 @@ def rate(
     folder: Path,
     console: Console,
 ) -> dict[str, Any]:
-    """Plays a tournament of the versions, the others and both anchors, tells the ratings and returns all of it:
-    "ratings" has a row for each player. `folder` gets ratings.png, and recordings where pairings ask for some."""
+    """Play a tournament of the versions, the others and both anchors, print the ratings and return everything:
+    "ratings" has a row for each player. Writes ratings.png, and the recordings that the pairings ask for, into
+    `folder`."""
     players = tournament.named(versions, others)
     matches = sum(pairing.matches for pairing in pairings)
     console.start(
@@ -98,12 +99,12 @@ def rate(
 
 
 def described(players: Mapping[str, Player]) -> dict[str, Any]:
-    """Who took part, by name, JSON-able."""
+    """The players by name, JSON-able."""
     return {name: _describe(player) for name, player in players.items()}
 
 
 def _write_recordings(results: Results, folder: Path, stem: str, console: Console) -> None:
-    """The recordings as folder/STEM_000.npz, with the number of the match."""
+    """Write each recording to folder/STEM_NUMBER.npz, NUMBER being that of the match."""
     for number, data in sorted(results.recordings.items()):
         folder.mkdir(exist_ok=True)
         path = folder / f"{stem}_{number:03d}.npz"

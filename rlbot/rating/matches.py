@@ -1,4 +1,4 @@
-"""Matches between two players: kickoffs, a clock, goals; many at once, in several processes. No learning in here."""
+"""Play matches between two players, many at once in several processes. Nothing is learned here."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,55 +21,57 @@ from rlbot.sim import load_meshes
 
 Player = Bot | Literal["random", "idle"]
 
-CHUNK = 20  # matches played side by side; fixed, so that the number of processes changes nothing
+CHUNK = 20  # matches in one batch; constant, so that the number of processes does not change results
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """How a match is played. It runs its full time; every goal is followed by a kickoff."""
+    """How a match is played. It lasts its full time; a kickoff follows every goal."""
 
     team_size: int  # cars of the first player
     opponent_team_size: int
     seconds: float
     tick_skip: int = 8
     action_delay: int = 0
-    deterministic: bool = False  # the likeliest actions instead of drawn ones
+    deterministic: bool = False  # most likely actions instead of drawn ones
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """Two of a list of players, by index, and how many matches they play."""
+    """Two players, as indices into a list, and the number of matches between them."""
 
     first: int
     second: int
     matches: int
-    record: int = 0  # of them, spread evenly, are recorded
+    record: int = 0  # how many of the matches to record, evenly spaced
 
 
 @dataclass(frozen=True)
 class Results:
-    """What happened in M matches: `counts` (M, 2, len(COUNTS)), summed over the cars of the first and of the second
-    player, who have `cars` (2,). The first player is blue in the first half of the matches, orange in the second."""
+    """What happened in M matches. `counts` (M, 2, len(COUNTS)) are sums over the cars of the first and the second
+    player; `cars` is the number of cars of each. The first player is blue in the first half of the matches, orange in
+    the second half."""
 
     counts: NDArray[np.float64]
     cars: tuple[int, int]
     seconds_per_step: float
-    recordings: dict[int, bytes] = field(default_factory=dict)  # the files, by the number of the match
-    traces: Traces | None = None  # of all matches, if they were asked for
+    recordings: dict[int, bytes] = field(default_factory=dict)  # contents of the files, by number of the match
+    traces: Traces | None = None  # of all matches, if requested
 
     def __len__(self) -> int:
         return len(self.counts)
 
     def count(self, name: str) -> NDArray[np.float64]:
-        """(M, 2) of one of COUNTS."""
+        """The count `name`, one of COUNTS, as (M, 2)."""
         column: NDArray[np.float64] = self.counts[:, :, COUNTS.index(name)]
         return column
 
     @property
     def goals(self) -> NDArray[np.int64]:
-        """(M, 2) goals of the first and the second player."""
-        per_car: NDArray[np.float64] = self.count("goals") / np.array(self.cars)  # each counts all of its team
+        """Goals of the first and the second player, (M, 2)."""
+        # Every car counts all goals of its team.
+        per_car: NDArray[np.float64] = self.count("goals") / np.array(self.cars)
         return np.rint(per_car).astype(np.int64)
 
     @property
@@ -83,7 +85,7 @@ class Results:
         return int((ahead > 0).sum()), int((ahead == 0).sum()), int((ahead < 0).sum())
 
     def distinct(self) -> int:
-        """How many matches went differently: two deterministic players have few of them in them."""
+        """Number of different matches: deterministic players repeat the same few."""
         return len(np.unique(self.counts.reshape(len(self), -1), axis=0))
 
 
@@ -92,16 +94,17 @@ def player_name(player: Player) -> str:
 
 
 def common_timing(players: Sequence[tuple[str, Player]]) -> tuple[int, int]:
-    """(tick_skip, action_delay) of all bots among the named players; (8, 0) where there are none.
+    """(tick_skip, action_delay) of all bots among the named players; (8, 0) if there are none.
 
-    Raises ValueError where they differ: nobody may be played at another pace than it was trained at."""
+    Raises ValueError if two bots differ, since a bot has to be played with the timing it was trained with."""
     bots = [(name, player) for name, player in players if isinstance(player, Bot)]
     for name, bot in bots[1:]:
         for key in ("tick_skip", "action_delay"):
             mine, theirs = getattr(bots[0][1], key), getattr(bot, key)
             if mine != theirs:
                 raise ValueError(
-                    f"{bots[0][0]} was trained at {key}={mine}, {name} at {key}={theirs}: they cannot meet in a match"
+                    f"{bots[0][0]} was trained with {key}={mine}, {name} with {key}={theirs}: "
+                    "they cannot play each other"
                 )
     return (bots[0][1].tick_skip, bots[0][1].action_delay) if bots else (8, 0)
 
@@ -115,9 +118,9 @@ def play(
     progress: Callable[[int], None] = lambda matches: None,
     traces: bool = False,
 ) -> list[Results]:
-    """The results of every pairing. They are a function of the players, the conditions and the pairing, whatever the
-    number of `workers` (processes; 0 plays in this one). `progress` is told the number of matches finished, often.
-    `traces`: keep where ball and cars were, too."""
+    """Play all pairings; returns the results of each. They depend only on the players, the conditions and the pairing,
+    not on the number of `workers` (processes; 0: play in this process). `progress` is called with the number of
+    finished matches. `traces`: also keep the positions of ball and cars."""
     tasks = [
         (i, start, min(start + CHUNK, pairing.matches))
         for i, pairing in enumerate(pairings)
@@ -135,12 +138,12 @@ def play(
     ]
 
 
-_Task = tuple[int, int, int]  # index of the pairing, first match, the one after the last
+_Task = tuple[int, int, int]  # index of the pairing, first match, end (exclusive)
 
 
 @dataclass(frozen=True)
 class _Played:
-    """Of the matches of one task: as in Results."""
+    """Results of the matches of one task; fields as in Results."""
 
     counts: NDArray[np.float64]
     recordings: dict[int, bytes]
@@ -158,7 +161,7 @@ def _together(parts: Sequence[_Played], cars: tuple[int, int], seconds_per_step:
 
 @dataclass(frozen=True)
 class _Table:
-    """What every process knows: chunks of matches are then named by three numbers."""
+    """What every process gets once at its start, so that a task is only three numbers."""
 
     players: Sequence[Player]
     pairings: Sequence[Pairing]
@@ -168,7 +171,7 @@ class _Table:
     def play(self, task: _Task) -> _Played:
         index, start, stop = task
         pairing = self.pairings[index]
-        # Pairings with seeds of their own: else chance would play the same match against everybody.
+        # Each pairing has its own seed; otherwise random play would act alike against every opponent.
         state = np.random.SeedSequence([self.conditions.seed, pairing.first, pairing.second]).generate_state(1)
         pair = self.players[pairing.first], self.players[pairing.second]
         return _play(pair, self.conditions, int(state[0]) >> 1, pairing, start, stop, self.traces)
@@ -183,7 +186,7 @@ def _play(
     stop: int,
     traced: bool,
 ) -> _Played:
-    """The matches [start, stop) of a pairing."""
+    """Play the matches [start, stop) of a pairing."""
     matches = pairing.matches
     sizes = (conditions.team_size, conditions.opponent_team_size)
     first_is_blue = _first_is_blue(matches)[start:stop]
@@ -195,7 +198,7 @@ def _play(
         rules,
         first_arena=start,
     )
-    number = (start + env.car_arena) * 4 + env.car_slot  # the same in whatever chunk a match is played
+    number = (start + env.car_arena) * 4 + env.car_slot  # of the car over all matches, whatever the chunk
     is_first = (env.car_slot < 2) == first_is_blue[env.car_arena]
     sides = [np.flatnonzero(is_first), np.flatnonzero(~is_first)]
     actors = [
@@ -224,7 +227,7 @@ def _play(
 def actor(
     player: Player, deterministic: bool, seed: int, cars: NDArray[np.int64]
 ) -> Callable[[NDArray[np.float32], int], NDArray[np.float32]]:
-    """(observations (K, 180), step) -> controls (K, 8) of the cars with these numbers."""
+    """Returns the player's function (observations (K, 180), step) -> controls (K, 8), for the cars `cars` (K,)."""
     if player == "idle":
         return lambda observations, step: np.zeros((len(cars), 8), np.float32)
     if player == "random":
@@ -245,7 +248,7 @@ _Run = Callable[[Sequence[_Task]], Iterator[tuple[_Task, _Played]]]
 
 @contextmanager
 def _executor(table: _Table, meshes: str | None, workers: int) -> Iterator[_Run]:
-    """Plays tasks in this process, or in others as they become free."""
+    """Give a function that plays tasks, in this process or in `workers` processes."""
     if workers <= 1:
         load_meshes(meshes)
         with threadpool_limits(1, "blas"):
@@ -260,7 +263,7 @@ def _executor(table: _Table, meshes: str | None, workers: int) -> Iterator[_Run]
 
 
 def _spread(children: Sequence[ChildProcess], tasks: Sequence[_Task]) -> Iterator[tuple[_Task, _Played]]:
-    """Every task and what was played, in the order in which they are done."""
+    """Yield every task with its results, in the order in which the tasks are finished."""
     rest, playing = iter(tasks), dict[ChildProcess, _Task]()
 
     def give(child: ChildProcess) -> None:
@@ -278,7 +281,7 @@ def _spread(children: Sequence[ChildProcess], tasks: Sequence[_Task]) -> Iterato
 
 
 def _main(parent: Parent, table: _Table, meshes: str | None) -> None:
-    threadpool_limits(1)  # the other cores have processes of their own
+    threadpool_limits(1)  # other processes use the other cores
     load_meshes(meshes)
     for task in parent.requests():
         parent.answer(partial(table.play, task))

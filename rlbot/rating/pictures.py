@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a version that was rated: where it was and shot from, and some seconds of a match."""
+"""Pictures of a rated version for TensorBoard: a heat map of its matches and a clip of one of them."""
 
 import io
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from rlbot.picture.heatmap import Traces
 from rlbot.recording import Recording
 
 _SECONDS = 6.0  # of the clip
-_AFTER_GOAL = 1.0  # s that it goes on
+_AFTER_GOAL = 1.0  # s of the clip after the goal
 _RATE = 6.0  # pictures a second
 _DPI, _COLORS = 55, 48  # of the heat map
 
@@ -25,7 +25,7 @@ class Picture(NamedTuple):
 
 
 def draw_clip(recording: Recording) -> Picture:
-    """The seconds before the first goal; where there is none, the first ones."""
+    """A GIF of the seconds before the first goal, or of the first seconds if there is none."""
     rate = int(recording.header["tick_rate"])
     goals = [event.tick / rate for event in recording.events if event.kind == "goal"]
     stop = max(goals[0] + _AFTER_GOAL, _SECONDS) if goals else _SECONDS
@@ -36,7 +36,7 @@ def draw_clip(recording: Recording) -> Picture:
 
 
 def draw_heatmap(traces: Traces, name: str, title: str) -> Picture:
-    """Of all matches of a version."""
+    """A PNG of where ball and cars were in all matches of a version."""
     drawn, file = io.BytesIO(), io.BytesIO()
     heatmap.draw(traces, (name, "opponents"), title, drawn, _DPI)
     with Image.open(drawn) as image:  # few colours make it a third as large: there is one for every version

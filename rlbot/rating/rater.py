@@ -1,8 +1,8 @@
-"""Ratings while a bot is being trained: its versions play in a process beside the run, which never waits for them.
+"""Rate a bot while it is trained: its versions play in a process beside the run, and the run never waits for it.
 
-Every rated version meets the anchors and some versions of before, from kickoff, in each team size by itself; each team
-size has games and a fit of its own (rlbot.curriculum.fit). Ratings decide which checkpoints are kept and never touch
-the training, so that a run with them ends with the same bits as one without.
+Every rated version plays against the anchors and some earlier versions, from kickoff. Each team size has its own games
+and its own fit (rlbot.rating.bradley_terry). Ratings decide which checkpoints are kept and never influence the
+training: a run with ratings ends with the same bits as a run without.
 """
 
 import contextlib
@@ -29,9 +29,9 @@ from rlbot.run import valid_checkpoints
 from rlbot.run.files import from_json, to_json, write_atomic
 
 RATED = ("1v1", "2v2")  # a rating needs even teams
-_NICE = 10  # the processes that train go first
+_NICE = 10  # lower priority than the processes that train
 _MAX_BOTS = 20  # versions held in memory as opponents
-_PAUSE = 0.2  # s between two looks at what was asked for
+_PAUSE = 0.2  # s between two checks in `wait`
 _Z = 1.959964  # of a 95% interval
 
 
@@ -47,7 +47,7 @@ class Rating(NamedTuple):
 
 
 class Rated(NamedTuple):
-    """A version that was rated just now."""
+    """A version that has just been rated."""
 
     timesteps: int
     ratings: dict[str, Rating]  # by team size
@@ -60,16 +60,16 @@ class Plan:
 
     teams: tuple[str, ...]  # of RATED
     matches: int  # of each pairing
-    opponents: int  # versions of before that a new one meets, beside the anchors
+    opponents: int  # earlier versions that a new one plays against, beside the anchors
     seconds: float  # of a match
     meshes: str | None = None
-    record_interval: int | None = None  # timesteps between two versions whose matches are kept; None: none are
-    record_matches: int = 1  # of such a version, in each team size
+    record_interval: int | None = None  # timesteps between two versions whose matches are recorded; None: none
+    record_matches: int = 1  # recorded matches of such a version, in each team size
 
 
 @dataclass(frozen=True)
 class Standings:
-    """All that is known about one team size: what was played, and the ratings it amounts to, by timesteps."""
+    """Games of one team size, and the ratings fitted to them, by timesteps of the version."""
 
     games: list[Games] = field(default_factory=list)
     ratings: dict[int, Rating] = field(default_factory=dict)
@@ -83,26 +83,26 @@ class Standings:
 
 
 def rated_teams(stages: Sequence[Stage]) -> tuple[str, ...]:
-    """The even team sizes that are trained; 1v1 where there are none."""
+    """The team sizes of RATED that the stages train; 1v1 if they train none of them."""
     trained = {name for stage in stages for name, share in stage.teams.items() if share > 0}
     return tuple(name for name in RATED if name in trained) or RATED[:1]
 
 
 @dataclass(frozen=True)
 class _RatingRequest:
-    """What the rating process is asked for."""
+    """What the rating process has to do for one version."""
 
     bot: Bot
     opponents: list[Bot]
-    games: dict[str, list[Games]]  # until now, by team size
+    games: dict[str, list[Games]]  # so far, by team size
     plan: Plan
-    record: bool  # whether its matches are kept
+    record: bool  # whether to keep recordings of its matches
 
     def play(self) -> "_Answer":
         players: dict[str, Player] = {str(self.bot.timesteps): self.bot, "random": "random", "idle": "idle"}
         players |= {str(each.timesteps): each for each in self.opponents}
         names = list(players)
-        # Recorded is what it plays against the newest earlier version; against chance, if it is the first.
+        # The match against the newest earlier version is shown; for the first version, the one against random.
         shown = 3 if self.opponents else 1
         recorded = min(self.plan.record_matches if self.record else 1, self.plan.matches)
         pairings = [Pairing(0, i, self.plan.matches, recorded if i == shown else 0) for i in range(1, len(names))]
@@ -119,7 +119,7 @@ class _RatingRequest:
         return answer
 
     def _show(self, team: str, results: Sequence[Results], shown: int, answer: "_Answer") -> None:
-        """Add the pictures of what was played, and the recordings, if they are kept."""
+        """Add pictures of the matches to the answer, and recordings if they are kept."""
         name = f"step_{self.bot.timesteps:09d}"
         traces = Traces.empty(self.plan.seconds)
         for result in results:
@@ -133,7 +133,7 @@ class _RatingRequest:
 
 
 class _Answer(NamedTuple):
-    """What the rating process found."""
+    """What the rating process returns."""
 
     standings: dict[str, Standings]
     recordings: dict[str, bytes]  # contents of the files by their names
@@ -141,26 +141,26 @@ class _Answer(NamedTuple):
 
 
 class Rater:
-    """The parent's end: takes versions, gives ratings, keeps the games in `file` and recorded matches in the folder
-    recordings/ beside it. Nothing here waits except `wait`.
+    """The run's side: takes versions, returns ratings, keeps the games in `file` and recorded matches in the folder
+    recordings/ beside it. Only `wait` blocks.
 
-    Versions that come while another is rated replace each other. Where the rating process dies, that is one line to
-    `warn`, and there are no more ratings.
+    If several versions come while one is being rated, only the newest of them is rated next. If the rating process
+    dies, `warn` gets one line and there are no more ratings.
     """
 
     def __init__(self, plan: Plan, file: Path, warn: Callable[[str], None]) -> None:
         self._plan, self._file, self._warn = plan, file, warn
         self._recordings = file.with_name("recordings")
         self._standings = {team: Standings() for team in plan.teams}
-        self._bots: dict[int, Bot] = {}  # opponents to be, by timesteps
+        self._bots: dict[int, Bot] = {}  # possible opponents, by timesteps
         self._queued: Bot | None = None
         self._playing: Bot | None = None
-        self._ready = False  # the process listens: what is sent to it is taken at once
+        self._ready = False  # whether the process has started and receives jobs
         self._ended = False
         self._child: ChildProcess | None = None
 
     def scores(self) -> dict[int, float]:
-        """What "best" means: by timesteps, the mean rating over the team sizes."""
+        """{timesteps: mean rating over the team sizes}: the measure by which the best checkpoints are kept."""
         every = [self._standings[team].ratings for team in self._plan.teams]
         return {
             timesteps: sum(ratings[timesteps].points for ratings in every) / len(every)
@@ -169,12 +169,12 @@ class Rater:
         }
 
     def waiting(self) -> set[int]:
-        """Timesteps of the versions whose rating is still to come."""
+        """Timesteps of the versions that are not rated yet."""
         return {bot.timesteps for bot in (self._playing, self._queued) if bot is not None}
 
     def restore(self, timesteps: int, checkpoints: Path) -> None:
-        """Goes on with the games that a run stopped at `timesteps` left in the file, and with the versions it left in
-        `checkpoints` as opponents. Games of later versions are of a past that the run takes back."""
+        """Continue with the games in the file, and with the versions in `checkpoints` as opponents, for a run that is
+        resumed at `timesteps`. Games of later versions are dropped, since the run trains these timesteps again."""
         for team, games in self._read().items():
             names = [(each.first, each.second) for each in games]
             kept = [
@@ -185,13 +185,13 @@ class Rater:
             self._standings[team] = Standings.of(kept)
         known = self.scores()
         for path in valid_checkpoints(checkpoints)[0]:
-            with contextlib.suppress(ValueError):  # of another version of the code: no opponent any more
+            with contextlib.suppress(ValueError):  # this version of the code cannot play it
                 bot = load(path)
                 if bot.timesteps in known:
                     self._bots[bot.timesteps] = bot
 
     def submit(self, bot: Bot) -> None:
-        """Have a version rated as soon as the process has time for it."""
+        """Rate a version as soon as the process is free."""
         if self._ended:
             return
         self._queued = bot
@@ -218,7 +218,7 @@ class Rater:
         return rated
 
     def wait(self, seconds: float, stopping: Callable[[], bool]) -> list[Rated]:
-        """What `poll` gives until nothing is left to rate, for at most `seconds`, or until `stopping()`."""
+        """Wait until everything is rated, `seconds` have passed or `stopping()`. Returns the newly rated versions."""
         until, rated = time.monotonic() + seconds, self.poll()
         while self.waiting() and not stopping() and time.monotonic() < until:
             assert self._child is not None
@@ -227,13 +227,13 @@ class Rater:
         return rated
 
     def close(self) -> None:
-        """End the process, whatever it is doing. What it was asked for is not rated any more."""
+        """End the process at once. Versions that are not rated yet stay unrated."""
         self._ended, self._queued, self._playing = True, None, None
         if self._child is not None:
             self._child.close()
 
     def _send(self) -> None:
-        """The next version, where the process has nothing to do."""
+        """Send the next version, if the process is free."""
         if self._queued is None or self._playing is not None or not self._ready or self._child is None:
             return
         self._playing, self._queued = self._queued, None
@@ -244,12 +244,12 @@ class Rater:
             self._child.send(request)
 
     def _opponents(self, bot: Bot) -> list[Bot]:
-        """The newest earlier version, the best, and others drawn from all of the past."""
-        pace = bot.tick_skip, bot.action_delay  # nobody is played at another than it was trained at
+        """The newest earlier version, the best one, and others drawn from all earlier ones."""
+        timing = bot.tick_skip, bot.action_delay  # a bot is only played with the timing it was trained with
         able = [
             each
             for timesteps, each in sorted(self._bots.items())
-            if (each.tick_skip, each.action_delay) == pace and timesteps != bot.timesteps
+            if (each.tick_skip, each.action_delay) == timing and timesteps != bot.timesteps
         ]
         drawn = np.random.default_rng(bot.timesteps).permutation(len(able)).tolist()
         score = self.scores()
@@ -258,7 +258,7 @@ class Rater:
         return list({each.timesteps: each for each in wanted}.values())[: self._plan.opponents]
 
     def _is_recorded(self, timesteps: int) -> bool:
-        """Whether the last recorded version is old enough; the first one is recorded in any case."""
+        """Whether the first version, or `record_interval` after the last recorded one."""
         if self._plan.record_interval is None:
             return False
         found = [re.match(r"step_(\d+)_", path.name) for path in self._recordings.glob("step_*.npz")]
@@ -274,7 +274,7 @@ class Rater:
             self._warn(f"{self._recordings} cannot be written: {error.strerror or error}; these matches are not kept")
 
     def _take(self, answer: _Answer) -> Rated:
-        """Learn the outcome of what was played."""
+        """Store the answer of the rating process."""
         assert self._playing is not None
         bot, self._playing = self._playing, None
         self._standings |= answer.standings
@@ -287,7 +287,7 @@ class Rater:
         return Rated(bot.timesteps, ratings, answer.pictures)
 
     def _dispensable(self) -> int:
-        """The version in the middle of the narrowest gap, so that the rest stays spread over the run; not the best."""
+        """The version to drop: the one whose neighbours are closest, so that the rest stays spread; never the best."""
         score = self.scores()
         best = max(self._bots, key=lambda timesteps: score[timesteps])
         steps = sorted(self._bots)
@@ -300,7 +300,7 @@ class Rater:
         self.close()
 
     def _read(self) -> dict[str, list[Games]]:
-        """By team size, of those that are rated; none where there is no file. A broken one is set aside."""
+        """The games in the file by team size, none if there is no file. A file that cannot be read is renamed."""
         try:
             saved = from_json(self._file.read_bytes())["games"]
             games = {team: [Games(*row) for row in saved.get(team, [])] for team in self._plan.teams}
@@ -312,7 +312,7 @@ class Rater:
             aside = self._file.with_name("ratings.broken.json")
             with contextlib.suppress(OSError):
                 self._file.replace(aside)
-            self._warn(f"{self._file} cannot be read ({type(error).__name__}: {error}); the ratings begin anew")
+            self._warn(f"{self._file} cannot be read ({type(error).__name__}: {error}); ratings start from zero")
             return {}
         return games
 
@@ -322,14 +322,14 @@ class Rater:
             team: {str(timesteps): rating._asdict() for timesteps, rating in sorted(standings.ratings.items())}
             for team, standings in self._standings.items()
         }
-        try:  # the ratings are for people: they follow from the games
+        try:  # ratings are written for readers only; a resume computes them from the games
             write_atomic(self._file, to_json({"ratings": ratings, "games": games}))
         except OSError as error:
             self._warn(f"{self._file} cannot be written: {error.strerror or error}; these games are kept in memory")
 
 
 def _main(parent: Parent) -> None:
-    """The rating process: plays what it is sent."""
+    """The rating process: play each job that is sent."""
     if hasattr(os, "nice"):
         os.nice(_NICE)
     with threadpool_limits(1):

@@ -1,4 +1,4 @@
-"""What the results of matches say, with how sure one can be of it."""
+"""Summaries of match results with 95% intervals."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ from rlbot.rating.matches import Results
 
 _Z = 1.959964  # of a 95% interval
 _RESAMPLES = 10_000
-_RATES = {  # name: count, all a minute for one car
+_RATES = {  # name: its count; all are per minute and car
     "touches_per_minute": "touches",
     "boost_used_per_minute": "boost_used",
     "boost_pickups_per_minute": "boost_pickups",
@@ -23,16 +23,17 @@ _RATES = {  # name: count, all a minute for one car
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """95% interval of a share, by Wilson's score (1927): it stays within [0, 1], and 0 of 10 is not "surely never"."""
+    """95% interval of a share by Wilson's score (1927): within [0, 1], and of positive width even for 0 of 10."""
     center = successes + _Z**2 / 2
     spread = _Z * math.sqrt(successes * (trials - successes) / trials + _Z**2 / 4)
     return max((center - spread) / (trials + _Z**2), 0.0), min((center + spread) / (trials + _Z**2), 1.0)
 
 
 def bootstrap_mean(values: NDArray[Any], unit: float, seed: int = 0) -> tuple[float, float]:
-    """95% percentile interval of the mean of `values` (M,), by resampling them (Efron, 1979) and two more, a `unit`
-    above and below their mean: else 20 matches that all ended 0:0 would prove that no goal is ever scored. (The idea of
-    Agresti and Coull, 1998, for shares.)"""
+    """95% percentile interval of the mean of `values` (M,), by bootstrap (Efron, 1979).
+
+    Two values are added, one `unit` above and one below the mean, so that 20 matches that all ended 0:0 do not give an
+    interval of width 0. (Agresti and Coull, 1998, do the same for shares.)"""
     mean = np.mean(values)
     distinct, counts = np.unique([*values, mean - unit, mean + unit], return_counts=True)
     drawn = np.random.default_rng(seed).multinomial(counts.sum(), counts / counts.sum(), _RESAMPLES)
@@ -41,7 +42,7 @@ def bootstrap_mean(values: NDArray[Any], unit: float, seed: int = 0) -> tuple[fl
 
 
 def summarise(results: Results) -> dict[str, Any]:
-    """JSON-able: outcome and intervals for the first player, and how each of the two played."""
+    """Outcome and intervals for the first player, and how each player played; JSON-able."""
     wins, draws, losses = results.outcomes
     goals, matches = results.goals, len(results)
     difference = goals[:, 0] - goals[:, 1]
@@ -76,7 +77,7 @@ def _play(results: Results, side: int) -> dict[str, float]:
 
 
 def table(summary: dict[str, Any], name: str, opponent: str) -> list[str]:
-    """Lines for people."""
+    """The summary as lines of text."""
     low, high = summary["win_rate_interval"]
     lines = [
         f"{name} against {opponent}, {summary['matches']} matches",

@@ -1,4 +1,4 @@
-"""The versions of a bot against each other, other bots and the anchors: who plays whom, and what it says."""
+"""A tournament of the versions of a bot, other bots and the anchors: the schedule, the ratings and their plot."""
 
 import itertools
 from collections import Counter
@@ -13,11 +13,11 @@ from rlbot.rating.bradley_terry import ANCHORS, Games, fit
 from rlbot.rating.matches import Pairing, Player, Results
 
 Rows = list[dict[str, Any]]
-_SURPRISE = 3.0  # standard errors; by chance one pairing in 370
+_SURPRISE = 3.0  # standard errors; exceeded by chance in one of 370 pairings
 
 
 def named(versions: Sequence[Bot], others: Sequence[Bot]) -> dict[str, Player]:
-    """All who take part by name, the anchors last."""
+    """All players by name, the anchors last."""
     players: dict[str, Player] = {}
     for bot, own in [*((bot, True) for bot in versions), *((bot, False) for bot in others)]:
         run = bot.path.parent.parent if bot.path.parent.name == "checkpoints" else bot.path.parent
@@ -28,11 +28,11 @@ def named(versions: Sequence[Bot], others: Sequence[Bot]) -> dict[str, Player]:
 
 
 def schedule(num_versions: int, num_players: int, matches: int, max_matches: int, seed: int = 0) -> list[Pairing]:
-    """Who plays whom, `matches` times each: everybody everybody, the anchors each other excepted, or where that is more
-    than `max_matches`: neighbouring versions, everybody both anchors, the others the newest version, and pairings drawn
-    from the rest. Where even those cannot be afforded, they play fewer matches, but at least 2.
+    """The pairings, each of `matches` matches. All players meet, except the two anchors.
 
-    Players are numbered: versions by age, others, the 2 anchors.
+    If that is more than `max_matches`, these meet: neighbouring versions, every bot and both anchors, the others and
+    the newest version, and pairings drawn from the rest. If even these are too many, every pairing has fewer matches,
+    but at least 2. Players are numbered: versions by age, then others, then the 2 anchors.
     """
     bots, anchors = range(num_players - 2), range(num_players - 2, num_players)
     others = range(num_versions, num_players - 2)
@@ -59,7 +59,7 @@ def games(names: Sequence[str], pairings: Sequence[Pairing], results: Sequence[R
 
 
 def standing(players: Mapping[str, Player], played: Sequence[Games]) -> tuple[Rows, Rows]:
-    """A row for each player, best first, and one for each pairing: what it scored and what the ratings expect."""
+    """A row for each player, best first, and a row for each pairing: its score and the score that ratings expect."""
     ratings = fit(played)
     record = {name: Counter[str]() for name in players}
     pairs: Rows = []
@@ -75,7 +75,7 @@ def standing(players: Mapping[str, Player], played: Sequence[Games]) -> tuple[Ro
                 "score": score,
                 "expected": expected,
                 "expected_interval": (low, high),
-                "surprise": float(surprise),  # in standard errors of what was scored
+                "surprise": float(surprise),  # (score - expected), in standard errors
             }
         )
     rows: Rows = []
@@ -96,7 +96,7 @@ def standing(players: Mapping[str, Player], played: Sequence[Games]) -> tuple[Ro
 
 
 def table(rows: Rows, pairs: Rows) -> list[str]:
-    """Lines for people, with those pairings that one number a player does not explain."""
+    """The ratings as lines of text, and the pairings whose score is far from what the ratings expect."""
     width = max(len(row["name"]) for row in rows) + 2
     lines = [f"  {'player':{width}}{'rating':>8}{'95%':>18}{'won':>7}{'drew':>7}{'lost':>7}"]
     for row in rows:
@@ -114,8 +114,8 @@ def table(rows: Rows, pairs: Rows) -> list[str]:
 
 
 def draw(rows: Rows, path: Path) -> None:
-    """A plot of the ratings over timesteps, with their 95% intervals, as PNG."""
-    from matplotlib.figure import Figure  # late: it takes a second; without pyplot, hence without a display
+    """Write a PNG of the ratings over timesteps, with their 95% intervals."""
+    from matplotlib.figure import Figure  # imported here, as it takes a second; without pyplot no display is needed
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()

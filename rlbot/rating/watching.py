@@ -1,4 +1,4 @@
-"""What is kept of matches besides their counts: recordings of some, and traces of all."""
+"""Record matches and trace them: full recordings of some matches, positions and shots of all."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,13 +13,14 @@ from rlbot.policy import Bot, load_critic
 from rlbot.recording import Recorder
 from rlbot.recording.decisions import decision
 
-_SHOT_SECONDS = 4.0  # within which a goal belongs to a shot
+_SHOT_SECONDS = 4.0  # a goal within this time after a shot belongs to it
 
 
 class MatchRecorder:
-    """Records some of the matches that are played side by side.
+    """Records some of the matches of a batch.
 
-    Call `before_step` with what was chosen, `after_step`, and `finish` at the end.
+    Call `before_step` with the observations and the chosen controls, `after_step` after the step, and `finish` at the
+    end.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class MatchRecorder:
                 recorder.add(self._env.final, arena=n)
 
     def finish(self) -> dict[int, bytes]:
-        """{number of the match: content of the recording file}."""
+        """Returns {number of the match: content of its recording file}."""
         files = {}
         for n, recorder in self._recorders.items():
             recorder.add(self._env.state, arena=n)
@@ -65,7 +66,7 @@ class MatchRecorder:
 
 
 class Tracer:
-    """Where ball and cars of matches are, from where is shot, and how much boost is left: see `Traces`."""
+    """Collects `Traces` of matches: positions of ball and cars, places of shots, and boost."""
 
     def __init__(
         self, env: BatchEnv, is_first: NDArray[np.bool_], first_is_blue: NDArray[np.bool_], seconds: float

@@ -114,5 +114,5 @@ def test_who_has_met_nobody_known_is_known_only_by_the_prior() -> None:
 
 def test_malformed_games_are_refused() -> None:
     for games in (Games("a", "a", 1, 0, 0), Games("a", "b", -1, 0, 0)):
-        with pytest.raises(ValueError, match="needs two players and counts of at least 0"):
+        with pytest.raises(ValueError, match="needs two different players and counts of at least 0"):
             fit([games])

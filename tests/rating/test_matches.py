@@ -76,7 +76,9 @@ def test_likeliest_actions_leave_only_the_kickoffs_to_chance() -> None:
 def test_bots_of_another_pace_cannot_meet() -> None:
     assert common_timing([("a", driver(1, 4)), ("b", "random"), ("c", driver(2, 4))]) == (4, 0)
     assert common_timing([("a", "idle")]) == (8, 0)
-    with pytest.raises(ValueError, match="a was trained at tick_skip=4, c at tick_skip=8: they cannot meet"):
+    with pytest.raises(
+        ValueError, match="a was trained with tick_skip=4, c with tick_skip=8: they cannot play each other"
+    ):
         common_timing([("a", driver(1, 4)), ("b", "random"), ("c", driver(1, 8))])
 
 

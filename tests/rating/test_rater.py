@@ -121,7 +121,7 @@ def test_a_broken_file_is_set_aside(rater: Rater, tmp_path: Path, warnings: list
     (tmp_path / "ratings.json").write_text(content)
     rater.restore(100, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["ratings.broken.json"]
-    assert len(warnings) == 1 and "the ratings begin anew" in warnings[0] and rater.scores() == {}
+    assert len(warnings) == 1 and "ratings start from zero" in warnings[0] and rater.scores() == {}
 
 
 def opponents(rater: Rater, bot: Bot) -> list[int]:
