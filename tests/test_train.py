@@ -326,7 +326,7 @@ def test_a_term_that_breaks_for_good_ends_the_run_which_can_be_resumed(tmp_path:
         f"3 bad updates in a row: reward.terms.mine ({tmp_path / 'mine.py'}:later) was not finite in 100% of the steps"
         in lines[0]
     )
-    assert "step_000000512 is as it was" in lines[1] and f"resume={run}" in lines[1]
+    assert "step_000000512 is intact" in lines[1] and f"resume={run}" in lines[1]
     assert [path.name for path in checkpoints(run)] == ["step_000000256", "step_000000512"]
     assert out.count("[WARN]") == 3 == len(list((run / "bad").iterdir())) and lines[0][8:] in out
     assert [value > 0 for _, value in curves(run)["env/bad_arenas"]] == [False, False, True, True, True]

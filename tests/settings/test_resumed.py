@@ -116,7 +116,7 @@ def test_stages_and_terms_that_only_the_checkpoint_has_can_be_changed(folder: Pa
         (".", "holds conf and is not the run to resume"),
         ("outputs", "holds old and is not the run to resume"),
         ("mine", "holds notes.txt and is not the run to resume"),
-        ("other", "holds a run; resume=other goes on with it"),
+        ("other", "holds a run; resume=other continues it"),
         ("mine/notes.txt", "is a file; name a folder"),
     ],
 )
@@ -142,7 +142,7 @@ def test_a_new_run_does_not_begin_where_files_of_its_names_lie(folder: Path, sta
     (folder / "mine").mkdir()
     (folder / "mine/result.json").write_text("{}")
     before = listing(folder)
-    assert "hydra.run.dir=run: holds a run; resume=run goes on with it" in start("hydra.run.dir=run")
+    assert "hydra.run.dir=run: holds a run; resume=run continues it" in start("hydra.run.dir=run")
     assert "hydra.run.dir=mine: holds result.json, which a run would overwrite" in start("hydra.run.dir=mine")
     assert listing(folder) == before
     shutil.rmtree(folder / "run/checkpoints")  # a start that ended before it had anything to lose
