@@ -73,12 +73,16 @@ class Network:
 
 
 @njit(cache=True, fastmath={"reassoc", "contract"})  # so that the sums of layer norm are vectorized
-def finish_layer(x, bias, gain, shift, normalise, activation):  # type: ignore[no-untyped-def]
-    """Apply bias, layer norm and activation to x (M, width), in place."""
-    rows, width = x.shape
+def finish_layer(x, rows, bias, gain, shift, normalise, activation):  # type: ignore[no-untyped-def]
+    """Apply bias (width,), layer norm and activation to x[:rows, :width], in place.
+
+    x must be the whole memory of a layer, not a slice of it: Numba compiles contiguous and strided arrays separately,
+    with sums in another order, and a slice of one row is contiguous, while one of several rows is not.
+    """
+    width = len(bias)
     count = np.float32(width)  # dividing by an integer would make the results float64
     for i in range(rows):
-        row = x[i]
+        row = x[i, :width]
         if normalise:
             total = np.float32(0.0)
             for j in range(width):
@@ -142,12 +146,12 @@ class Policy:
         for (weight, bias, gain, shift), buffer in zip(self._layers, self._buffers[1:], strict=False):
             matmul(x, weight, buffer[:rows])
             x = buffer[:rows]
-            finish_layer(x[:count, : len(bias)], bias, gain, shift, self.network.layer_norm, self._activation)
+            finish_layer(x, count, bias, gain, shift, self.network.layer_norm, self._activation)
         weight, bias = self._output
-        matmul(x, weight, self._buffers[-1][:rows])
-        logits = self._buffers[-1][:count, : len(bias)]
-        finish_layer(logits, bias, bias, bias, False, NO_ACTIVATION)
-        return logits
+        logits = self._buffers[-1][:rows]
+        matmul(x, weight, logits)
+        finish_layer(logits, count, bias, bias, bias, False, NO_ACTIVATION)
+        return logits[:count, : len(bias)]
 
     def sample(self, observations: Floats, seed: int, step: int, cars: NDArray[np.int64]) -> tuple[Any, Floats, Floats]:
         """Draw (actions (M, *action_shape), log_probs (M,), controls (M, 8)) for M cars numbered `cars` (M,).

@@ -37,10 +37,10 @@ class Critic:
         x = observations
         for weight, bias, gain, shift in self._layers:
             x = x @ weight.T
-            finish_layer(x, bias, gain, shift, self._network.layer_norm, self._activation)
+            finish_layer(x, len(x), bias, gain, shift, self._network.layer_norm, self._activation)
         weight, bias = self._output
         x = x @ weight.T
-        finish_layer(x, bias, bias, bias, False, NO_ACTIVATION)
+        finish_layer(x, len(x), bias, bias, bias, False, NO_ACTIVATION)
         return x[:, 0]
 
 
