@@ -30,10 +30,17 @@ def test_the_precision_of_a_cpu_is_what_it_is_fast_in(
     capabilities: dict[str, object], precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     assert Hardware.choose("cpu").precision == precision
     assert Hardware.choose("cpu", "fp32").precision == "fp32"
     asked = Hardware.choose("cpu", "bf16")
     assert asked.precision == "bf16" and ("fp32 is faster" in asked.reason) == (precision == "fp32")
+
+
+def test_what_pytorch_was_told_to_leave_unused_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert Hardware.choose("cpu").precision == "fp32"
 
 
 def test_an_older_pytorch_that_cannot_tell_gives_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
