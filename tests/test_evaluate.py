@@ -27,7 +27,7 @@ def python(folder: Path, *arguments: str) -> tuple[int, str, str]:
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "cp1252"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     return done.returncode, done.stdout, done.stderr
 
@@ -166,7 +166,7 @@ def test_stopping_it_leaves_no_process(folder: Path, number: signal.Signals) -> 
     assert len(children) >= 2
     process.send_signal(number)
     began = time.monotonic()
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=300)
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive and time.monotonic() - began < 10
     if number == signal.SIGINT:

@@ -30,6 +30,6 @@ def test_wide_registers_are_hidden() -> None:
         env={**os.environ, **environment("sse")},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert (done.stdout.splitlines(), done.stderr) == (["False False", "DEFAULT", "('nehalem', '')"], "")

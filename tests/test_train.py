@@ -40,7 +40,7 @@ def start(folder: Path, *arguments: str, **environment: str) -> "subprocess.Pope
 
 def train(folder: Path, *arguments: str, **environment: str) -> tuple[int, str, str]:
     process = start(folder, *arguments, **environment)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     return process.returncode, out, err
 
 
@@ -54,7 +54,7 @@ def interrupted(folder: Path, number: signal.Signals, *arguments: str) -> tuple[
         if "] Timestep: " in line:
             process.send_signal(number)
             break
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     return process.returncode, seen + out, err
 
 
@@ -231,7 +231,7 @@ def test_a_rating_process_that_is_killed_does_not_stop_the_training(tmp_path: Pa
     for child in children:
         if "resource_tracker" not in " ".join(child.cmdline()):
             child.kill()
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     out = seen + out
     assert (process.returncode, err) == (0, "") and "[OK] Training finished at " in out
     assert out.count("[WARN]") == 1 and "[WARN] The rating process ended with exit code" in out
@@ -281,7 +281,7 @@ def test_two_runs_at_once_one_with_a_term_of_its_own_on_a_console_of_windows(tmp
         start(tmp_path, *QUICK, "user.name=plain", PYTHONIOENCODING="cp1252"),
     ]
     for process, name in zip(both, ("\\u0141ukasz", "plain"), strict=True):
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
         assert (process.returncode, err) == (0, "") and f"[OK] User: {name}" in out.splitlines()
     runs = sorted(tmp_path.glob("outputs/2*/*"))
     assert len(runs) == 2

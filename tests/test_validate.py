@@ -22,7 +22,7 @@ def run_validator(*arguments: str, path: str = "") -> tuple[int, list[str], str]
         env={**os.environ, "PYTHONPATH": os.pathsep.join([path, str(ROOT)]), "PYTHONIOENCODING": "cp1252"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     return done.returncode, done.stdout.splitlines(), done.stderr
 

@@ -93,7 +93,7 @@ def test_controls_of_the_opponent_that_are_not_finite_name_the_arena() -> None:
 def test_gymnasium_finds_it_by_the_name_of_the_package(before: str, call: str) -> None:
     code = f"{before}; env = gymnasium.{call}; print(env.reset(seed=0)[0].shape[-1], env.spec.id)"
     root = Path(rlbot.__file__).parents[1]
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=300)
     assert done.stdout.splitlines()[-1:] == ["180 RocketSim-v0"], done.stderr
 
 

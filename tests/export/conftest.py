@@ -58,7 +58,7 @@ def _is_new_enough(name: str) -> str | None:
     """The path of this Python outside any virtual environment, or None."""
     code = "import sys; print(getattr(sys, '_base_executable', sys.executable) if sys.version_info >= (3, 11) else '')"
     try:
-        done = subprocess.run([name, "-c", code], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([name, "-c", code], capture_output=True, text=True, timeout=300)
     except OSError:
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None

@@ -205,7 +205,7 @@ def test_stopping_it_ends_the_trainings(tmp_path: Path, number: signal.Signals) 
     children = psutil.Process(process.pid).children(recursive=True)
     assert children
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (130, "[ERROR] interrupted\n")
     assert not psutil.wait_procs(children, timeout=5)[1]
     assert list((tmp_path / "it's here").glob("seed_*/checkpoints/step_*"))

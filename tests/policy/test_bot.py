@@ -127,7 +127,7 @@ def test_neither_pytorch_nor_hydra_is_needed(tmp_path: Path) -> None:
         "print({'torch', 'hydra', 'omegaconf', 'tensorboard', 'rlbot.learner'} & set(sys.modules))"
     )
     root = Path(rlbot.__file__).parents[1]
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=300)
     assert (done.stdout, done.stderr) == ("set()\n", "")
 
 

@@ -67,7 +67,7 @@ def test_a_processor_with_smaller_registers_gives_the_same_bits(tmp_path: Path) 
     results = [
         subprocess.run(
             [sys.executable, "-c", code, size], cwd=Path(rlbot.__file__).parents[1], env=environment | extra,
-            capture_output=True, text=True, timeout=120, check=True,
+            capture_output=True, text=True, timeout=300, check=True,
         ).stdout
         for size, extra in (("own", {}), ("small", {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma"}))
     ]  # fmt: skip

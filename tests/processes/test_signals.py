@@ -56,7 +56,7 @@ def test_a_signal_to_everybody_is_the_parents_alone(program: "subprocess.Popen[s
     time.sleep(0.3)
     assert child.is_running() and child.status() != psutil.STATUS_ZOMBIE
     os.killpg(program.pid, signal.SIGINT)
-    _, err = program.communicate(timeout=60)
+    _, err = program.communicate(timeout=300)
     assert program.returncode == -signal.SIGINT and err.count("[OK] Stopping after this iteration") == 1
     assert "KeyboardInterrupt" in err
     psutil.wait_procs([child], timeout=10)

@@ -229,7 +229,7 @@ def test_the_process_goes_with_its_parent(tmp_path: Path, how: str) -> None:
     assert process.is_running()
     if how == "is killed":
         parent.kill()
-    parent.communicate(b"." if how == "ends" else None, timeout=30)
+    parent.communicate(b"." if how == "ends" else None, timeout=300)
     psutil.wait_procs([process], timeout=10)
     assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 

@@ -398,7 +398,7 @@ def test_a_writer_killed_at_any_instant_leaves_a_sound_checkpoint(tmp_path, kill
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)

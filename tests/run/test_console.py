@@ -91,7 +91,7 @@ def test_any_code_page_gets_plain_ascii_without_control_characters(tmp_path, enc
         # FORCE_COLOR makes rich believe in a terminal where there is none
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding, "FORCE_COLOR": "1"},
         capture_output=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.stderr == b""
     assert done.returncode == 0
@@ -122,7 +122,7 @@ def run_in_terminal(script, columns):
             break
         output += data
     os.close(master)
-    return output, process.wait(timeout=30)
+    return output, process.wait(timeout=300)
 
 
 def screen_of(output):

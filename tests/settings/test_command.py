@@ -60,7 +60,7 @@ class Program:
 
     def run(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
         process = self.start(*arguments, **environment)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
         return process.returncode, out, err
 
     def left(self) -> list[str]:
@@ -111,7 +111,7 @@ def test_a_mistake_costs_lines_and_leaves_nothing(program: Program, arguments: l
 def test_a_run_leaves_its_directory_and_goes_on(program: Program) -> None:
     both = [program.start("user.name='\u0141ukasz'"), program.start("user.name='\u0141ukasz'")]
     for process in both:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
         assert (process.returncode, out, err) == (0, "after\n", "")
     results = list(program.folder.glob("outputs/*/*/result.txt"))
     assert [path.read_text(encoding="utf-8") for path in results] == ["\u0141ukasz"] * 2  # started at the same time

@@ -217,7 +217,7 @@ def test_an_installed_wheel_finds_its_settings(tmp_path: Path) -> None:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -157,7 +157,7 @@ def test_processes_that_fetch_at_the_same_time_all_find_the_whole(tmp_path: Path
     for process in processes:
         assert process.stdout is not None and process.stdout.readline().strip() == b"ready"
     (tmp_path / "go").touch()
-    assert [process.communicate(timeout=60)[1] for process in processes] == [b""] * 6
+    assert [process.communicate(timeout=300)[1] for process in processes] == [b""] * 6
     assert is_complete(folder) and list(folder.parent.iterdir()) == [folder]
 
 
