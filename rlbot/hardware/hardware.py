@@ -37,8 +37,8 @@ def _choose_device(device: str, index: int) -> torch.device:
 def _cpu_is_fast_in_bf16() -> bool:
     """Whether matrix products are faster in bf16: with AMX, and with AVX512-BF16 on AMD processors. On Intel processors
     without AMX they take nearly twice as long, as PyTorch's float32 is faster there (docs/performance.md). False if
-    PyTorch is too old to report it, if ATEN_CPU_CAPABILITY limits PyTorch to AVX2 or less, and on Arm, where some builds
-    of PyTorch do not use the processor's bf16."""
+    PyTorch is too old to report it, if ATEN_CPU_CAPABILITY limits PyTorch to AVX2 or less, and on Arm, where some
+    builds of PyTorch do not use the processor's bf16."""
     if torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2"):
         return False
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
