@@ -1,6 +1,6 @@
-"""Processes that a run starts: each answers requests over a pipe, leaves signals to its parent, and ends with it.
+"""Child processes: each answers requests over a pipe, ignores stop signals, and ends when its parent ends.
 
-They are started by spawn, which works alike on Linux, macOS and Windows: what a process is given must be picklable.
+They are started by spawn, as on every system: their arguments must be picklable.
 """
 
 import atexit
@@ -17,28 +17,28 @@ from typing import Any
 
 from rlbot.processes.signals import STOP_SIGNALS
 
-_MAX_HANDLES = 60  # Windows waits for at most 63 at once
+_MAX_HANDLES = 60  # Windows can wait for at most 63 at once
 
 
 class ChildDied(RuntimeError):
-    """A child process ended without an answer, or hangs; the text says which process, and how it ended."""
+    """A child process ended without an answer, or hangs. The text says which process, and how it ended."""
 
 
 class ChildTraceback(Exception):
-    """Where in the child an exception was raised: the cause of that exception in the parent."""
+    """The child's traceback of an exception. It is the cause of that exception in the parent."""
 
 
 class ChildProcess:
-    """A process that this one started, as this one sees it."""
+    """The parent's end of a child process."""
 
     def __init__(self, main: "Callable[..., None]", *arguments: Any, name: str) -> None:
         """Starts a process that runs main(parent, *arguments), where `parent` is a `Parent`, and returns at once.
 
-        An exception that `main` raises is the process's last answer. name: what messages call the process.
+        An exception that `main` raises is sent as the last answer. name: the name of the process in messages.
         """
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        # Not a daemon: daemons may not start processes of their own.
+        # Not a daemon, because daemons may not start processes.
         self.process = context.Process(target=_run, args=(theirs, main, arguments), name=name, daemon=False)
         with _signals_blocked():
             self.process.start()
@@ -46,7 +46,7 @@ class ChildProcess:
         atexit.register(self.process.kill)  # before multiprocessing waits for it
 
     def send(self, request: Any) -> None:
-        """Raises ChildDied if the process has ended."""
+        """Sends a request. Raises ChildDied if the process has ended."""
         try:
             self._connection.send(request)
         except OSError as error:
@@ -57,18 +57,18 @@ class ChildProcess:
         return bool(connection.wait([self._connection, self.process.sentinel], timeout))
 
     def receive(self) -> Any:
-        """The next answer. Raises the exception that the process raised instead, and ChildDied if the process has
+        """Returns the next answer. If the process raised an exception, raises that. Raises ChildDied if the process has
         ended."""
         try:
             value, error, where = self._connection.recv()
-        except (EOFError, OSError) as gone:  # OSError: it ended with something in the pipe that it had not read
+        except (EOFError, OSError) as gone:  # OSError: it ended before it had read everything in the pipe
             raise self._died() from gone
         if error is not None:
             raise error from ChildTraceback(f"\n{where}")
         return value
 
     def hang_up(self) -> None:
-        """Closes the pipe: the process ends by itself as soon as it has done what it was asked."""
+        """Closes the pipe. The process ends by itself when it has answered the requests so far."""
         self._connection.close()
 
     def close(self) -> None:
@@ -88,40 +88,41 @@ def wait_any(children: Iterable[ChildProcess]) -> list[ChildProcess]:
     """Waits until `receive` of at least one of `children` would return or raise at once; returns all such children."""
     children = list(children)
     while True:
-        # Of more than these an answer is seen half a second late, and so is a death before the pipe was taken over.
+        # Beyond _MAX_HANDLES an answer is seen up to half a second late. So is the death of a process that ended before
+        # it opened its end of the pipe.
         connection.wait([child._connection for child in children[:_MAX_HANDLES]], timeout=0.5)
         if ready := [child for child in children if child.wait(0.0)]:
             return ready
 
 
 class Parent:
-    """The process that started this one, as this one sees it."""
+    """The child's end of the connection to its parent."""
 
     def __init__(self, pipe: "connection.Connection[Any, Any]") -> None:
         self._connection = pipe
 
     def requests(self) -> Iterator[Any]:
-        """What the parent sends, until it hangs up or ends."""
+        """Yields the requests of the parent until it hangs up or ends."""
         while True:
             try:
                 request = self._connection.recv()
-            except (EOFError, OSError):  # OSError: it ended with something in the pipe that it had not read
+            except (EOFError, OSError):  # OSError: it ended before it had read everything in the pipe
                 return
             yield request
 
     def send(self, value: Any) -> None:
-        """Sends an answer. If the parent is gone, nothing happens: `requests` ends then."""
+        """Sends an answer. Does nothing if the parent is gone; `requests` ends then."""
         self._tell(value, None, "")
 
     def answer(self, work: Callable[[], Any]) -> None:
-        """Sends what `work()` returns, or the exception that it raises."""
+        """Sends the return value of `work()`, or the exception that it raises."""
         try:
             self.send(work())
         except Exception as error:
             self.fail(error)
 
     def fail(self, error: Exception) -> None:
-        """Sends an exception, which the parent's `receive` raises: as RuntimeError if it cannot be pickled."""
+        """Sends an exception, which the parent's `receive` raises; as RuntimeError if it cannot be pickled."""
         shown = error if _picklable(error) else RuntimeError(f"{type(error).__name__}: {error}")
         self._tell(None, shown, "".join(traceback.format_exception(error)))
 
@@ -131,7 +132,7 @@ class Parent:
 
 
 def _run(pipe: "connection.Connection[Any, Any]", main: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    for number in STOP_SIGNALS:  # on Windows nothing has blocked them
+    for number in STOP_SIGNALS:  # needed on Windows, where they are not blocked
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     parent = Parent(pipe)
@@ -140,11 +141,11 @@ def _run(pipe: "connection.Connection[Any, Any]", main: Callable[..., None], arg
     except Exception as error:
         parent.fail(error)
     finally:
-        _kill_children()  # multiprocessing would wait for them
+        _kill_children()  # otherwise multiprocessing would wait for them
 
 
 def _end_with_parent() -> None:
-    """The system tells a process when its parent has ended, in whatever way, also while it computes."""
+    """Waits until the parent has ended, in whatever way, and then ends this process, even if it is computing."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     connection.wait([parent.sentinel])
@@ -167,12 +168,12 @@ def _picklable(error: Exception) -> bool:
 
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
-    """A process that is started here has the stop signals blocked from its first moment: a terminal and a batch queue
-    send them to every process of a run, and only the run itself handles them."""
+    """A process that is started in this context has the stop signals blocked from its first moment. A terminal or a
+    batch queue sends them to every process of a run, but only the main process handles them."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    resource_tracker.ensure_running()  # Process.start() would start it, and that unblocks them
+    resource_tracker.ensure_running()  # otherwise Process.start() starts it, and that unblocks the signals
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield

@@ -16,7 +16,7 @@ from rlbot.run.directory import (
     RunDirectory,
     check_directory,
     describe_machine,
-    going_on,
+    find_resume,
     point_latest,
     resolve_resume,
 )
@@ -38,7 +38,7 @@ __all__ = [
     "check_directory",
     "copy_checkpoint",
     "describe_machine",
-    "going_on",
+    "find_resume",
     "load_checkpoint",
     "locked",
     "point_latest",

@@ -67,7 +67,7 @@ class RunDirectory:
         if not self._launches:
             self._write({"run_id": self.run_id})
 
-    def follow(self, resume: "Resume") -> None:
+    def continue_from(self, resume: "Resume") -> None:
         """Makes this new run the continuation of another one, which is not changed. Copies the checkpoint to resume
         from, and the curves, ratings, reward files and entries in run.json of its run. Raises OSError, and ValueError
         if the copied checkpoint is damaged."""
@@ -218,7 +218,7 @@ class Resume:
         return settings
 
 
-def going_on(value: str | None, outputs: Path = OUTPUTS) -> Resume | None:
+def find_resume(value: str | None, outputs: Path = OUTPUTS) -> Resume | None:
     """Returns where a command line with resume=VALUE resumes; None if it starts a new run. If torchrun restarted this
     process, it is the run that the earlier processes began. Raises ValueError as `resolve_resume`."""
     begun = TorchrunJob(outputs, job()).run()
@@ -251,7 +251,7 @@ def resolve_resume(value: str, outputs: Path = OUTPUTS, setting: str = "resume")
         raise ValueError(
             "\n".join(
                 [
-                    f"{setting}={value}: no sound checkpoint in {folder} ({len(warnings)} damaged)",
+                    f"{setting}={value}: no intact checkpoint in {folder} ({len(warnings)} damaged)",
                     *warnings[:1],
                     "name another run or checkpoint" + (", or start anew with resume=null" * (setting == "resume")),
                 ]
@@ -278,7 +278,7 @@ def _sound(setting: str, value: str, path: Path) -> Path:
     if fault is None:
         return path
     others = [other for other in valid_checkpoints(path.parent)[0] if other != path]
-    hint = f"{setting}={others[0]} is sound" if others else "there is no other sound one beside it"
+    hint = f"{setting}={others[0]} is intact" if others else "there is no other intact one beside it"
     raise ValueError(f"{setting}={value}: {fault}\n{hint}")
 
 

@@ -143,7 +143,7 @@ def run(main: Main, config_name: str = "train", follow: Follow | None = None) ->
 
 def _resumed(overrides: Sequence[str]) -> tuple[str, list[str]]:
     """The root configuration and its overrides. If a run is resumed, they start from its checkpoint's settings."""
-    from rlbot.run import going_on  # imported here because only a resumed run needs it
+    from rlbot.run import find_resume  # imported here because only a resumed run needs it
 
     try:
         asked = resume_of(overrides)
@@ -152,7 +152,7 @@ def _resumed(overrides: Sequence[str]) -> tuple[str, list[str]]:
     if asked is not None and asked != "latest" and not (asked.strip() and exists(asked)):
         return "train", list(overrides)  # the checks report this error
     with building():
-        resume = Guard.resume = going_on(asked)
+        resume = Guard.resume = find_resume(asked)
         if resume is None:
             return "train", list(overrides)
         root, changes = lay_over(resume.settings(), [text for text in overrides if key(text) != "resume"])

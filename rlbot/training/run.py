@@ -111,7 +111,7 @@ def _train(
         # A resumed run's files are changed only from here on, when it is certain that it can continue.
         with building():
             if resume is not None and resume.run != home.path.resolve():
-                home.follow(resume)
+                home.continue_from(resume)
                 console.ok(f"{home.path} continues from {resume.checkpoint}, which is not changed")
             if copied := keep(config, home.path / "code", start[0].timesteps):
                 console.ok(copied)
@@ -254,7 +254,7 @@ def _finish(
     if unsaved:
         text = f"The end of this run, at {progress.timesteps} timesteps, is not saved in {home.checkpoints}"
         reporter.send("failure", text)
-        raise CommandFailed(f"{text};\nwhen it can be written, resume={home.path} goes on from the newest checkpoint")
+        raise CommandFailed(f"{text};\nwhen it can be written, resume={home.path} continues from the newest checkpoint")
     if stopped and progress.timesteps:
         console.ok(f"Resume with: python -m rlbot.train resume={home.path}")
     return Outcome(result["value"], interrupted=stopped and asked)

@@ -55,7 +55,7 @@ class Follower:
         try:
             path = resolve_resume(self._run, Path("outputs"), "run").checkpoint
         except ValueError as error:
-            if "no sound checkpoint" in str(error):
+            if "no intact checkpoint" in str(error):
                 return None
             raise
         if path == self._shown:

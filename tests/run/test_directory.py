@@ -169,10 +169,10 @@ def test_resume_that_cannot_work_names_the_value_and_what_to_do(tmp_path):
     with pytest.raises(ValueError, match=r"resume=latest: there is no directory .*\n.*resume=outputs"):
         resolve_resume("latest", tmp_path)
     (run.checkpoints / "step_000000020" / "manifest.json").unlink()
-    with pytest.raises(ValueError, match=r"manifest\.json cannot be read.*\nresume=.*step_000000010 is sound"):
+    with pytest.raises(ValueError, match=r"manifest\.json cannot be read.*\nresume=.*step_000000010 is intact"):
         resolve_resume(str(run.checkpoints / "step_000000020"), tmp_path)
     start_run(tmp_path / "empty")
-    with pytest.raises(ValueError, match=r"no sound checkpoint in .*\(0 damaged\)\n.*resume=null"):
+    with pytest.raises(ValueError, match=r"no intact checkpoint in .*\(0 damaged\)\n.*resume=null"):
         resolve_resume(str(tmp_path / "empty"), tmp_path)
     model = run.checkpoints / "step_000000010" / "model.safetensors"
     with pytest.raises(ValueError, match="is no pointer to a run"):
@@ -213,7 +213,7 @@ def test_a_run_that_goes_on_elsewhere_takes_with_it_what_it_needs_and_leaves_the
     (first.path / "train.log").write_text("lines")
     before = {path: path.read_bytes() for path in first.path.rglob("*") if path.is_file()}
     second = RunDirectory(tmp_path / "b")
-    second.follow(resolve_resume(str(first.checkpoints / "step_000000010"), tmp_path))
+    second.continue_from(resolve_resume(str(first.checkpoints / "step_000000010"), tmp_path))
     second.write_run_json({"user": "second"})
     assert {path: path.read_bytes() for path in first.path.rglob("*") if path.is_file()} == before
     assert sorted(path.name for path in second.path.iterdir()) == [
