@@ -15,6 +15,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import rlbot
+from rlbot import recording
 from rlbot.run import load_checkpoint
 
 ROOT = Path(rlbot.__file__).parents[1]
@@ -122,7 +123,8 @@ def test_what_the_console_says_in_its_order(straight: tuple[Path, str]) -> None:
 def test_what_a_run_leaves_in_its_directory(straight: tuple[Path, str]) -> None:
     run, out = straight
     assert {path.name for path in run.iterdir()} == {
-        ".hydra", ".lock", "checkpoints", "ratings.json", "result.json", "run.json", "tensorboard", "train.log"
+        ".hydra", ".lock", "checkpoints", "ratings.json", "recordings", "result.json", "run.json", "tensorboard",
+        "train.log",
     }  # fmt: skip
     log = (run / "train.log").read_text(encoding="utf-8").splitlines()
     assert [line.split(" ", 2)[2] for line in log] == out.splitlines()
@@ -138,6 +140,10 @@ def test_what_a_run_leaves_in_its_directory(straight: tuple[Path, str]) -> None:
     assert {run / "checkpoints" / f"step_{step:09d}" for step in (*best, told[-1])} <= set(saved)
     assert len(saved) in (5, 6)  # the 5 best, and the newest where it is not one of them
     result = json.loads((run / "result.json").read_text(encoding="utf-8"))
+    recorded = [recording.load(path) for path in (run / "recordings").iterdir()]
+    assert len(recorded) == 2 and {len(match.slots) for match in recorded} == {2, 4}, (
+        "of the first version, in both sizes"
+    )
     assert (result["status"], result["objective"], result["timesteps"]) == ("finished", "reward", told[-1])
     assert result["value"] == result["reward"] and result["rating"] == pytest.approx(points[max(points)] / 2)
     tensors, documents = load_checkpoint(saved[-1])

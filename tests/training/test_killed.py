@@ -92,7 +92,7 @@ def test_a_run_that_is_killed_goes_on_from_its_last_checkpoint(launch: Launch, t
     assert max(gaps) <= ITERATION, "no point is missing, and none is there twice"
     names = {path.name for path in (tmp_path / "run").iterdir()}
     files = {"ratings.json", "result.json", "run.json", "train.log", ".lock"}
-    assert names <= {".hydra", "checkpoints", "tensorboard", *files}
+    assert names <= {".hydra", "checkpoints", "recordings", "tensorboard", *files}
     assert temporaries(tmp_path) == set()
 
 
