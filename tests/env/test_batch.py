@@ -150,7 +150,7 @@ def test_restoring_a_snapshot_repeats_the_play_in_another_environment() -> None:
     for each in (env, other):
         futures.append([each.restore(arrays, document), *record(each, 60, 2)])
     assert_equal(*futures)
-    with pytest.raises(ValueError, match="cars"):
+    with pytest.raises(ValueError, match="other team sizes"):
         batch(TEAMS[:2]).restore(arrays, document)
 
 
