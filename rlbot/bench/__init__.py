@@ -1,12 +1,12 @@
-"""How fast everything is, measured side by side in one run: `python -m rlbot.bench`.
+"""Measure the speed of each part, side by side in one run: `python -m rlbot.bench`.
 
-Contestants take turns on the same arenas, the same controls and the same kind of situations:
-raw      bare RocketSim: set premade controls, step. What nothing in Python can beat.
-env      BatchEnv.step with random controls: state, reward, ending, reset and observation on top of raw.
-collect  the policy acting and its experience being stored.
-train    collecting and the PPO updates: what `python -m rlbot.train` does.
+These take turns, with the same arenas, controls and kinds of reset:
+raw      bare RocketSim: set prepared controls, step. The upper limit for any Python program.
+env      BatchEnv.step with random controls: raw plus state, reward, end of episode, reset and observation.
+collect  rollouts: the policy acts, and its experience is stored.
+train    rollouts and PPO updates, as in `python -m rlbot.train`.
 learn    the updates alone.
-products the matrix products of the updates alone: what no update can beat.
-rlgym    an RLGym v2 environment, where bench.peer asks for it.
-rlgym_learn  rlgym-learn training in it, where bench.peer=rlgym_learn asks for it; on all cores only.
+products the matrix products of the updates alone: the upper limit for any update.
+rlgym    an RLGym v2 environment, if bench.peer is set.
+rlgym_learn  a training of rlgym-learn in it, if bench.peer=rlgym_learn; on all cores only.
 """

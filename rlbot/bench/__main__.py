@@ -1,9 +1,8 @@
-"""`python -m rlbot.bench`: how fast this machine plays and learns, and against what.
+"""`python -m rlbot.bench`: how fast this machine plays and learns.
 
-bench.profile=true shows where a step's time goes, bench.peer=rlgym puts RLGym beside it, bench.peer=rlgym_learn its
-trainer as well. The setting that others have published numbers for: experiment=bench_end_to_end "bench.teams=[1v1]".
-With -m, over models, precisions and numbers of arenas, the table of the sweep has a row for each: see
-docs/performance.md.
+bench.profile=true shows where the time of a step goes. bench.peer=rlgym measures RLGym too, bench.peer=rlgym_learn also
+its trainer. experiment=bench_end_to_end "bench.teams=[1v1]" has the settings for which others publish speeds. With -m,
+over models, precisions or numbers of arenas, the table of the sweep has a row for each: see docs/performance.md.
 """
 
 from importlib.util import find_spec
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def main(config: BenchConfig, directory: Path) -> float:
-    """Returns the agent steps a second of training, first team size, all cores; writes bench.json and bench.png."""
+    """Write bench.json and bench.png; returns agent steps a second of training, first team size, all cores."""
     with building():
         _require_psutil()
         _require_peer(config.bench.peer)
@@ -63,7 +62,7 @@ def main(config: BenchConfig, directory: Path) -> float:
 def _require_psutil() -> None:
     if find_spec("psutil") is None:
         raise ValueError(
-            "bench: the package psutil is missing, which tells how much memory a process takes;\n"
+            "bench: the package psutil is missing, which measures the memory of processes;\n"
             "install what the bench needs with `pip install rlbot-trainer[bench]`"
         )
 

@@ -1,4 +1,4 @@
-"""What is measured: team size, arenas and workers of each comparison, and what a process of it plays."""
+"""The cases of a bench: team size, arenas and workers of each comparison, and the arenas of each of its processes."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -17,15 +17,15 @@ TEAMS = {**{name: {name: 1.0} for name in TEAM_SIZES}, "mixed": {"1v1": 0.7, "1v
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison. workers = 0 is one core: everything in one process with one thread. Otherwise raw, env and rlgym
-    run in `workers` processes at once, and the learner's process plays through as many."""
+    """One comparison. workers=0 means one core: everything in one process with one thread. Otherwise raw, env and rlgym
+    run in `workers` processes at once, and the learner's process has as many workers."""
 
     team_size: str  # of TEAMS
     num_envs: int
     workers: int
 
     def config(self, config: BenchConfig) -> TrainConfig:
-        """The settings of a training run of this case: against itself, and in a second stage that it never comes to
+        """The settings of a training run of this case. Stage 0 is self-play; stage 1, which training never reaches, is
         against past versions."""
         stages = {
             name: StageConfig(until, TEAMS[self.team_size], OpponentConfig({name: 1.0}), {}, {})
@@ -40,7 +40,7 @@ class Case:
         )
 
     def parts(self, config: BenchConfig) -> "list[Part]":
-        """The arenas of each process that steps them without a policy."""
+        """The arenas of each process of raw, env and rlgym."""
         count = min(max(self.workers, 1), self.num_envs)
         bounds = [self.num_envs * i // count for i in range(count + 1)]
         settings = self.config(config)
@@ -56,7 +56,7 @@ class Part:
     stop: int
 
     def env(self) -> BatchEnv:
-        """Raises ValueError where there are no collision meshes."""
+        """The environment of these arenas. Raises ValueError if there are no collision meshes."""
         load_meshes(self.config.env.collision_meshes)
         return make_env(self.config, self._stage, self.start, self.stop)
 
@@ -70,8 +70,8 @@ class Part:
 
 
 def cases(config: BenchConfig, cores: int) -> list[Case]:
-    """Every team size on one core and on all `cores`; then, for the first team size, the other numbers of arenas on all
-    cores, and the other numbers of workers."""
+    """Every team size on one core and on all `cores`; then, for the first team size, the other numbers of arenas (on
+    all cores) and of workers."""
     every = config.env.workers or cores
 
     def wanted() -> Iterator[Case]:

@@ -1,4 +1,4 @@
-"""The floor of an update: its matrix products alone."""
+"""The lower limit for the time of an update: its matrix products alone."""
 
 from time import perf_counter
 
@@ -10,8 +10,8 @@ from rlbot.model.actor_critic import ActorCritic
 
 
 class Products:
-    """Multiplies what a PPO update has to multiply, in the update's precision and in parts of as many rows, and does
-    nothing else: no gradient is kept, no row is gathered, nothing is added up, normalised or activated."""
+    """The matrix products of a PPO update, in its precision and in parts of as many rows, and nothing else: no
+    gathering of rows, sums, norms, activations, losses or optimizer."""
 
     def __init__(self, model: ActorCritic, hardware: Hardware, minibatch_size: int, epochs: int) -> None:
         self._hardware, self._epochs = hardware, epochs
@@ -20,9 +20,9 @@ class Products:
         self._tensors: dict[tuple[int, ...], Tensor] = {}
 
     def play(self, rows: int, seconds: float) -> tuple[int, float]:
-        """The products of whole updates from `rows` timesteps until `seconds` have passed; returns timesteps, and the
+        """Do the products of whole updates from `rows` timesteps until `seconds` have passed; returns timesteps and the
         seconds they took."""
-        self._update(rows)  # the first time, memory is fetched and kernels are chosen
+        self._update(rows)  # warm-up: memory is allocated and kernels are chosen
         self._hardware.synchronize()
         steps, began = 0, perf_counter()
         while not steps or perf_counter() - began < seconds:
@@ -51,11 +51,11 @@ class Products:
     def _backward(self, rows: int, outputs: int, inputs: int) -> None:
         gradient = self._of(rows, outputs)
         torch.mm(gradient.t(), self._of(rows, inputs), out=self._of(outputs, inputs, 1))
-        if inputs != self._model.observation_size:  # nobody asks for the gradient of the observations
+        if inputs != self._model.observation_size:  # the gradient of the observations is not needed
             torch.mm(gradient, self._of(outputs, inputs), out=self._of(rows, inputs, 1))
 
     def _of(self, *shape: int) -> Tensor:
-        """Memory of this shape, the same every time; a third number tells a result from a factor of the same shape."""
+        """A cached tensor of shape[:2]; a third number gives a result other memory than a factor of the same shape."""
         if shape not in self._tensors:
             self._tensors[shape] = torch.rand(shape[:2], device=self._hardware.device).to(self._hardware.dtype)
         return self._tensors[shape]

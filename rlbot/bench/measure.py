@@ -1,4 +1,4 @@
-"""The contestants of a case in turns, round after round, and what comes out of it."""
+"""Measure a case: everything to be measured takes turns, round after round."""
 
 import statistics
 from collections.abc import Callable, Iterator
@@ -16,13 +16,13 @@ _WARM_UP = 0.2  # s
 
 @dataclass(frozen=True)
 class Row:
-    """One contestant of one case. cores: 1 where workers is 0, else all there are.
+    """The result of one measured part (raw, env, train, ...) of one case. cores: 1 if workers is 0, else all cores.
 
-    Of the rounds: `rates` agent steps a second, `agent_steps_per_s` their median, `spread` (max - min) / median, and
-    `ratio_to_raw` the median of the ratios within each round, which a machine that is slower for a while does not
-    change. gpu_load: percent of the time that the GPU was busy at the end of the turns of "train" and "learn", their
-    median (None without a GPU). Peak memory in MB of the learner's process (None where there is none), and of every
-    process that steps arenas beside it; what raw takes includes a BatchEnv, in which its tape was recorded.
+    `rates` are agent steps a second of each round, `agent_steps_per_s` is their median, `spread` is (max - min) /
+    median. `ratio_to_raw` is the median of the ratios within each round, so that a phase in which the machine is slower
+    does not change it. `gpu_load`: median percent of the time that the GPU was busy at the end of the turns of "train"
+    and "learn" (None without a GPU). `main_mb` and `worker_mb`: peak memory in MB of the learner's process (None if
+    there is none) and of each other process. That of raw includes the BatchEnv in which its tape was recorded.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Row:
 
 
 def measure(case: Case, config: BenchConfig, cores: int, tell: Callable[[str], None]) -> list[Row]:
-    """Play the rounds of one case. Raises ValueError for settings that this machine cannot give."""
+    """Play the rounds of one case. Raises ValueError if this machine does not support a setting."""
     with ExitStack() as stack:
         crews = {name: stack.enter_context(crew) for name, crew in _crews(case, config)}
         for crew in crews.values():
@@ -70,7 +70,7 @@ def describe(case: Case) -> str:
     return f"{case.team_size}, {case.num_envs} arenas, {where}"
 
 
-# The processes of a case, and the turns that each of them takes.
+# Each crew of processes of a case, and the turns that it takes.
 _TURNS = {
     "raw": ("raw",),
     "env": ("env",),
@@ -79,7 +79,7 @@ _TURNS = {
     "rlgym": ("rlgym",),
     "rlgym_learn": ("rlgym_learn",),
 }
-_LEARNING = ("train", "learn")  # the turns in which a GPU has something to do
+_LEARNING = ("train", "learn")  # the turns that use a GPU
 
 
 def _crews(case: Case, config: BenchConfig) -> Iterator[tuple[str, Crew]]:
@@ -92,13 +92,13 @@ def _crews(case: Case, config: BenchConfig) -> Iterator[tuple[str, Crew]]:
         from rlbot.bench.peers import RLGymPeer
 
         yield "rlgym", Crew([partial(RLGymPeer, part) for part in parts], threads=1)
-    # It has no way to do without processes, nor with teams of several sizes.
+    # rlgym-learn needs worker processes and one team size.
     if config.bench.peer == "rlgym_learn" and case.workers and case.team_size != "mixed":
         yield "rlgym_learn", Crew([partial(_rlgym_learn, case, config)], threads=None)
 
 
 def _trainer(case: Case, config: BenchConfig, stage: int) -> Player:
-    from rlbot.bench.trainer import Trainer  # imports PyTorch, which the other processes do without
+    from rlbot.bench.trainer import Trainer  # imports PyTorch, which the other processes do not need
 
     return Trainer(case.config(config), stage)
 

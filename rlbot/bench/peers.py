@@ -1,9 +1,8 @@
-"""Other people's environments, set up to play the same game.
+"""Environments of other projects, set up for the same game.
 
-RLGym v2 as its users run it: RLGym over RocketSimEngine with DefaultObs, LookupTableAction within RepeatAction, a
-sum of the reward terms its guides use (six, where conf/reward/full.yaml has twelve), goal, time limit and no-touch
-limit, and beginnings drawn from the same mix. One environment an arena, stepped in a loop; restarts are part of its
-time.
+RLGym v2 as its users run it: RLGym with RocketSimEngine, DefaultObs, LookupTableAction within RepeatAction, a sum of
+the six reward terms that its guides use, goal, time limit and no-touch limit, and the same mix of resets. There is one
+environment for each arena, stepped in a loop; its resets are part of the measured time.
 """
 
 import os
@@ -37,7 +36,7 @@ _GOAL = np.array([0.0, 5120.0, 321.0], np.float32)
 
 
 class RLGymPeer:
-    """Some RLGym environments, playing the controls of the tape."""
+    """RLGym environments that play the controls of the tape."""
 
     def __init__(self, part: Part) -> None:
         load_meshes(part.config.env.collision_meshes)
@@ -52,7 +51,7 @@ class RLGymPeer:
             env.reset()
 
     def play(self, what: str, seconds: float) -> tuple[int, float]:
-        """Step for `seconds`; returns agent steps, and the seconds they took."""
+        """Step for `seconds`; returns agent steps and the seconds they took."""
         steps, timed, end = 0, 0.0, perf_counter() + seconds
         while not steps or perf_counter() < end:
             rows = self._rows[self._at % STEPS]
@@ -90,18 +89,18 @@ def make_rlgym(config: EnvConfig, sizes: tuple[int, int], seed: int, n: int) -> 
 
 
 def only_rlgym(config: EnvConfig, sizes: tuple[int, int], seed: int) -> Any:
-    """The environment of a process of rlgym-learn, which has seeded `random`. Apart from the rest of its setup, which
-    imports PyTorch."""
+    """The environment of a worker process of rlgym-learn, which seeds `random`. It is in this module because the rest
+    of the setup imports PyTorch."""
     if hasattr(os, "SCHED_BATCH"):
-        # rlgym-learn 2.0.0 wakes a process and then throws away what it has answered until then: where a woken process
-        # takes the core of the one that wakes it, the answer is lost, and repeated 5 s later. A batch process does not.
+        # rlgym-learn 2.0.0 wakes a process and then discards all answers so far. If the woken process takes over the
+        # core at once, its answer is lost and comes again only after 5 s. A process of class SCHED_BATCH does not.
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     load_meshes(config.collision_meshes)
     return make_rlgym(config, sizes, seed, random.randrange(2**31))
 
 
 class _Mix(StateMutator):  # type: ignore[misc]
-    """Beginnings from the mix that env.reset sets."""
+    """Resets by the mix of env.reset."""
 
     def __init__(self, config: EnvConfig, sizes: tuple[int, int], seed: list[int]) -> None:
         self._rng, self._mix = np.random.default_rng(seed), config.reset
@@ -125,13 +124,13 @@ def _place(physics: Any, *vectors: tuple[float, float, float]) -> None:
 
 
 class _EachCar(RewardFunction):  # type: ignore[misc]
-    """A reward that looks at one car of one state."""
+    """A reward that depends on one car and the current state."""
 
     def __init__(self, function: Callable[[Any, Any], float]) -> None:
         self._function = function
 
     def reset(self, agents: Any, initial_state: Any, shared_info: Any) -> None:
-        """Nothing is kept from step to step."""
+        """There is no state to reset."""
 
     def get_rewards(
         self, agents: Any, state: Any, is_terminated: Any, is_truncated: Any, shared_info: Any

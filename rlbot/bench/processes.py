@@ -1,4 +1,4 @@
-"""Processes that wait until it is their turn, play at the same time, and say how fast they were."""
+"""Processes that wait for their turn, play at the same time and report their speed."""
 
 import multiprocessing
 import signal
@@ -16,20 +16,20 @@ _PATIENCE = 300.0  # s that one process waits for the others; the first time, Nu
 
 
 class Player(Protocol):
-    """Its method `close`, where it has one, is called at the end."""
+    """If it has a method `close`, that is called at the end."""
 
     def play(self, what: str, seconds: float) -> tuple[int, float]:
-        """Play for about `seconds`; returns agent steps, and the seconds they took."""
+        """Play for about `seconds`; returns agent steps and the seconds they took."""
 
 
 class Crew:
     """One process for each of `players`, started by spawn; use it as a context manager."""
 
     def __init__(self, players: Sequence[Callable[[], Player]], threads: int | None) -> None:
-        """players: what makes each player, in its process. threads: of linear algebra in each, None for its own
-        choice."""
+        """players: functions that make a player, each called in its own process. threads: for linear algebra in each
+        process; None: the library's default."""
         context = multiprocessing.get_context("spawn")
-        self._barrier = context.Barrier(len(players))  # kept: a process opens it by name only when it has started
+        self._barrier = context.Barrier(len(players))  # kept, since a process opens it by name after its start
         self._connections: list[Connection] = []
         self._processes = []
         for player in players:
@@ -45,7 +45,7 @@ class Crew:
 
     def __exit__(self, *_: object) -> None:
         for connection in self._connections:
-            connection.close()  # a process whose pipe ends ends by itself, after its turn
+            connection.close()  # the process ends after its turn
         for process in self._processes:
             process.join(timeout=30.0)
             if process.is_alive():
@@ -53,19 +53,19 @@ class Crew:
             process.join()
 
     def ready(self) -> None:
-        """Wait until all have started. Raises what a player raised."""
+        """Wait until all players are made. Raises the exception of a player."""
         self._receive()
 
     def play(self, what: str, seconds: float) -> float:
-        """Agent steps a second of all together, started at once."""
+        """Let all processes play at the same time; returns their agent steps a second in total."""
         return float(sum(steps / took for steps, took in self._ask((what, seconds))))
 
     def peak_memory(self) -> list[list[float]]:
-        """For each process: MB at its peak, then of each process that it started."""
+        """For each process: its peak memory in MB, then that of each process that it started."""
         return self._ask(("memory", 0.0))
 
     def gpu_load(self) -> float | None:
-        """Percent of the last moments in which the GPU was busy; None where there is none that tells."""
+        """Percent of the last moments in which the GPU was busy; None if there is no GPU that reports it."""
         return max((each for each in self._ask(("gpu", 0.0)) if each is not None), default=None)
 
     def _ask(self, command: tuple[str, float]) -> list[Any]:
@@ -101,9 +101,9 @@ def _serve(connection: Connection, make: Callable[[], Player], barrier: Any, thr
                     continue
                 barrier.wait(_PATIENCE)
                 connection.send(player.play(what, seconds))
-    except (EOFError, BrokenPipeError, ConnectionResetError, BrokenBarrierError):  # the parent or another is gone
+    except (EOFError, BrokenPipeError, ConnectionResetError, BrokenBarrierError):  # another process has ended
         pass
-    except ValueError as error:  # about the user's settings
+    except ValueError as error:  # a fault of the settings
         _send(connection, error)
     except Exception as error:
         _send(connection, RuntimeError(f"{type(error).__name__}: {error}"))
@@ -114,7 +114,7 @@ def _serve(connection: Connection, make: Callable[[], Player], barrier: Any, thr
 
 
 def _kill(process: psutil.Process) -> None:
-    """With the processes that it started, which would play on."""
+    """Kill a process and all processes that it started."""
     with suppress(psutil.NoSuchProcess):
         for each in (process, *process.children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
@@ -122,13 +122,13 @@ def _kill(process: psutil.Process) -> None:
 
 
 def _send(connection: Connection, error: Exception) -> None:
-    with suppress(OSError):  # another process has told the parent the same, and it listens no more
+    with suppress(OSError):  # the parent has closed the pipe after an error of another process
         connection.send(error)
 
 
 def _peak_memory() -> list[float]:
-    """MB of this process and of those it started, at their peak; of this moment where the system does not keep the peak
-    (macOS). Memory that processes share counts in each that touched it."""
+    """Peak memory in MB of this process and of those it started; on macOS, which keeps no peak, the current memory.
+    Memory that processes share counts in each that touched it."""
     own = psutil.Process()
     children = [psutil.Process(child.pid) for child in multiprocessing.active_children()]
     return [_peak(process) / 1e6 for process in (own, *children)]
@@ -144,10 +144,11 @@ def _peak(process: psutil.Process) -> float:
 
 
 def _gpu_load() -> float | None:
-    from rlbot.hardware import gpu_stats  # imports PyTorch, which the processes that only step arenas do without
+    from rlbot.hardware import gpu_stats  # imports PyTorch, which processes that only step arenas do not need
 
     stats = gpu_stats()
     return None if stats is None else stats["utilization"]
 
 
-_QUESTIONS: dict[str, Callable[[], Any]] = {"memory": _peak_memory, "gpu": _gpu_load}  # answered at once, not in turn
+# Answered at once, without waiting for the other processes.
+_QUESTIONS: dict[str, Callable[[], Any]] = {"memory": _peak_memory, "gpu": _gpu_load}

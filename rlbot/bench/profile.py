@@ -1,9 +1,8 @@
-"""Where the time of a collect step goes.
+"""Where the time of a step of a rollout goes.
 
-A `Collector` collects as in training, on one core, by turns unobserved and with a watch around each piece, in its
-place and on live data. A piece is charged what it takes itself, without the watched pieces that it calls and without
-the time of watching: the pieces add up to the whole. Reward terms run as one compiled pass, so each is timed once more
-alone.
+A `Collector` collects as in training, on one core, in turns with and without a watch around each piece. A piece is
+charged only its own time, without the watched pieces that it calls and without the overhead of the watch, so the pieces
+add up to the whole. Reward terms run in one compiled pass, so each is also timed alone.
 """
 
 import dataclasses
@@ -31,11 +30,11 @@ from rlbot.training.build import build
 from rlbot.training.build_env import make_reward
 
 WHOLE = "whole step, unobserved"
-# (where the function is, its name, the piece it is charged to).
+# (owner of the function, its name, the piece that its time is charged to).
 _WATCHED: tuple[tuple[Any, str, str], ...] = (
     (Arenas, "_advance", "physics"),
     (Arenas, "_apply", "set controls"),
-    (Arenas, "step", "read state"),  # what is left of it: physics and setting controls are functions of their own
+    (Arenas, "step", "read state"),  # without physics and setting controls, which are watched too
     (Reward, "earn", "reward"),
     (Reward, "pay", "reward"),
     (rlbot.env.batch, "all_finite", "finite numbers"),
@@ -45,8 +44,8 @@ _WATCHED: tuple[tuple[Any, str, str], ...] = (
     (BatchEnv, "_start", "reset"),
     (BatchEnv, "snapshot", "settling before a rollout"),
     (BatchEnv, "restore", "settling before a rollout"),
-    (Policy, "sample", "policy: sampling"),  # what is left of it: the forward pass is a function of its own
-    (Policy, "logits", "policy: matrix products"),  # what is left of it, likewise
+    (Policy, "sample", "policy: sampling"),  # without the forward pass
+    (Policy, "logits", "policy: matrix products"),  # without norms and activations
     (rlbot.policy.actor, "finish_layer", "policy: norms and activations"),
     (Rollout, "add", "rollout storage"),
     (Rollout, "finish", "rollout storage"),
@@ -54,12 +53,12 @@ _WATCHED: tuple[tuple[Any, str, str], ...] = (
     (EnvShard, "collect", "the rest"),
     (Collector, "collect", "the rest"),
 )
-_WHOLES = ("reset", "settling before a rollout")  # also charged for what they call: physics, observing
+_WHOLES = ("reset", "settling before a rollout")  # these are also charged for the functions they call
 PIECES = tuple(dict.fromkeys(piece for _, _, piece in _WATCHED))
 
 
 class Watch:
-    """Charges the seconds of nested calls to names, each call without the calls inside it."""
+    """Charges the time of nested calls to names; each call without the calls inside it."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -84,7 +83,7 @@ class Watch:
         return watched
 
     def _overhead(self, calls: int = 20_000) -> float:
-        """Seconds that a watched call costs beside those that it is charged with."""
+        """Seconds of overhead of a watched call that it is not charged with."""
         nothing = self.around("", lambda: None)
         best = np.inf
         for _ in range(5):
@@ -97,15 +96,15 @@ class Watch:
 
 
 def profile(case: Case, config: BenchConfig) -> dict[str, float]:
-    """us per arena step of every piece, by name, and of the whole step unobserved; terms of the reward begin with
-    "reward: " and are part of "reward". `case` is one on one core; each way takes bench.rounds turns of
-    bench.seconds."""
+    """{piece: us per arena step}, with the whole unwatched step under WHOLE. Reward terms are named "reward: NAME";
+    their time is part of "reward". `case` must be on one core. There are bench.rounds turns of bench.seconds with the
+    watch, and as many without."""
     (part,) = case.parts(config)
     components = build(case.config(config), print)
     components.publish()
     watch = Watch()
     collector = components.make_collector(0)
-    collector.collect()  # all has been compiled by now, and the caches are full
+    collector.collect()  # warm-up: everything is compiled, and caches are full
     took, unwatched_steps, steps = 0.0, 0, 0
     for _ in range(config.bench.rounds):
         began = perf_counter()
@@ -120,7 +119,7 @@ def profile(case: Case, config: BenchConfig) -> dict[str, float]:
 
 @contextmanager
 def _watching(watch: Watch) -> Iterator[None]:
-    """Within, all that is watched goes through `watch`."""
+    """Within this context, all watched functions are charged to `watch`."""
     new = [(owner, name, watch.around(piece, getattr(owner, name))) for owner, name, piece in _WATCHED]
     with ExitStack() as stack:
         for owner, name, function in new:
@@ -130,7 +129,7 @@ def _watching(watch: Watch) -> Iterator[None]:
 
 
 def _collect(collector: Collector, seconds: float) -> int:
-    """Collect whole rollouts for `seconds`; returns how many steps."""
+    """Collect whole rollouts for `seconds`; returns the number of steps."""
     steps, began = 0, perf_counter()
     while not steps or perf_counter() - began < seconds:
         steps += collector.collect()[0].num_steps
@@ -152,7 +151,7 @@ def lines(found: dict[str, float]) -> Iterator[str]:
 
 
 def _terms(part: Part, pairs: int = 50, repeats: int = 5) -> Iterator[tuple[str, float]]:
-    """Seconds a step of each reward term alone, less those of a reward without a term."""
+    """(name, seconds a step) of each reward term alone, minus the time of a reward without terms."""
     env, rng = part.env(), np.random.default_rng(0)
     env.reset(seed=0)
     states: list[tuple[State, State]] = []

@@ -1,17 +1,16 @@
-"""Bare RocketSim, the yardstick, and the environment on the same tape.
+"""Bare RocketSim as the reference, and BatchEnv with the same controls.
 
-Arenas of raw are as RocketSim makes them by itself. Timed: for each arena of the process, `car.set_controls` of a
-CarControls made beforehand for each of its cars, and `arena.step(tick_skip)`, in plain loops. Not timed: recording the
-tape, drawing controls, and starting arenas anew. Both start from the same placements, take the same controls and start
-the same arenas anew after the same steps, and begin again at the end of the tape, so that the physics has the same to
-do; env's own restarts within the tape are part of its time.
+Raw uses arenas with RocketSim's default settings. Timed, in plain loops: `car.set_controls` with a prepared CarControls
+for each car, and `arena.step(tick_skip)`. Not timed: recording the tape, drawing controls and resetting arenas. Raw and
+env start from the same placements, use the same controls and reset the same arenas after the same steps, so the physics
+has the same work; they start again at the end of the tape. The resets of env within the tape are part of its time.
 """
 
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-import RocketSim  # the bench alone reaches past rlbot.sim: it measures what rlbot.sim adds
+import RocketSim  # only the bench bypasses rlbot.sim, to measure what it adds
 
 from rlbot.bench.cases import Part
 from rlbot.bench.tape import STEPS, random_rows, record
@@ -21,7 +20,7 @@ from rlbot.sim.arenas import car_state
 
 
 class Raw:
-    """Some arenas of bare RocketSim, playing a tape."""
+    """Arenas of bare RocketSim that play a tape."""
 
     def __init__(self, part: Part) -> None:
         env = part.env()
@@ -59,7 +58,7 @@ class Raw:
         return steps, timed
 
     def _rewind(self) -> None:
-        # A BatchEnv draws the beginnings of arena n from a generator of these seeds, too.
+        # A BatchEnv seeds the generator of arena n in the same way.
         self._rngs = [np.random.default_rng(seed) for seed in self._seeds]
         for n in range(len(self._arenas)):
             self._restart(n)
@@ -80,7 +79,7 @@ class Raw:
 
 
 class Env:
-    """Some arenas as a BatchEnv, playing the tape that Raw plays."""
+    """The same arenas as a BatchEnv that plays the tape of Raw."""
 
     def __init__(self, part: Part) -> None:
         self._env, self._seed = part.env(), part.config.seed

@@ -1,4 +1,4 @@
-"""The results as a table, a file and a picture."""
+"""The results as a table, a JSON file and a picture."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ _COLORS = {
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
-    """Lines of ASCII."""
+    """The table as lines of ASCII."""
     yield (
         f"{'':11} {'teams':5} {'arenas':>6} {'cores':>5} {'workers':>7} {'steps/s':>10} {'of raw':>7} {'spread':>7} "
         f"{'GPU':>4} {'main MB':>8} {'worker MB':>9}"
@@ -37,12 +37,12 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def write_json(rows: Sequence[Row], path: Path) -> None:
-    """A flat list, an object for each row."""
+    """Write a list with an object for each row."""
     path.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
 
 
 def write_result(rows: Sequence[Row], path: Path) -> float:
-    """What a sweep of benches compares, of the rows of one case: returns the timesteps a second of training."""
+    """Write result.json, which a sweep compares, from the rows of one case; returns timesteps a second of training."""
     rates = {row.name: row.agent_steps_per_s for row in rows}
     result = {
         "status": "finished",
@@ -57,13 +57,13 @@ def write_result(rows: Sequence[Row], path: Path) -> float:
 
 
 def _thousands(number: float, _: object) -> str:
-    """A tick's label: 1, 2, 3 and 5 of each power of ten have one."""
+    """Label of a tick: only 1, 2, 3 and 5 times a power of ten have one."""
     return f"{number / 1000:g}k" if f"{number:.0f}"[0] in "1235" else ""
 
 
 def draw(rows: Sequence[Row], team_size: str, num_envs: int, workers: int, path: Path) -> None:
-    """A PNG of throughput against the number of arenas (with `workers` workers) and against the number of workers (with
-    `num_envs` arenas; 0 stands for everything on one core)."""
+    """Write a PNG of throughput against the number of arenas (with `workers` workers) and against the number of workers
+    (with `num_envs` arenas; 0: everything on one core)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

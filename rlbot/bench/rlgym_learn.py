@@ -1,8 +1,8 @@
-"""rlgym-learn 2, the trainer that people use with RLGym, in the game of rlbot.bench.peers.
+"""rlgym-learn 2, the usual trainer for RLGym, with the environment of rlbot.bench.peers.
 
 Its PPO is that of rlgym-learn-algos, on the CPU in float32, with the layers, batch, minibatch, epochs and learning rate
-of the settings, all cars learning. Its networks have no layer norm, and it reads the 132 numbers of DefaultObs. A
-process of it holds one environment: it plays as many arenas as it has processes.
+of the settings; all cars learn. Its networks have no layer norm and take the 132 numbers of DefaultObs. Each of its
+processes has one environment, so there are as many arenas as processes.
 """
 
 import os
@@ -44,12 +44,12 @@ _NEVER = 10**15  # timesteps
 
 
 class RLGymLearn:
-    """A training of rlgym-learn, in a process of its own, whose standard output it closes."""
+    """A training of rlgym-learn. It needs a process of its own, since it silences the standard output."""
 
     def __init__(self, config: TrainConfig, team_size: str, processes: int) -> None:
-        os.environ["OPENBLAS_NUM_THREADS"] = "1"  # of the processes to come, as its guide has it
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"  # for its worker processes, as its guide recommends
         with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), 1)  # it prints, and so do its processes
+            os.dup2(nowhere.fileno(), 1)  # it and its processes print a lot
         if config.hardware.threads is not None:
             torch.set_num_threads(config.hardware.threads)
         self._folder = TemporaryDirectory(prefix="rlbot-bench-")
@@ -61,19 +61,19 @@ class RLGymLearn:
             settings = _settings(config, processes, self._folder.name)
             self._coordinator = LearningCoordinator(environment, controller, settings)
         for each in (buffer.log_probs, buffer.values, buffer.advantages):
-            each.pin_memory = False  # 0.4.2 asks for page-locked memory, which PyTorch has only beside a GPU
+            each.pin_memory = False  # 0.4.2 pins memory, which PyTorch can only do with a GPU
 
     def play(self, what: str, seconds: float) -> tuple[int, float]:
-        """Whole iterations until `seconds` have passed; returns agent steps, and the seconds they took."""
+        """Whole iterations until `seconds` have passed; returns agent steps and the seconds they took."""
         coordinator, began = self._coordinator, perf_counter()
         before = coordinator.cumulative_timesteps
         while coordinator.cumulative_timesteps == before or perf_counter() - began < seconds:
             coordinator.config.base_config.timestep_limit = coordinator.cumulative_timesteps + self._batch_size
-            coordinator._run()  # start() would end its processes at the limit, and hide what went wrong
+            coordinator._run()  # start() would end its processes at the limit and hide errors
         return coordinator.cumulative_timesteps - before, perf_counter() - began
 
     def close(self) -> None:
-        """End its processes."""
+        """End the processes of rlgym-learn."""
         self._coordinator.cleanup()
         self._folder.cleanup()
 
@@ -115,7 +115,7 @@ def _ppo(learner: LearnerConfig) -> Any:
             device="cpu",
         ),
         experience_buffer_config=ExperienceBufferConfigModel(
-            max_size=learner.batch_size,  # nothing of the iteration before
+            max_size=learner.batch_size,  # no experience of earlier iterations
             device="cpu",
             trajectory_processor_config=GAETrajectoryProcessorConfigModel(
                 gamma=learner.gamma, lmbda=learner.gae_lambda, standardize_rewards=learner.normalize_return

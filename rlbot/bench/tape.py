@@ -1,4 +1,4 @@
-"""A minute of play to play again: random controls, and where episodes ended."""
+"""Random controls that are played again and again, and the resets of one recorded play."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ STEPS = 600  # 40 s of play at tick_skip 8: some episodes of every arena
 
 @dataclass(frozen=True)
 class Tape:
-    """rows (STEPS, C): of the action table, for each car and step. restarts: the arenas that started anew after each
-    step."""
+    """rows (STEPS, C): the row of the action table for each step and car. restarts: the arenas that are reset after
+    each step."""
 
     rows: NDArray[np.int64]
     restarts: list[list[int]]
@@ -24,7 +24,7 @@ def random_rows(seed: int, first_arena: int, num_cars: int) -> NDArray[np.int64]
 
 
 def record(env: BatchEnv, seed: int) -> Tape:
-    """Play the tape once in `env`, to see where its episodes end."""
+    """Play the controls once in `env` to find out where episodes end."""
     rows = random_rows(seed, env.first_arena, env.num_envs)
     restarts = []
     env.reset(seed=seed)

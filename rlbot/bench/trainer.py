@@ -1,4 +1,4 @@
-"""Collecting and training as `python -m rlbot.train` does them, in a process of its own."""
+"""Rollouts and training as in `python -m rlbot.train`, in a process of its own."""
 
 from time import perf_counter
 
@@ -14,11 +14,11 @@ OPPONENTS = 4  # frozen versions in the batch
 
 
 class Trainer:
-    """Plays rollouts with the policy as it is ("collect" against itself, in stage 0; "opponents", in stage 1, where
+    """Measures rollouts with an unchanged policy ("collect": self-play, in stage 0; "opponents": in stage 1, where
     every arena has one of four frozen opponents), iterations of the training loop ("train"), updates from one rollout
-    ("learn"), and the matrix products of these alone ("products").
+    ("learn") and their matrix products alone ("products").
 
-    Agent steps are those of all cars: in "opponents" half of them are not learned from, but played all the same.
+    Agent steps count all cars, also the opponents, from which nothing is learned.
     """
 
     def __init__(self, config: TrainConfig, stage: int = 0) -> None:
@@ -28,11 +28,11 @@ class Trainer:
         for version in range(OPPONENTS):
             self._parts.pool.add(version, self._parts.publish())
         self._collector = self._parts.make_collector(stage)
-        # The loop ends its workers when it returns; these play on in the next turn, and end with this process.
+        # The loop closes its collector when it returns, but these workers are needed in the next turn.
         self._collector.close = lambda: None  # type: ignore[method-assign]
 
     def play(self, what: str, seconds: float) -> tuple[int, float]:
-        """Whole rollouts or iterations until `seconds` have passed; returns agent steps, and the seconds they took."""
+        """Whole rollouts or iterations until `seconds` have passed; returns agent steps and the seconds they took."""
         turns = {"train": self._train, "learn": self._learn, "products": self._multiply}
         return turns.get(what, self._collect)(seconds)
 
@@ -59,7 +59,7 @@ class Trainer:
 
     def _train(self, seconds: float) -> tuple[int, float]:
         learner, overlap = self._config.learner, self._config.learner.overlap
-        if overlap:  # what an iteration before would have let the workers play meanwhile
+        if overlap:  # the rollout that an earlier iteration would have started
             self._collector.begin()
             self._collector.wait()
         progress = loop.Progress(stage=0)
@@ -80,5 +80,5 @@ class Trainer:
         self._collector.wait()
         took = perf_counter() - began
         if overlap:
-            self._collector.collect()  # begun by the last iteration: not the next turn's
+            self._collector.collect()  # started by the last iteration; not part of the next turn
         return progress.timesteps, took

@@ -17,7 +17,7 @@ Files = dict[str, bytes]
 
 
 def main(config: ExportConfig, directory: Path) -> None:
-    """Writes the folder."""
+    """Write the folder."""
     # Heavy imports wait until the settings are known to be sound: a slip on the command line is answered at once.
     from rlbot.export import folder
     from rlbot.policy import load
@@ -43,7 +43,7 @@ def _rlbot(bot: "Bot", about: "About", config: ExportConfig, warn: Callable[[str
     from rlbot.sim import load_meshes, obtain_meshes
 
     obtain_meshes(config.collision_meshes)
-    load_meshes(config.collision_meshes)  # the play of the self-test is played now
+    load_meshes(config.collision_meshes)  # the packets of the self-test are recorded now
     return rlbot_folder(bot, about) if config.format == "rlbot" else rlgym_folder(bot, about)
 
 
@@ -56,7 +56,7 @@ def _onnx(bot: "Bot", about: "About", config: ExportConfig, warn: Callable[[str]
     sample = network.sample(bot)
     found = onnx_graph.run(data, sample)
     if found is None:
-        warn(f"onnxruntime is not installed, so nobody has checked the file; {onnx_graph.HINT}")
+        warn(f"onnxruntime is not installed, so the file was not checked; {onnx_graph.HINT}")
     else:
         network.compare(network.run(model, sample), found)
     return network_folder(bot, about, "policy.onnx", data)
@@ -84,7 +84,7 @@ def _short(timesteps: int) -> str:
 
 
 def _rating(bot: "Bot") -> Mapping[str, Any] | None:
-    """Points and their standard error by team size, if the run of the checkpoint has rated it."""
+    """Rating and standard error by team size, if the run has rated the checkpoint."""
     try:
         rated = json.loads((bot.path.parent.parent / "ratings.json").read_bytes())["ratings"]
         found = {

@@ -1,4 +1,4 @@
-"""A state of the simulation as RLBot's game would tell it: the columns of packets, tick by tick."""
+"""Turn states of the simulation into the columns of RLBot's packets, tick by tick."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,16 +8,16 @@ from rlbot.export.template.agent.recording import BALL_COLUMNS, CAR_COLUMNS
 from rlbot.sim import MAX_CARS, PAD_COOLDOWN, TEAM_OF_SLOT, State
 
 ON_GROUND, JUMPING, DOUBLE_JUMPING, DODGING, IN_AIR = range(5)  # RLBot's AirState
-DODGE_TICKS, DOUBLE_JUMP_TICKS = 79, 13  # how long these states last
+DODGE_TICKS, DOUBLE_JUMP_TICKS = 79, 13  # duration of these states
 FLIP_WINDOW = 1.25  # s
 NOBODY = -1  # as a team: a slot without a car
 
 
 class Capture:
-    """Turns the states of one arena into packets. It must see every tick: how long a dodge lasts is counted."""
+    """Turns the states of one arena into packets. It needs every tick, since it counts how long a dodge lasts."""
 
     def __init__(self, player_ids: NDArray[np.int64], hold_extends_timeout: bool = False) -> None:
-        """`player_ids` (4,): what the cars in the slots are called.
+        """`player_ids` (4,): the ids of the cars by slot.
 
         `hold_extends_timeout`: count the time for which jump was held twice in dodge_timeout, as rlbot-rocketsim does
         and rlgym-compat does not.
@@ -40,8 +40,8 @@ class Capture:
         return rows
 
     def cars(self, state: State, n: int, controls: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(4, 31) columns of the cars of arena n, a tick after those that were told before. `controls` (4, 8): those of
-        that tick."""
+        """(4, 31) columns of the cars of arena n, one tick after the previous call. `controls` (4, 8) are those of the
+        tick."""
         rows = np.zeros((MAX_CARS, len(CAR_COLUMNS)), np.float32)
         rows[:, 1] = NOBODY
         for slot in np.flatnonzero(state.present[n]).tolist():
@@ -57,7 +57,7 @@ class Capture:
         return rows
 
     def _air_state(self, car: np.void, slot: int) -> int:
-        """What pushes the car counts before what it stands on."""
+        """The air state of a car. A jump or dodge counts even if the wheels still touch the ground."""
         jumping = car["has_jumped"] > 0 and car["air_time_since_jump"] == 0
         self._jump[slot] = (self._jump[slot] + 1) if jumping else self._jump[slot] * (car["has_jumped"] > 0)
         self._double_jump[slot] = (self._double_jump[slot] + 1) * (car["has_double_jumped"] > 0)
@@ -82,8 +82,8 @@ class Capture:
 def rotator(
     forward: tuple[float, float, float], right: tuple[float, float, float], up: tuple[float, float, float]
 ) -> tuple[float, float, float]:
-    """Pitch, yaw and roll of a car. The roll is measured against level axes, so that it stays exact where the nose
-    points straight up, and pitch and yaw lose theirs."""
+    """Pitch, yaw and roll of a car. The roll is measured against level axes, so that it stays exact if the nose points
+    straight up, where pitch and yaw are not."""
     pitch = np.arctan2(forward[2], np.hypot(forward[0], forward[1]))
     yaw = np.arctan2(forward[1], forward[0])
     _, level_right, _ = directions(pitch, yaw, 0.0)

@@ -1,4 +1,4 @@
-"""The files of an exported bot: a program that needs nothing of this project, the weights, and what describes them."""
+"""The files of an exported bot: a program that does not need this project, the weights and a manifest."""
 
 import dataclasses
 import hashlib
@@ -23,22 +23,22 @@ from rlbot.policy import Bot
 from rlbot.sim import PAD_COOLDOWN, PAD_POSITION
 
 TEMPLATE = Path(__file__).parent / "template"
-RLGYM_TEMPLATE = Path(__file__).parent / "template_rlgym"  # what is other than in TEMPLATE
+RLGYM_TEMPLATE = Path(__file__).parent / "template_rlgym"  # files that differ from TEMPLATE
 _FILLED_IN = ("bot.toml", "README.md")
 
 
 @dataclasses.dataclass(frozen=True)
 class About:
-    """What people read about the bot. Name and developer must be fit for TOML and the game, as the settings are."""
+    """Texts about the bot. Name and developer must be valid in TOML and in the game; the settings check that."""
 
     name: str
     developer: str
     rating: Mapping[str, Any] | None = None  # by team size, as in the run's ratings.json
-    deterministic: bool = True  # the likeliest action, instead of one drawn as in training
+    deterministic: bool = True  # the most likely action, instead of a drawn one
 
     @property
     def slug(self) -> str:
-        """The name for files and ids."""
+        """The name as used in files and ids."""
         return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-") or "bot"
 
     @property
@@ -55,8 +55,8 @@ def rlbot_folder(bot: Bot, about: About) -> dict[str, bytes]:
 
 
 def rlgym_folder(bot: Bot, about: About) -> dict[str, bytes]:
-    """The same with rlgym-rlbot between RLBot and the policy: observation builder, action parser and a subclass of its
-    RLGymBot."""
+    """The same for rlgym-rlbot: an observation builder, an action parser and a subclass of its RLGymBot between RLBot
+    and the policy."""
     shared = {name: data for name, data in _read(TEMPLATE).items() if not name.startswith("agent/self_test")}
     return _bot_folder(bot, about, {**shared, **_read(RLGYM_TEMPLATE)})
 
@@ -67,7 +67,7 @@ def _read(template: Path) -> dict[str, bytes]:
 
 
 def _bot_folder(bot: Bot, about: About, made: dict[str, bytes]) -> dict[str, bytes]:
-    """The files of a template, filled in, with the weights, the recorded play and the manifest."""
+    """The files of a template with its words filled in, the weights, the recorded play and the manifest."""
     arrays = weights(bot)
     made[files.WEIGHTS] = _npz(arrays)
     document = manifest(bot, about)
@@ -87,7 +87,7 @@ def _bot_folder(bot: Bot, about: About, made: dict[str, bytes]) -> dict[str, byt
 
 
 def manifest(bot: Bot, about: About) -> dict[str, Any]:
-    """How the bot was trained and has to be played, without its files."""
+    """The manifest without the list of files: how the bot was trained and how it must be played."""
     pads = zip(PAD_POSITION.tolist(), PAD_COOLDOWN.tolist(), strict=True)
     return {
         "format": files.FORMAT,
@@ -125,7 +125,7 @@ def manifest(bot: Bot, about: About) -> dict[str, Any]:
 
 
 def with_manifest(made: Mapping[str, bytes], document: Mapping[str, Any]) -> dict[str, bytes]:
-    """The files, and the manifest with a checksum of each."""
+    """The files, and a manifest with their checksums."""
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(made.items())}
     text = json.dumps({**document, "files": sums}, indent=1) + "\n"
     return {**made, files.MANIFEST: text.encode("ascii")}
@@ -143,7 +143,7 @@ def weights(bot: Bot) -> dict[str, NDArray[np.float32]]:
 
 
 def network_folder(bot: Bot, about: About, name: str, data: bytes) -> dict[str, bytes]:
-    """Every file of a folder with the network alone, in the file `name`."""
+    """Every file of a folder that holds only the network, as the file `name`."""
     text = Template((Path(__file__).parent / "network.md").read_text(encoding="utf-8")).substitute(
         name=about.name, file=name, outputs=bot.network.head.outputs, tick_skip=bot.tick_skip
     )
@@ -151,7 +151,7 @@ def network_folder(bot: Bot, about: About, name: str, data: bytes) -> dict[str, 
 
 
 def write(folder: Path, made: Mapping[str, bytes]) -> None:
-    """Write the files into a new or empty folder: nothing is written over. Raises ValueError if that cannot be done."""
+    """Write the files into a new or empty folder; nothing is overwritten. Raises ValueError if that is not possible."""
     try:
         for name, data in made.items():
             path = folder / name

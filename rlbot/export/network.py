@@ -1,4 +1,4 @@
-"""The whole network of a checkpoint, actor and critic, for formats that others can run: TorchScript and ONNX."""
+"""The network of a checkpoint, actor and critic, for export to TorchScript and ONNX."""
 
 import io
 import warnings
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 OUTPUTS = ("controls", "logits", "value")
-TOLERANCE = 1e-4  # of logits and value between two runtimes
+TOLERANCE = 1e-4  # largest difference of logits and value between two runtimes
 
 
 class Exported(nn.Module):
-    """observations (B, 180) -> controls (B, 8) of the likeliest actions, logits (B, outputs), value (B,)."""
+    """observations (B, 180) -> controls (B, 8) of the most likely actions, logits (B, outputs), value (B,)."""
 
     def __init__(self, model: ActorCritic) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Exported(nn.Module):
 
 
 def load_model(bot: Bot) -> ActorCritic:
-    """The network that was trained, on the CPU. Raises ValueError for a bot out of an exported folder, which has no
+    """The trained network, on the CPU. Raises ValueError if the bot comes from an exported folder, which has no
     critic."""
     if is_exported(bot.path):
         raise ValueError(f"checkpoint={bot.path}: this format needs a checkpoint; an exported folder has no critic")
@@ -69,12 +69,12 @@ def torchscript(model: ActorCritic) -> bytes:
 
 
 def sample(bot: Bot) -> "NDArray[np.float32]":
-    """Observations (64, 180) to compare runtimes on."""
+    """Observations (64, 180) for comparing runtimes."""
     return np.random.default_rng(0).normal(size=(64, bot.network.observation_size)).astype(np.float32)
 
 
 def run_torchscript(data: bytes, observations: "NDArray[np.float32]") -> "dict[str, NDArray[np.float32]]":
-    """What a TorchScript file gives, by the names of the outputs."""
+    """Outputs of a TorchScript file, by name."""
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")
         results = torch.jit.load(io.BytesIO(data))(torch.from_numpy(observations))  # type: ignore[no-untyped-call]
@@ -82,7 +82,7 @@ def run_torchscript(data: bytes, observations: "NDArray[np.float32]") -> "dict[s
 
 
 def run(model: ActorCritic, observations: "NDArray[np.float32]") -> "dict[str, NDArray[np.float32]]":
-    """What the trained network gives, by the names of the outputs."""
+    """Outputs of the trained network, by name."""
     with torch.inference_mode():
         results = Exported(model)(torch.from_numpy(observations))
     return {name: each.numpy() for name, each in zip(OUTPUTS, results, strict=True)}

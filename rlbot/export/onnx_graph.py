@@ -1,4 +1,4 @@
-"""The network as an ONNX file, written node by node: the result is the same with every version of PyTorch."""
+"""The network as an ONNX file, built node by node, so that the result does not depend on the version of PyTorch."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from rlbot.model.actor_critic import ActorCritic
 from rlbot.policy.actor import Network
 
-OPSET, IR_VERSION = 20, 9  # of ONNX 1.15 (2023), for which onnxruntime 1.17 is new enough
+OPSET, IR_VERSION = 20, 9  # of ONNX 1.15 (2023); onnxruntime runs it from 1.17 on
 HINT = 'install it with `pip install -c constraints.txt -e ".[onnx]"`'
 _NODES = {"relu": "Relu", "tanh": "Tanh", "elu": "Elu", "gelu": "Gelu", "leaky_relu": "LeakyRelu"}
 
 
 class _Graph:
-    """Nodes and constants, while they are added."""
+    """Collects nodes and constants."""
 
     def __init__(self, onnx: Any, tensors: Mapping[str, NDArray[Any]]) -> None:
         self.onnx, self._tensors = onnx, tensors
@@ -23,7 +23,7 @@ class _Graph:
         self.constants: dict[str, Any] = {}
 
     def add(self, kind: str, inputs: Sequence[str], output: str | None = None, **attributes: Any) -> str:
-        """The name of the node's output."""
+        """Add a node; returns the name of its output."""
         name = output or f"{kind.lower()}_{len(self.nodes)}"
         self.nodes.append(self.onnx.helper.make_node(kind, list(inputs), [name], **attributes))
         return name
@@ -92,7 +92,7 @@ def onnx_file(model: ActorCritic, network: Network) -> bytes:
 
 
 def run(data: bytes, observations: NDArray[np.float32]) -> dict[str, NDArray[np.float32]] | None:
-    """What onnxruntime makes of a file, by the names of the outputs; None if it is not installed."""
+    """Outputs of the file in onnxruntime, by name; None if onnxruntime is not installed."""
     try:
         import onnxruntime
     except ImportError:

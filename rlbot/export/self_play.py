@@ -1,7 +1,7 @@
-"""The play that the self-test of an exported bot repeats: packets, and what the policy saw and did in the simulation.
+"""Record the play for the self-test of an exported bot: packets, and the policy's observations and actions for them.
 
-The cars are played by the policy itself, in short scenes, tick by tick. What a policy may never do by itself (jump,
-flip, demolish, pick up boost) is made to happen: one of the cars does as it is told.
+The policy plays the cars in short scenes, tick by tick. What a policy may never do by itself (jump, flip, demolish,
+pick up boost) is made to happen: one of the cars gets scripted controls.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,11 +21,11 @@ from rlbot.sim import MAX_CARS, PAD_POSITION, Arenas, CarPlacement, Placement
 ACTIVE = 3  # of RLBot's MatchPhase
 FIRST_FRAME = 5000
 PLAYER_IDS = np.array([23, 7, 41, 11])  # by slot
-PACKET_SLOTS = [2, 0, 3, 1]  # the order of a packet is none of training's
+PACKET_SLOTS = [2, 0, 3, 1]  # order of the cars in packets, unlike that of the slots
 PACKET_PADS = np.lexsort((PAD_POSITION[:, 0], PAD_POSITION[:, 1]))[::-1]
-TICKS = 64  # of a scene
-CLEAR = 1e-3  # by which the likeliest action's logit leads: far above what float32 arithmetic differs by
-SEEDS = 20  # that are tried for a scene until there is no doubt about the ground under the wheels
+TICKS = 64  # length of a scene
+CLEAR = 1e-3  # lead of the most likely action's logit that counts as clear; far above float32 rounding errors
+SEEDS = 20  # tried for a scene until it is always clear whether the car is on the ground
 FORWARD, BOOST, JUMP, FLIP = (
     np.array(row, np.float32)
     for row in ((1, 0, 0, 0, 0, 0, 0, 0), (1, 0, 0, 0, 0, 0, 1, 0), (0, 0, 0, 0, 0, 1, 0, 0), (1, 0, -1, 0, 0, 1, 0, 1))
@@ -40,8 +40,7 @@ Script = tuple[tuple[int, NDArray[np.float32] | None], ...]
 @dataclass(frozen=True)
 class Scene:
     """`sizes`: blue and orange cars; `own`: slot of the car whose decisions are compared; `beginning`: a placement or
-    the kind of a random one; `told`: by slot, the controls of cars that do as they are told, from each tick on (None:
-    what it chooses)."""
+    a kind of reset; `told`: by slot, scripted controls as (first tick, controls), None: what the policy chooses."""
 
     sizes: tuple[int, int]
     own: int
@@ -51,8 +50,8 @@ class Scene:
 
 
 def scenes() -> list[Scene]:
-    """What the self-test repeats: at least one jump, double jump, flip, demolition and boost pad of the own and of
-    another car each, in every team size."""
+    """The scenes of the self-test. In every team size, the own car and another car each jump, double jump, flip, are
+    demolished and take a boost pad at least once."""
     flip = ((0, RELEASED), (4, JUMP), (16, RELEASED), (24, FLIP), (32, RELEASED))
     double_jump = ((0, JUMP), (20, RELEASED), (30, JUMP), (34, None))
     slide = ((0, HANDBRAKE), (30, FORWARD), (50, HANDBRAKE))
@@ -93,7 +92,7 @@ class Recording:
     cars: list[NDArray[np.float32]] = field(default_factory=list)
     observations: list[NDArray[np.float32]] = field(default_factory=list)  # for every decision
     controls: list[NDArray[np.float32]] = field(default_factory=list)
-    clear: list[bool] = field(default_factory=list)  # one action is likelier than the others, beyond rounding
+    clear: list[bool] = field(default_factory=list)  # whether one action leads the others by CLEAR
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {name: np.array(values) for name, values in vars(self).items()} | {"pad_order": PACKET_PADS}
@@ -138,7 +137,7 @@ class Play:
 
 
 def record(bot: Bot, seed: int = 0, accept: Callable[[Recording], bool] = lambda recording: True) -> Recording:
-    """All scenes, played by the bot. A scene is played anew, up to SEEDS times, until it is accepted.
+    """Play all scenes with the bot. A scene is played again, up to SEEDS times, until it is accepted.
 
     Raises RuntimeError if a scene never is.
     """
@@ -155,7 +154,7 @@ def record(bot: Bot, seed: int = 0, accept: Callable[[Recording], bool] = lambda
 
 
 def _play(bot: Bot, scene: Scene, seed: int) -> Recording:
-    """The own car does what is likeliest, the others draw their actions."""
+    """The own car takes the most likely action, the others draw theirs."""
     play, capture, recording = Play(scene.sizes), Capture(PLAYER_IDS), Recording()
     beginning = scene.beginning
     if isinstance(beginning, str):
@@ -190,7 +189,7 @@ def _play(bot: Bot, scene: Scene, seed: int) -> Recording:
 
 
 def _is_clear(bot: Bot, logits: NDArray[np.float32]) -> bool:
-    """Whether no other choice is so nearly as likely that rounding might prefer it."""
+    """Whether the most likely choice leads by so much that rounding cannot change it."""
     head = bot.network.action_head
     if head == "continuous":
         return bool((np.abs(logits[5:]) > CLEAR).all())  # the buttons; nothing is chosen for the axes

@@ -1,5 +1,5 @@
-"""How a recipe learns: several seeds trained from scratch, their checkpoints in matches, curves of what came out.
+"""Measure how a recipe learns: train several seeds from scratch, let their checkpoints play matches, draw the curves.
 
-`python -m rlbot.learncheck`. trainings.py trains, versions.py plays, curves.py keeps the results and their medians,
-picture.py draws them.
+Run it with `python -m rlbot.learncheck`. trainings.py trains, versions.py plays the matches, curves.py holds results
+and medians, picture.py draws them.
 """

@@ -20,8 +20,8 @@ CSV = "learncheck.csv"
 
 
 def main(config: LearncheckConfig, directory: Path) -> float:
-    """Returns the median goal difference of a match against random at the end; writes a CSV, and a PNG a team size."""
-    # Heavy imports wait until the settings are known to be sound: a slip on the command line is answered at once.
+    """Write a CSV, and a PNG for each team size; returns the final median goal difference of a match against random."""
+    # Heavy imports come after the checks of the settings, so that a wrong setting is reported at once.
     from rlbot import run
     from rlbot.learncheck.curves import medians, read, table, write
     from rlbot.learncheck.picture import draw
@@ -51,7 +51,7 @@ def main(config: LearncheckConfig, directory: Path) -> float:
 
 
 def _trained(config: LearncheckConfig, directory: Path, console: "Console") -> "list[Version]":
-    """The versions to evaluate of every seed, freshly trained."""
+    """Train every seed; returns the versions to evaluate."""
     from rlbot.learncheck.trainings import share, train
     from rlbot.learncheck.versions import find
 
@@ -69,12 +69,12 @@ def _trained(config: LearncheckConfig, directory: Path, console: "Console") -> "
             for seed in seeds
             for version in find(f"seed_{seed}", str(directory / f"seed_{seed}"), config.learncheck.interval)
         ]
-    except ValueError as error:  # a disk that was full while checkpoints were written
+    except ValueError as error:  # for example, the disk was full when checkpoints were written
         raise CommandFailed(str(error)) from error
 
 
 def _evaluated(config: LearncheckConfig, versions: "list[Version]", csv: Path, console: "Console") -> "list[Row]":
-    """The rows of all versions; the file has those of a version as soon as it has played."""
+    """Evaluate all versions; returns their rows. The rows of a version are written to the file when it has played."""
     from rlbot.learncheck.curves import describe, write
     from rlbot.learncheck.versions import evaluate
 

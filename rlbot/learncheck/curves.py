@@ -1,4 +1,4 @@
-"""What the matches gave: a row for every version, opponent and team size; medians over the seeds; CSV and table."""
+"""Results of the matches: a row for every version, opponent and team size; medians over seeds; CSV and table."""
 
 import csv
 import io
@@ -13,15 +13,15 @@ from rlbot.run.files import write_atomic
 
 @dataclass(frozen=True)
 class Row:
-    """One version against one opponent. Intervals are of 95%; goals are those of a team, touches those of a car, in a
-    minute of play; the goal difference is that of a match."""
+    """One version against one opponent. Intervals are 95%. Goals are per minute and team, touches per minute and car;
+    the goal difference is per match."""
 
     recipe: str
     run: str
     seed: int
     teams: str
     opponent: str
-    point: int  # the multiple of the interval that the version stands for
+    point: int  # multiple of the interval at which the version is evaluated
     timesteps: int
     seconds: float  # of training
     matches: int
@@ -40,7 +40,7 @@ class Row:
 
 
 class Median(NamedTuple):
-    """Of the `runs` that have a version at `point`, each number by itself."""
+    """The median of each number over the `runs` that have a version at `point`."""
 
     point: int
     runs: int
@@ -58,7 +58,7 @@ class Median(NamedTuple):
 
 
 def medians(rows: Sequence[Row]) -> list[Median]:
-    """Of one recipe, team size and opponent: a median for every point, in their order."""
+    """A median for every point, in order. `rows` are of one recipe, team size and opponent."""
     found = []
     for point in sorted({row.point for row in rows}):
         here = [row for row in rows if row.point == point]
@@ -68,7 +68,7 @@ def medians(rows: Sequence[Row]) -> list[Median]:
 
 
 def curves(rows: Sequence[Row]) -> dict[tuple[str, str, str], list[Row]]:
-    """The rows of each (recipe, team size, opponent), in the order in which they come."""
+    """The rows grouped by (recipe, team size, opponent), in their order."""
     found: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
         found.setdefault((row.recipe, row.teams, row.opponent), []).append(row)
@@ -76,7 +76,7 @@ def curves(rows: Sequence[Row]) -> dict[tuple[str, str, str], list[Row]]:
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
-    """Lines of ASCII: the medians of every curve."""
+    """The medians of every curve as lines of ASCII."""
     for (recipe, teams, opponent), mine in curves(rows).items():
         yield f"{recipe}, {teams} against {opponent}; medians, goals and touches a minute, intervals of 95%"
         yield (
@@ -91,7 +91,7 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def describe(row: Row) -> str:
-    """A line on one version against one opponent."""
+    """A line of text about one version against one opponent."""
     return (
         f"{row.run} (seed {row.seed}) at {row.timesteps}, {row.teams} against {row.opponent}: "
         f"touches a minute {row.touches_per_minute:.2f}, goals a match {_goals(row)}, won {_won(row)}"
@@ -107,7 +107,7 @@ def _won(at: Row | Median) -> str:
 
 
 def write(rows: Sequence[Row], path: Path) -> None:
-    """As CSV, a column for every field. Raises OSError."""
+    """Write a CSV with a column for every field. Raises OSError if it cannot be written."""
     text = io.StringIO()
     writer = csv.DictWriter(text, [each.name for each in fields(Row)], lineterminator="\n")
     writer.writeheader()
@@ -116,8 +116,8 @@ def write(rows: Sequence[Row], path: Path) -> None:
 
 
 def read(paths: Sequence[Path]) -> list[Row]:
-    """What `write` wrote. Recipes of one name in several files get the path of its folder beside it. Raises ValueError
-    naming the file that is none of these, or has no row."""
+    """Read files that `write` wrote. If recipes in several files have the same name, the folder is added to the name.
+    Raises ValueError, which names the file, if a file was not written by `write` or has no row."""
     files = {path: _rows(path) for path in paths}
     names = [name for rows in files.values() for name in {row.recipe for row in rows}]
     return [

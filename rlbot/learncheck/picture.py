@@ -1,4 +1,4 @@
-"""The curves as pictures: what a recipe can do after how many timesteps, and after how many minutes of training."""
+"""Draw the curves: results over timesteps and over minutes of training."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from rlbot.learncheck.curves import Median, Row, curves, medians
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Of each recipe: against random, and against idle, which is dashed too.
+# Colors of each recipe: against random, and against idle (dashed).
 _COLORS = (("#0072b2", "#56b4e9"), ("#d55e00", "#e69f00"), ("#007a55", "#5fc9a0"), ("#8a3d77", "#cc79a7"))
 _PANELS = (  # title, what is drawn, the interval that is shaded, against random
     ("touches a minute of a car", "touches_per_minute", None),
@@ -21,8 +21,8 @@ _AXES = (("timesteps", 1e6, "million timesteps"), ("seconds", 60.0, "minutes of 
 
 
 def draw(rows: Sequence[Row], directory: Path) -> list[Path]:
-    """Writes directory/learncheck_TEAMS.png for every team size; returns their paths."""
-    from matplotlib.figure import Figure  # late: it takes a second; without pyplot, hence without a display
+    """Write directory/learncheck_TEAMS.png for every team size; returns the paths."""
+    from matplotlib.figure import Figure  # imported here, as it takes a second; without pyplot no display is needed
 
     paths = []
     recipes = list(dict.fromkeys(row.recipe for row in rows))
@@ -49,7 +49,7 @@ def draw(rows: Sequence[Row], directory: Path) -> list[Path]:
 def _curve(
     axis: "Axes", rows: Sequence[Row], x: str, unit: float, name: str, interval: str | None, style: dict[str, Any]
 ) -> None:
-    """A thin line for each run; a thick one, and the interval, where all runs have a version."""
+    """Draw a thin line for each run, and the median as a thick line with its interval where all runs have a version."""
     runs = {run: [row for row in rows if row.run == run] for run in dict.fromkeys(row.run for row in rows)}
     middle = [each for each in medians(rows) if each.runs == len(runs)]
     thin = {**style, "linewidth": 0.8, "alpha": 0.6, "label": None}
@@ -64,7 +64,7 @@ def _curve(
     if name == "goals_for_per_minute":
         dotted = {**thick, "linestyle": ":", "marker": None, "label": None}
         axis.plot(values(middle, x, unit), values(middle, "goals_against_per_minute"), **dotted)
-    if interval is not None and rows[0].opponent == "random":  # more of them would hide each other
+    if interval is not None and rows[0].opponent == "random":  # several intervals would hide each other
         low, high = values(middle, f"{interval}_low"), values(middle, f"{interval}_high")
         axis.fill_between(values(middle, x, unit), low, high, color=style["color"], alpha=0.15, linewidth=0)
 

@@ -1,4 +1,4 @@
-"""Trainings side by side, each a process of `python -m rlbot.train` with a run directory of its own."""
+"""Run trainings in parallel, each a process of `python -m rlbot.train` with its own run directory."""
 
 import contextlib
 import re
@@ -13,13 +13,13 @@ from rlbot.run import Console
 from rlbot.settings.errors import CommandFailed
 from rlbot.settings.schema import TrainConfig
 
-_TELL = 10.0  # s between two lines on how far they are
-_PATIENCE = 20.0  # s to finish the iteration and save, for a training that is to end
+_TELL = 10.0  # s between two reports of progress
+_PATIENCE = 20.0  # s that a stopped training has to finish its iteration and save
 
 
 def share(config: TrainConfig, cores: int) -> list[str]:
-    """The arguments that let a training take `cores` cores, where its settings do not say what it takes, and keep every
-    checkpoint. One core is used best by one process: it plays and learns in turns."""
+    """Arguments with which a training uses `cores` cores, unless its settings already say how many, and keeps every
+    checkpoint. With one core, a single process that plays and learns in turns is fastest."""
     workers = 0 if cores == 1 and not config.learner.overlap else cores
     return [
         *([f"env.workers={workers}"] if config.env.workers is None else []),
@@ -30,8 +30,8 @@ def share(config: TrainConfig, cores: int) -> list[str]:
 
 
 def train(seeds: Sequence[int], arguments: Sequence[str], directory: Path, parallel: int, console: Console) -> None:
-    """Train every seed, `parallel` at the same time, into directory/seed_N; what a training prints goes to
-    seed_N.log. Raises CommandFailed where one fails. The others are then ended, as they are at Ctrl-C."""
+    """Train every seed in directory/seed_N, `parallel` of them at the same time; their output goes to seed_N.log.
+    Raises CommandFailed if a training fails. The other trainings are then stopped, as by Ctrl-C."""
     waiting = list(seeds)
     running: dict[int, subprocess.Popen[bytes]] = {}
     told = time.monotonic()
@@ -54,7 +54,7 @@ def train(seeds: Sequence[int], arguments: Sequence[str], directory: Path, paral
 
 
 def progress(log: Path) -> str | None:
-    """The newest line of a training's log that says how far it is."""
+    """The last line about progress in a training's log, or None."""
     lines = re.findall(r"\[OK\] Timestep: (\d+/\d+ .* left.*)", _tail(log))
     return lines[-1] if lines else None
 
@@ -73,7 +73,7 @@ def _log(directory: Path, seed: int) -> Path:
 def _failure(seed: int, status: int, log: Path) -> Iterator[str]:
     errors = re.findall(r"^\[ERROR\] (.*?)\r?$", _tail(log), re.MULTILINE)
     yield f"seed {seed}: its training ended with status {status}" + (f": {errors[-1]}" if errors else "")
-    yield f"what it printed: {log}"
+    yield f"its output: {log}"
 
 
 def _tail(log: Path) -> str:
@@ -84,7 +84,7 @@ def _tail(log: Path) -> str:
 
 @contextlib.contextmanager
 def _ending(running: dict[int, "subprocess.Popen[bytes]"]) -> Iterator[None]:
-    """No training outlives this: whatever ends the block, also SIGTERM, ends those that are running."""
+    """Stop all running trainings at the end of the block, however it ends (also by SIGTERM)."""
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -96,12 +96,12 @@ def _ending(running: dict[int, "subprocess.Popen[bytes]"]) -> Iterator[None]:
 def _end(processes: Iterable["subprocess.Popen[bytes]"]) -> None:
     try:
         for process in processes:
-            process.terminate()  # POSIX: it saves a checkpoint and ends; Windows: it ends
+            process.terminate()  # on POSIX it saves a checkpoint first; on Windows it ends at once
         deadline = time.monotonic() + _PATIENCE
         for process in processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(deadline - time.monotonic(), 0.0))
-    finally:  # also where Ctrl-C comes again
+    finally:  # also after a second Ctrl-C
         for process in processes:
             process.kill()
             process.wait()

@@ -1,4 +1,4 @@
-"""The versions of a run that are evaluated, and the matches that they play."""
+"""Choose the versions of a run to evaluate, and play their matches."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ OPPONENTS: tuple[Literal["random", "idle"], ...] = ("random", "idle")
 
 @dataclass(frozen=True)
 class Version:
-    """A checkpoint of a run that was trained with `seed`, after `seconds` of training, for the point `point`."""
+    """A checkpoint of a run with `seed`, after `seconds` of training; `point` is as in `choose`."""
 
     run: str
     seed: int
@@ -29,8 +29,8 @@ class Version:
 
 
 def find(run: str, path: str, interval: int, setting: str = "run") -> list[Version]:
-    """The versions to evaluate of the run directory `path`, which is called `run`. Raises ValueError, naming `setting`,
-    where it holds no sound checkpoint or one that is not played in this version of the code."""
+    """The versions to evaluate of the run directory `path`; `run` is its name in the results. Raises ValueError, which
+    names `setting`, if it has no valid checkpoint, or one that this version of the code cannot play."""
     folder = load(path, setting=setting).path.parent
     by_timesteps = {checkpoint_info(each).timesteps: each for each in valid_checkpoints(folder)[0]}
     versions = []
@@ -42,8 +42,9 @@ def find(run: str, path: str, interval: int, setting: str = "run") -> list[Versi
 
 
 def choose(timesteps: Iterable[int], interval: int) -> dict[int, int]:
-    """Point: timesteps of the checkpoint that stands for it. A multiple of `interval` has the first one at or after it
-    and before the next multiple; the newest one that is none of these is a point of its own."""
+    """{point: timesteps of its checkpoint}. Points are multiples of `interval`; the checkpoint of a point is the first
+    one at or after it and before the next multiple. If the newest checkpoint is none of these, it gets its own
+    point."""
     ordered = sorted(timesteps)
     points: dict[int, int] = {}
     for each in ordered:
@@ -55,7 +56,7 @@ def choose(timesteps: Iterable[int], interval: int) -> dict[int, int]:
 def evaluate(
     version: Version, recipe: str, settings: LearncheckSettings, meshes: str | None, workers: int
 ) -> list[Row]:
-    """A row for every team size and opponent."""
+    """Play the matches of a version; returns a row for every team size and opponent."""
     bot = load(version.path)
     rows = []
     for teams in settings.teams:

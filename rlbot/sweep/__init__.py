@@ -1,4 +1,4 @@
-"""What a sweep found: its jobs from best to worst, what mattered, a plot. The recipes are in conf/sweep."""
+"""Report a sweep: its jobs from best to worst, which settings mattered, and a plot. Sweeps are set up in conf/sweep."""
 
 from rlbot.sweep.jobs import FAILURES, Job, collect, failures
 

@@ -1,4 +1,4 @@
-"""`python -m rlbot.sweep multirun/DATE/TIME`: the table and the plot of a sweep once more, or of one still running."""
+"""`python -m rlbot.sweep multirun/DATE/TIME`: table and plot of a sweep, finished or still running."""
 
 import sys
 from pathlib import Path
@@ -9,13 +9,13 @@ from rlbot.sweep.report import report
 
 def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or not Path(arguments[0]).is_dir():
-        print("[ERROR] name the directory of a sweep: python -m rlbot.sweep multirun/DATE/TIME", file=sys.stderr)
+        print("[ERROR] give the directory of a sweep: python -m rlbot.sweep multirun/DATE/TIME", file=sys.stderr)
         return 1
     lines = report(Path(arguments[0]))
     for line in lines:
         print(printable(line))
     if not lines:
-        print(printable(f"[ERROR] {arguments[0]}: no job has ended there yet"), file=sys.stderr)
+        print(printable(f"[ERROR] {arguments[0]}: no job has ended yet"), file=sys.stderr)
     return 0 if lines else 1
 
 

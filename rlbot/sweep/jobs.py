@@ -1,4 +1,4 @@
-"""The jobs of a sweep, read from its directory: the same whichever launcher ran them, on whichever machine."""
+"""Read the jobs of a sweep from its directory. This works the same for all launchers and machines."""
 
 import json
 import math
@@ -10,33 +10,33 @@ from omegaconf import OmegaConf
 
 from rlbot.run import RESULT
 
-FAILURES = "failures.jsonl"  # in the directory of a sweep: a line for each failed job, from any process
+FAILURES = "failures.jsonl"  # in the sweep's directory; every process appends a line for a failed job
 
 
 @dataclass(frozen=True)
 class Job:
     number: int
     overrides: tuple[str, ...]
-    status: str  # finished; stopped: by Ctrl-C, a time limit, or it is still running; failed
-    directory: Path | None = None  # None: taken away, nothing was trained
-    result: dict[str, Any] = field(default_factory=dict)  # what a run leaves in result.json
+    status: str  # finished, failed, or stopped (by Ctrl-C, by a time limit, or still running)
+    directory: Path | None = None  # None: it was removed, as nothing was trained
+    result: dict[str, Any] = field(default_factory=dict)  # content of the run's result.json
     error: str = ""
 
     @property
     def value(self) -> float | None:
-        """Of the objective."""
+        """Value of the objective, or None."""
         value = self.result.get("value")
         return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
     @property
     def settings(self) -> dict[str, str]:
-        """The values of its command line, by name."""
+        """{name: value} of its command line."""
         pairs = (override.lstrip("+~").partition("=") for override in self.overrides)
         return {name: value for name, _, value in pairs}
 
 
 def collect(root: Path) -> list[Job]:
-    """All jobs of the sweep in `root`, by number. Raises OSError."""
+    """All jobs of the sweep in `root`, ordered by number. Raises OSError if a file cannot be read."""
     jobs = {job.number: job for job in map(_read, root.glob("**/.hydra/hydra.yaml"))}
     for failure in failures(root):
         number = int(failure["job"])
@@ -46,7 +46,7 @@ def collect(root: Path) -> list[Job]:
 
 
 def failures(root: Path) -> list[dict[str, Any]]:
-    """What was noted of the failed jobs, in their order."""
+    """The entries of failed jobs, ordered by number."""
     path = root / FAILURES
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return sorted(map(json.loads, lines), key=lambda failure: int(failure["job"]))

@@ -1,4 +1,4 @@
-"""Parallel coordinates (Inselberg, 1985): a line for each job, across an axis for each setting to the objective."""
+"""Parallel coordinates (Inselberg, 1985): a line for each job, an axis for each setting and for the objective."""
 
 import math
 from collections.abc import Sequence
@@ -10,18 +10,18 @@ import numpy as np
 from rlbot.processes.text import printable  # the font has not every letter
 from rlbot.sweep.values import number, shown
 
-_MANY = 8  # distinct values: beyond, an axis shows some
-_DECADE = 10.0  # an axis that spans so much is logarithmic
+_MANY = 8  # largest number of distinct values of which all are labelled
+_DECADE = 10.0  # ratio of largest to smallest value from which an axis is logarithmic
 
 
 class Axis(NamedTuple):
-    places: list[float]  # of each job, from 0 at the bottom to 1 at the top
+    places: list[float]  # of each job; 0: bottom, 1: top
     ticks: list[tuple[float, str]]
     log: bool
 
 
 def axis_of(texts: Sequence[str]) -> Axis:
-    """Where the values of the jobs lie: numbers by their size, others one above another."""
+    """The axis for the values of all jobs: numbers by size, other values at equal distances."""
     numbers = [value for value in map(number, texts) if value is not None]
     if len(numbers) < len(texts):
         names = sorted(set(texts))
@@ -40,9 +40,9 @@ def axis_of(texts: Sequence[str]) -> Axis:
 
 
 def draw(settings: Sequence[tuple[str, Sequence[str]]], objective: str, values: Sequence[float], path: Path) -> None:
-    """The plot as PNG. `settings`: names, and their values of the jobs; `values`: those of the objective."""
-    import matplotlib  # late: it takes a second
-    from matplotlib.figure import Figure  # without pyplot, hence without a display
+    """Write the plot as PNG. `settings`: (name, value in each job); `values`: the objective of each job."""
+    import matplotlib  # imported here, as it takes a second
+    from matplotlib.figure import Figure  # without pyplot no display is needed
 
     names = [*(name for name, _ in settings), objective]
     lanes = [*(axis_of(texts) for _, texts in settings), axis_of([repr(value) for value in values])]
@@ -50,7 +50,8 @@ def draw(settings: Sequence[tuple[str, Sequence[str]]], objective: str, values: 
     axes = figure.subplots()
     colors = matplotlib.colormaps["viridis"](lanes[-1].places)
     for job in np.argsort(values).tolist():  # the best on top
-        apart = np.full(len(lanes), (job / len(values) - 0.5) * 0.03)  # equal values stay visible
+        # A small offset keeps equal values visible.
+        apart = np.full(len(lanes), (job / len(values) - 0.5) * 0.03)
         apart[-1] = 0.0
         heights = np.array([lane.places[job] for lane in lanes]) + apart
         width = 3.0 if values[job] == max(values) else 1.3

@@ -1,4 +1,4 @@
-"""What is told at the end of a sweep: the jobs from best to worst, what mattered, and how to repeat the best."""
+"""The report at the end of a sweep: jobs from best to worst, which settings mattered, how to repeat the best."""
 
 import csv
 import math
@@ -16,15 +16,15 @@ from rlbot.sweep.plot import draw
 from rlbot.sweep.values import number, shown
 
 TABLE, PLOT = "sweep.csv", "sweep.png"
-_KNOWN = ("status", "objective", "value", "command")  # what a job leaves in its result.json beside measurements
-_ROWS = 20  # of the table on the console
-_FEW = 5  # jobs: below, nothing is said about what mattered
+_KNOWN = ("status", "objective", "value", "command")  # keys of result.json that are not measurements
+_ROWS = 20  # of the table in the console
+_FEW = 5  # with fewer jobs, nothing is said about what mattered
 
 
 def report(root: Path) -> list[str]:
-    """Writes sweep.csv and sweep.png into `root`, and returns lines for people; none where no job left a result.
+    """Write sweep.csv and sweep.png into `root`; returns the report as lines of text, none if no job has a result.
 
-    Raises OSError.
+    Raises OSError if a file cannot be read or written.
     """
     jobs = sorted(collect(root), key=lambda job: (job.status != "finished", -_or(job.value, -math.inf), job.number))
     if not any(job.result for job in jobs):
@@ -52,7 +52,7 @@ def report(root: Path) -> list[str]:
 
 
 def swept_settings(jobs: Sequence[Job]) -> dict[str, str]:
-    """The settings in which the jobs differ: their names, and short ones for people."""
+    """{name: short name} of the settings in which the jobs differ."""
     names = list(dict.fromkeys(name for job in jobs for name in job.settings))
     differing = [name for name in names if len({job.settings.get(name) for job in jobs}) > 1]
     last = Counter(name.rpartition(".")[2] for name in differing)
@@ -60,13 +60,13 @@ def swept_settings(jobs: Sequence[Job]) -> dict[str, str]:
 
 
 def measured(jobs: Sequence[Job]) -> list[str]:
-    """The names of what the jobs measured, where any of them did."""
+    """The names of all measurements in the results of the jobs."""
     names = dict.fromkeys(name for job in jobs for name, value in job.result.items() if value is not None)
     return [name for name in names if name not in _KNOWN]
 
 
 def table(jobs: Sequence[Job], swept: dict[str, str], objective: str) -> list[str]:
-    """Lines of plain text; the best rows where there are many jobs."""
+    """The table as lines of text; only the best rows if there are many jobs."""
     others = [name for name in measured(jobs) if name != objective]
     rows = [["job", "status", objective, *swept.values(), *others]]
     for job in jobs[:_ROWS]:
@@ -79,14 +79,15 @@ def table(jobs: Sequence[Job], swept: dict[str, str], objective: str) -> list[st
 
 
 def what_mattered(jobs: Sequence[Job], swept: dict[str, str], objective: str) -> list[str]:
-    """Of each setting with numbers its rank correlation (Spearman, 1904) with the objective, of others the means.
+    """Lines of text: for each numeric setting its rank correlation (Spearman, 1904) with the objective, for others the
+    mean objective of each value.
 
-    `jobs` have a value each. An honest summary, not a proof: a search visits some values more often than others.
+    Every job of `jobs` has a value. This is no proof of a cause: a search tries some values more often than others.
     """
     if not swept or len(jobs) < _FEW:
         return []
     values = [_or(job.value, math.nan) for job in jobs]
-    chance = min(1.96 / math.sqrt(len(jobs) - 1), 1.0)  # 95% of the correlations of unrelated numbers are within
+    chance = min(1.96 / math.sqrt(len(jobs) - 1), 1.0)  # 95% of the correlations of unrelated numbers are below
     lines = [
         f"[OK] What went with {objective} in {len(jobs)} jobs; by chance alone rank correlations reach +-{chance:.2f}"
     ]
@@ -107,7 +108,7 @@ def what_mattered(jobs: Sequence[Job], swept: dict[str, str], objective: str) ->
 
 
 def spearman(first: Sequence[float], second: Sequence[float]) -> float:
-    """Correlation of the ranks, equal values sharing theirs; 0 where one of the two does not vary."""
+    """Rank correlation; equal values share the mean rank. 0 if one of the two does not vary."""
     ranks = []
     for values in (first, second):
         _, places, counts = np.unique(values, return_inverse=True, return_counts=True)

@@ -1,12 +1,12 @@
-"""Values of settings and results, as numbers and as short text."""
+"""Convert values of settings and results to numbers and to short text."""
 
 import math
 
-_WIDTH = 24  # of a cell in a table, of a label in a plot
+_WIDTH = 24  # largest width of a cell in a table or a label in a plot
 
 
 def number(text: str) -> float | None:
-    """The number that `text` is, if it is one."""
+    """`text` as a finite number, or None."""
     try:
         value = float(text)
     except ValueError:
@@ -15,7 +15,7 @@ def number(text: str) -> float | None:
 
 
 def shown(value: object) -> str:
-    """A number in four digits, anything else as it is but not too long, "-" for nothing."""
+    """A number with four digits, other values as text of limited length, "-" for None."""
     if value is None:
         return "-"
     parsed, text = number(str(value)), str(value)

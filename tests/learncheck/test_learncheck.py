@@ -152,7 +152,7 @@ def test_a_training_that_fails_is_named(tmp_path: Path) -> None:
         train([7], ["learner.epochs=-1"], tmp_path, 1, console)
     lines = str(error.value).splitlines()
     assert lines[0].startswith("seed 7: its training ended with status 1: learner.epochs=-1: must be at least 1")
-    assert lines[1] == f"what it printed: {tmp_path / 'seed_7.log'}" and Path(tmp_path, "seed_7.log").is_file()
+    assert lines[1] == f"its output: {tmp_path / 'seed_7.log'}" and Path(tmp_path, "seed_7.log").is_file()
 
 
 @pytest.mark.parametrize(
