@@ -82,12 +82,18 @@ def _asking() -> Iterator[None]:
 
 
 def _conditions(config: EvaluateConfig, players: "list[tuple[str, Player]]") -> "Conditions":
-    from rlbot.rating.matches import Conditions, common_timing
+    from rlbot.rating.matches import Conditions, common_engine, common_timing
 
     opponents = config.team_size if config.opponent_team_size is None else config.opponent_team_size
     pace = common_timing(players)
     return Conditions(
-        config.team_size, opponents, config.match_seconds, *pace, deterministic=config.deterministic, seed=config.seed
+        config.team_size,
+        opponents,
+        config.match_seconds,
+        *pace,
+        deterministic=config.deterministic,
+        seed=config.seed,
+        engine=common_engine(players, config.engine),
     )
 
 

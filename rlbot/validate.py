@@ -24,6 +24,7 @@ def checks(meshes: str | None) -> Iterator[Check]:
     for distribution, module in machine.PACKAGES.items():
         yield f"Import {distribution}", partial(machine.import_package, distribution, module)
     yield "NumPy fits", machine.numpy_version
+    yield "Engine", game.engine
     yield "Collision meshes", partial(game.collision_meshes, meshes)
     yield "Gymnasium's checker", partial(game.gymnasium_checker, meshes)
     yield "Spaces", partial(game.spaces, meshes)

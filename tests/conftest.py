@@ -2,6 +2,7 @@
 """What tests of several rooms share: loaded meshes, random controls, the turned field."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ set_defaults()  # as every command does before it imports PyTorch
 import torch
 from numpy.typing import NDArray
 
-from rlbot.sim import State, load_meshes, obtain_meshes
+from rlbot.sim import State, choose, load_meshes, obtain_meshes
+from rlbot.sim.engines import EXTENSION
 from tests.launching import Launch, Training
 
 torch.set_num_threads(1)  # tests are small; threads would only wait for each other
@@ -22,7 +24,20 @@ torch.set_num_threads(1)  # tests are small; threads would only wait for each ot
 @pytest.fixture(scope="session", autouse=True)
 def _meshes() -> None:
     obtain_meshes()
-    load_meshes()
+    for engine in {"rocketsim2", choose("auto")}:
+        load_meshes(engine=engine)
+
+
+needs_rocketsim3 = pytest.mark.skipif(
+    find_spec(EXTENSION) is None, reason="RocketSim v3 is not built here: it needs Rust, see native/"
+)
+
+
+@pytest.fixture(params=["rocketsim2", pytest.param("rocketsim3", marks=needs_rocketsim3)])
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each engine that is there."""
+    name: str = request.param
+    return name
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from itertools import pairwise
 from rlbot.curriculum import TEAM_SIZES, Stage, team_sizes
 from rlbot.env import BatchEnv
 from rlbot.settings.schema import BenchConfig, OpponentConfig, StageConfig, TrainConfig
-from rlbot.sim import load_meshes
 from rlbot.training.build_env import make_env
 
 # Shares of the arenas; mixed is the end of curriculum=three_stage_mixed.
@@ -57,7 +56,6 @@ class Part:
 
     def env(self) -> BatchEnv:
         """The environment of these arenas. Raises ValueError if there are no collision meshes."""
-        load_meshes(self.config.env.collision_meshes)
         return make_env(self.config, self._stage, self.start, self.stop)
 
     def team_sizes(self) -> list[tuple[int, int]]:

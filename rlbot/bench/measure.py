@@ -1,5 +1,6 @@
 """Measure a case: everything to be measured takes turns, round after round."""
 
+import dataclasses
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -8,8 +9,9 @@ from functools import partial
 
 from rlbot.bench.cases import Case
 from rlbot.bench.processes import Crew, Player
-from rlbot.bench.raw import Env, Raw
+from rlbot.bench.raw import Env, Raw, Raw3
 from rlbot.settings.schema import BenchConfig
+from rlbot.sim import choose
 
 _WARM_UP = 0.2  # s
 
@@ -70,24 +72,34 @@ def describe(case: Case) -> str:
     return f"{case.team_size}, {case.num_envs} arenas, {where}"
 
 
-# Each crew of processes of a case, and the turns that it takes.
+# Each crew of processes of a case, and the turns that it takes. Those that end in 2 play on RocketSim v2, where the
+# others play on v3.
 _TURNS = {
     "raw": ("raw",),
+    "raw3": ("raw3",),
     "env": ("env",),
     "train": ("collect", "train", "learn", "products"),
     "opponents": ("opponents",),
+    "env2": ("env2",),
+    "train2": ("collect2", "train2"),
     "rlgym": ("rlgym",),
     "rlgym_learn": ("rlgym_learn",),
 }
-_LEARNING = ("train", "learn")  # the turns that use a GPU
+_LEARNING = ("train", "learn", "train2")  # the turns that use a GPU
 
 
 def _crews(case: Case, config: BenchConfig) -> Iterator[tuple[str, Crew]]:
     parts = case.parts(config)
     yield "raw", Crew([partial(Raw, part) for part in parts], threads=1)
+    if choose("auto") == "rocketsim3":
+        yield "raw3", Crew([partial(Raw3, part) for part in parts], threads=1)
     yield "env", Crew([partial(Env, part) for part in parts], threads=1)
     for stage, name in enumerate(("train", "opponents")):
         yield name, Crew([partial(_trainer, case, config, stage)], threads=None if case.workers else 1)
+    if config.bench.both_engines and choose(config.env.engine) == "rocketsim3":
+        on2 = dataclasses.replace(config, env=dataclasses.replace(config.env, engine="rocketsim2"))
+        yield "env2", Crew([partial(Env, part) for part in case.parts(on2)], threads=1)
+        yield "train2", Crew([partial(_trainer, case, on2, 0)], threads=None if case.workers else 1)
     if config.bench.peer is not None:
         from rlbot.bench.peers import RLGymPeer
 
@@ -119,7 +131,7 @@ def _row(
     key: str,
     memory: list[list[float]],
 ) -> Row:
-    learner = key in ("train", "opponents", "rlgym_learn")
+    learner = key in ("train", "train2", "opponents", "rlgym_learn")
     median = statistics.median(rates)
     return Row(
         name=name,

@@ -39,7 +39,7 @@ class RLGymPeer:
     """RLGym environments that play the controls of the tape."""
 
     def __init__(self, part: Part) -> None:
-        load_meshes(part.config.env.collision_meshes)
+        load_meshes(part.config.env.collision_meshes, "rocketsim2")
         sizes = part.team_sizes()
         settings, seed = part.config.env, part.config.seed
         self._envs = [make_rlgym(settings, each, seed, part.start + n) for n, each in enumerate(sizes)]
@@ -95,7 +95,7 @@ def only_rlgym(config: EnvConfig, sizes: tuple[int, int], seed: int) -> Any:
         # rlgym-learn 2.0.0 wakes a process and then discards all answers so far. If the woken process takes over the
         # core at once, its answer is lost and comes again only after 5 s. A process of class SCHED_BATCH does not.
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-    load_meshes(config.collision_meshes)
+    load_meshes(config.collision_meshes, "rocketsim2")
     return make_rlgym(config, sizes, seed, random.randrange(2**31))
 
 

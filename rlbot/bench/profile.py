@@ -25,16 +25,14 @@ from rlbot.policy import Policy
 from rlbot.reward import Reward
 from rlbot.reward.compose import TermTotals
 from rlbot.settings.schema import BenchConfig
-from rlbot.sim import Arenas, State
+from rlbot.sim import State, choose
+from rlbot.sim.engines import module
 from rlbot.training.build import build
 from rlbot.training.build_env import make_reward
 
 WHOLE = "whole step, unobserved"
 # (owner of the function, its name, the piece that its time is charged to).
 _WATCHED: tuple[tuple[Any, str, str], ...] = (
-    (Arenas, "_advance", "physics"),
-    (Arenas, "_apply", "set controls"),
-    (Arenas, "step", "read state"),  # without physics and setting controls, which are watched too
     (Reward, "earn", "reward"),
     (Reward, "pay", "reward"),
     (rlbot.env.batch, "all_finite", "finite numbers"),
@@ -54,7 +52,12 @@ _WATCHED: tuple[tuple[Any, str, str], ...] = (
     (Collector, "collect", "the rest"),
 )
 _WHOLES = ("reset", "settling before a rollout")  # these are also charged for the functions they call
-PIECES = tuple(dict.fromkeys(piece for _, _, piece in _WATCHED))
+# The same of each engine's Arenas. What is left of v2's step is reading; v3 sets controls, steps and reads in one call.
+_ENGINE = {
+    "rocketsim2": (("_advance", "physics"), ("_apply", "set controls"), ("step", "read state")),
+    "rocketsim3": (("step", "physics"),),
+}
+PIECES = tuple(dict.fromkeys([*(piece for _, piece in _ENGINE["rocketsim2"]), *(piece for _, _, piece in _WATCHED)]))
 
 
 class Watch:
@@ -110,7 +113,7 @@ def profile(case: Case, config: BenchConfig) -> dict[str, float]:
         began = perf_counter()
         unwatched_steps += _collect(collector, config.bench.seconds)
         took += perf_counter() - began
-        with _watching(watch):
+        with _watching(watch, choose(part.config.env.engine)):
             steps += _collect(collector, config.bench.seconds)
     found = {piece: watch.seconds[piece] / steps for piece in PIECES}
     found |= {f"reward: {name}": alone for name, alone in _terms(part)} | {WHOLE: took / unwatched_steps}
@@ -118,9 +121,11 @@ def profile(case: Case, config: BenchConfig) -> dict[str, float]:
 
 
 @contextmanager
-def _watching(watch: Watch) -> Iterator[None]:
+def _watching(watch: Watch, engine: str) -> Iterator[None]:
     """Within this context, all watched functions are charged to `watch`."""
-    new = [(owner, name, watch.around(piece, getattr(owner, name))) for owner, name, piece in _WATCHED]
+    arenas = module(engine).Arenas
+    watched = [*((arenas, name, piece) for name, piece in _ENGINE[engine]), *_WATCHED]
+    new = [(owner, name, watch.around(piece, getattr(owner, name))) for owner, name, piece in watched]
     with ExitStack() as stack:
         for owner, name, function in new:
             stack.callback(setattr, owner, name, getattr(owner, name))

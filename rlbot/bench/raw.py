@@ -1,11 +1,13 @@
-"""Bare RocketSim as the reference, and BatchEnv with the same controls.
+"""Bare RocketSim v2 as the reference, bare v3, and BatchEnv with the same controls.
 
 Raw uses arenas with RocketSim's default settings. Timed, in plain loops: `car.set_controls` with a prepared CarControls
 for each car, and `arena.step(tick_skip)`. Not timed: recording the tape, drawing controls and resetting arenas. Raw and
 env start from the same placements, use the same controls and reset the same arenas after the same steps, so the physics
 has the same work; they start again at the end of the tape. The resets of env within the tape are part of its time.
+raw3 is RocketSim v3 through the extension: one call steps all arenas and reads their states.
 """
 
+from collections.abc import Iterable
 from time import perf_counter
 from typing import Any
 
@@ -15,15 +17,16 @@ import RocketSim  # only the bench bypasses rlbot.sim, to measure what it adds
 from rlbot.bench.cases import Part
 from rlbot.bench.tape import STEPS, random_rows, record
 from rlbot.env import ACTION_TABLE, reset
-from rlbot.sim import TEAM_OF_SLOT
-from rlbot.sim.arenas import car_state
+from rlbot.sim import TEAM_OF_SLOT, load_meshes, make_arenas
+from rlbot.sim.rocketsim2.arenas import car_state
 
 
 class Raw:
-    """Arenas of bare RocketSim that play a tape."""
+    """Arenas of bare RocketSim v2 that play a tape."""
 
     def __init__(self, part: Part) -> None:
         env = part.env()
+        load_meshes(part.config.env.collision_meshes, "rocketsim2")
         tape = record(env, part.config.seed)
         self._restarts = tape.restarts
         self._seeds = [[part.config.seed, n] for n in range(part.start, part.stop)]
@@ -76,6 +79,41 @@ class Raw:
             car.set_state(car_state(placement))
         for pad in self._arenas[n].get_boost_pads():
             pad.set_state(RocketSim.BoostPadState())
+
+
+class Raw3:
+    """Some arenas of bare RocketSim v3, playing the same."""
+
+    def __init__(self, part: Part) -> None:
+        env = part.env()
+        load_meshes(part.config.env.collision_meshes, "rocketsim3")
+        tape = record(env, part.config.seed)
+        self._restarts, self._controls = tape.restarts, ACTION_TABLE[tape.rows]
+        self._seeds = [[part.config.seed, n] for n in range(part.start, part.stop)]
+        self._mix, self._arenas = env.reset_mix, make_arenas(env.team_sizes, env.rules.tick_skip, engine="rocketsim3")
+        self._state, self._after = self._arenas.state(), self._arenas.state()
+        self._at = STEPS
+
+    def play(self, what: str, seconds: float) -> tuple[int, float]:
+        """Step for `seconds`; returns agent steps, and the seconds they took."""
+        steps, timed, end = 0, 0.0, perf_counter() + seconds
+        while not steps or perf_counter() < end:
+            if self._at == STEPS:
+                self._rngs = [np.random.default_rng(seed) for seed in self._seeds]
+                self._restart(range(len(self._arenas)))
+                self._at = 0
+            began = perf_counter()
+            self._arenas.step(self._controls[self._at], self._state, self._after)
+            timed += perf_counter() - began
+            self._state, self._after = self._after, self._state
+            self._restart(self._restarts[self._at])
+            self._at += 1
+            steps += self._arenas.num_cars
+        return steps, timed
+
+    def _restart(self, which: Iterable[int]) -> None:
+        for n in which:
+            self._arenas.place(n, reset.draw(self._rngs[n], self._mix, self._arenas.slots[n]), self._state)
 
 
 class Env:

@@ -9,6 +9,10 @@ from rlbot.bench.measure import Row
 
 _COLORS = {
     "raw": "#555555",
+    "raw3": "#000000",
+    "env2": "#56b4e9",
+    "collect2": "#7fd6b9",
+    "train2": "#f0a070",
     "env": "#0072b2",
     "collect": "#009e73",
     "opponents": "#f0e442",

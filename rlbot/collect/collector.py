@@ -20,6 +20,7 @@ from rlbot.env.counts import COUNTS
 from rlbot.env.nonfinite import NonFiniteCounts
 from rlbot.env.observation import OBSERVATION_SIZE
 from rlbot.processes.spawn import ChildDied
+from rlbot.sim import FIRST_ENGINE
 
 if TYPE_CHECKING:
     from rlbot.hardware import Group  # imports PyTorch, which the workers do not need
@@ -77,7 +78,6 @@ class Collector:
         shared: Shared,
         group: "Group",
         workers: int,
-        meshes: str,
         overlap: bool,
         warn: Callable[[str], None],
     ) -> None:
@@ -107,7 +107,7 @@ class Collector:
         self._answers: list[Any] | None = None  # of the workers to the rollout that was begun, if received already
         self._memory = Memory(shared.vector, shared.pool, shared.pool_size, buffers, shape, RawArray("q", parts))
         self._tasks = [
-            Task(i, partial(make_env, a, b), meshes, matchup, int(columns[a]), int(columns[b]))
+            Task(i, partial(make_env, a, b), matchup, int(columns[a]), int(columns[b]))
             for i, (a, b) in enumerate(zip(self._bounds, self._bounds[1:], strict=False))
         ]
         self._warn = warn
@@ -241,7 +241,11 @@ class Collector:
         return arrays | (self._plan.state() if self._plan is not None else {}), document
 
     def restore(self, arrays: Mapping[str, Any], document: Mapping[str, Any]) -> None:
-        """Continues from a `snapshot()`. Raises ValueError if it is of other arenas (number or team sizes)."""
+        """Continues from a `snapshot()`. Raises ValueError if it is of another engine or of other arenas (number or
+        team sizes)."""
+        played = document.get("engine", FIRST_ENGINE)
+        if played != self.env_info.engine:
+            raise ValueError(f"they were played on {played}, this run plays on {self.env_info.engine}")
         plan = Plan.of(arrays)
         arrays = {name: np.asarray(each) for name, each in arrays.items() if not name.startswith(_PLAN)}
         self._check_teams(arrays.get("team_sizes"))

@@ -42,6 +42,7 @@ class EnvInfo:
 
     seconds_per_step: float
     terms: tuple[tuple[str, bool], ...]  # of the reward: name, and whether a transform changes its value
+    engine: str  # with its version
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class EnvShard:
     def env_info(self) -> EnvInfo:
         reward = self.env.reward
         terms = tuple((name, reward.is_transformed(k)) for k, name in enumerate(reward.names))
-        return EnvInfo(self.env.rules.seconds_per_step, terms)
+        return EnvInfo(self.env.rules.seconds_per_step, terms, self.env.engine)
 
     def collect(
         self, rollout: Rollout, odds: Odds | None = None, beat: Callable[[], None] = lambda: None

@@ -15,7 +15,6 @@ from rlbot.curriculum import Pool
 from rlbot.env.batch import BatchEnv
 from rlbot.processes.environment_variables import load_numba
 from rlbot.processes.spawn import ChildDied, ChildProcess, Parent
-from rlbot.sim import load_meshes
 
 _SILENCE = 60.0  # s without a step after which a worker counts as hung; a step takes milliseconds
 _START_SILENCE = 300.0  # s that a start may take: the first time, Numba compiles
@@ -39,7 +38,6 @@ class Task:
 
     index: int
     make_env: Callable[[], BatchEnv]
-    meshes: str
     matchup: Matchup
     start: int
     stop: int
@@ -50,7 +48,6 @@ class LocalWorker:
     worker process has one as well."""
 
     def __init__(self, task: Task, memory: Memory) -> None:
-        load_meshes(task.meshes)
         vector = np.frombuffer(memory.vector, np.float32)
         pool = Pool(memory.pool_size, len(vector), memory.pool)
         self._shard = EnvShard(task.make_env, task.matchup, vector, pool)

@@ -19,7 +19,7 @@ from rlbot.env.observation import LIMIT, OBSERVATION_SIZE, observe
 from rlbot.env.rules import Rules, checked_reset_mix, checked_team_sizes
 from rlbot.reward import Reward
 from rlbot.reward.compose import TermTotals
-from rlbot.sim import Arenas
+from rlbot.sim import FIRST_ENGINE, make_arenas, version
 
 OBSERVATION_SPACE = gymnasium.spaces.Box(-LIMIT, LIMIT, (OBSERVATION_SIZE,), np.float32)
 ACTION_SPACE = gymnasium.spaces.Box(-1.0, 1.0, (8,), np.float32)
@@ -83,11 +83,13 @@ class BatchEnv(VectorEnv):
         rules: Rules = Rules(),  # noqa: B008 - frozen
         first_arena: int = 0,
         autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
+        engine: str = "auto",
     ) -> None:
         """`team_sizes`: (blue, orange) of each arena. `first_arena`: number of the first arena, if a batch is split
         over several processes. Random numbers are seeded by the number of the arena, so the split changes no result.
+        `engine`: see `rlbot.sim.choose`; its meshes must be loaded before (`rlbot.sim.load_meshes`).
 
-        Raises ValueError if a team size, a kind of reset, a rule or the mode is not allowed."""
+        Raises ValueError if a team size, a kind of reset, a rule, the mode or the engine is not allowed."""
         self.team_sizes, self.first_arena = checked_team_sizes(team_sizes), first_arena
         self.reset_mix = checked_reset_mix(reset_mix)
         if not isinstance(rules, Rules):
@@ -98,7 +100,8 @@ class BatchEnv(VectorEnv):
         self.metadata = {**self.metadata, "autoreset_mode": mode}
         self._same_step = mode == AutoresetMode.SAME_STEP
         self.rules, self.reward = rules, reward
-        self.arenas = Arenas(self.team_sizes, rules.tick_skip, rules.action_delay)
+        self.engine = version(engine)
+        self.arenas = make_arenas(self.team_sizes, rules.tick_skip, rules.action_delay, engine)
         self.car_arena, self.car_slot = self.arenas.car_arena, self.arenas.car_slot
         self.num_envs = self.arenas.num_cars
         self.single_observation_space, self.single_action_space = OBSERVATION_SPACE, ACTION_SPACE
@@ -168,6 +171,7 @@ class BatchEnv(VectorEnv):
         self._broken[:] = False
         if not all_finite(after.memory):
             spoilt = finite.in_state(after)
+            spoilt |= {n: f"the physics ({reason})" for n, reason in self.arenas.broken.items()}
             self._take_back(spoilt)
             for n in spoilt:
                 self.arenas.rebuild(n)
@@ -293,14 +297,18 @@ class BatchEnv(VectorEnv):
         }
         if not self._same_step:
             arrays["waiting"] = self._waiting.copy()
-        return arrays, {"generators": [rng.bit_generator.state for rng in self._rngs]}
+        generators = [rng.bit_generator.state for rng in self._rngs]
+        return arrays, {"engine": self.engine, "generators": generators}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], document: Mapping[str, Any]) -> NDArray[np.float32]:
         """Continue from a `snapshot()`; returns the current observations (C, 180). Raises ValueError if the
-        snapshot was taken with other team sizes."""
+        snapshot was taken with another engine or with other team sizes."""
+        played = document.get("engine", FIRST_ENGINE)
+        if played != self.engine:
+            raise ValueError(f"they were played on {played}, this environment plays on {self.engine}")
         if not np.array_equal(arrays["team_sizes"], self.team_sizes):
             raise ValueError("the saved environment has other team sizes than this one")
-        self.arenas.restore({name: arrays[name] for name in ("ball", "car", "pad")})
+        self.arenas.restore(arrays)
         self.steps[:], self._untouched[:], self._controls[:] = (
             arrays["steps"], arrays["untouched"], arrays["car_controls"],
         )  # fmt: skip

@@ -35,12 +35,15 @@ class RocketSimEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         rules: Rules = Rules(),  # noqa: B008 - frozen
         collision_meshes: str | Path | None = None,
         render_mode: str | None = None,
+        engine: str = "auto",
     ) -> None:
         """The arguments and errors are those of RocketSimVectorEnv, for one arena. `render_mode`: "rgb_array", or None
         for no pictures."""
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode={render_mode!r}: give 'rgb_array' or None; rlbot.watch shows matches in 3D")
-        self._game = RocketSimVectorEnv(1, blue, orange, opponent, terms, reset_mix, rules, collision_meshes)
+        self._game = RocketSimVectorEnv(
+            1, blue, orange, opponent, terms, reset_mix, rules, collision_meshes, engine=engine
+        )
         self.observation_space, self.action_space = OBSERVATION_SPACE, ACTION_SPACE
         self.render_mode = render_mode
         self._view = TopView() if render_mode is not None else None

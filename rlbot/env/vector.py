@@ -50,6 +50,7 @@ class RocketSimVectorEnv(VectorEnv):
         collision_meshes: str | Path | None = None,
         render_mode: str | None = None,
         autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
+        engine: str = "auto",
     ) -> None:
         """`opponent`: "idle", "random", or a function from observations (B, 180) to controls (B, 8), which is called
         once a step for the B other cars of all arenas. `terms`: weights of built-in reward terms; {} gives
@@ -70,9 +71,9 @@ class RocketSimVectorEnv(VectorEnv):
         count = checked(Count, num_envs, "num_envs")
         weights = DEFAULT_TERMS if terms is None else checked(dict[str, Number], terms, "terms")
         reward = Reward([Term(name, weight) for name, weight in weights.items()])
-        load_meshes(collision_meshes)
+        load_meshes(collision_meshes, engine)
         mix = DEFAULT_RESETS if reset_mix is None else reset_mix
-        self._batch = BatchEnv([sizes] * count, reward, mix, rules, autoreset_mode=autoreset_mode)
+        self._batch = BatchEnv([sizes] * count, reward, mix, rules, autoreset_mode=autoreset_mode, engine=engine)
         self.metadata, self.num_envs = self._batch.metadata, count
         self.single_observation_space, self.single_action_space = OBSERVATION_SPACE, ACTION_SPACE
         self.observation_space = batch_space(OBSERVATION_SPACE, count)

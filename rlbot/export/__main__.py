@@ -40,10 +40,11 @@ def main(config: ExportConfig, directory: Path) -> None:
 
 def _rlbot(bot: "Bot", about: "About", config: ExportConfig, warn: Callable[[str], None]) -> Files:
     from rlbot.export.folder import rlbot_folder, rlgym_folder
+    from rlbot.export.self_play import ENGINE
     from rlbot.sim import load_meshes, obtain_meshes
 
     obtain_meshes(config.collision_meshes)
-    load_meshes(config.collision_meshes)  # the packets of the self-test are recorded now
+    load_meshes(config.collision_meshes, ENGINE)  # the packets of the self-test are recorded now
     return rlbot_folder(bot, about) if config.format == "rlbot" else rlgym_folder(bot, about)
 
 

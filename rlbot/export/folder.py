@@ -99,6 +99,7 @@ def manifest(bot: Bot, about: About) -> dict[str, Any]:
         "checkpoint": bot.path.name,
         "tick_skip": bot.tick_skip,
         "action_delay": bot.action_delay,
+        "engine": bot.engine,
         "deterministic": about.deterministic,
         "network": dataclasses.asdict(bot.network),
         "observation": [list(each) for each in OBSERVATION],

@@ -16,8 +16,9 @@ from rlbot.env import reset
 from rlbot.env.observation import OBSERVATION_SIZE, observe
 from rlbot.export.capture import Capture
 from rlbot.policy import Bot
-from rlbot.sim import MAX_CARS, PAD_POSITION, Arenas, CarPlacement, Placement
+from rlbot.sim import MAX_CARS, PAD_POSITION, CarPlacement, Placement, make_arenas
 
+ENGINE = "rocketsim2"  # that is always there: the folder is then the same wherever it is made
 ACTIVE = 3  # of RLBot's MatchPhase
 FIRST_FRAME = 5000
 PLAYER_IDS = np.array([23, 7, 41, 11])  # by slot
@@ -106,7 +107,7 @@ class Play:
     """One arena, tick by tick, and what its cars observe."""
 
     def __init__(self, sizes: tuple[int, int]) -> None:
-        self.arenas = Arenas([sizes], 1)
+        self.arenas = make_arenas([sizes], 1, engine=ENGINE)
         self.state, self._spare = self.arenas.state(), self.arenas.state()
         self.slots = self.arenas.slots[0]
         self.decided = np.zeros((len(self.slots), 8), np.float32)  # controls that the cars chose last

@@ -7,7 +7,7 @@ from typing import Literal
 
 from rlbot.learncheck.curves import Row
 from rlbot.policy import load
-from rlbot.rating.matches import Conditions, Pairing, play
+from rlbot.rating.matches import Conditions, Pairing, common_engine, play
 from rlbot.rating.statistics import summarise
 from rlbot.run import valid_checkpoints
 from rlbot.run.files import from_json
@@ -58,13 +58,14 @@ def evaluate(
 ) -> list[Row]:
     """Play the matches of a version; returns a row for every team size and opponent."""
     bot = load(version.path)
+    engine = common_engine([("", bot)])
     rows = []
     for teams in settings.teams:
         sizes = int(teams[0]), int(teams[2])
         results = play(
             [bot, *OPPONENTS],
             [Pairing(0, i, settings.matches) for i in range(1, 1 + len(OPPONENTS))],
-            Conditions(*sizes, settings.match_seconds, bot.tick_skip, bot.action_delay),
+            Conditions(*sizes, settings.match_seconds, bot.tick_skip, bot.action_delay, engine=engine),
             meshes,
             workers,
         )

@@ -21,6 +21,7 @@ from rlbot.policy.heads import HEADS, Floats
 from rlbot.run import resolve_resume
 from rlbot.run.files import from_json
 from rlbot.run.manifest import read_verified
+from rlbot.sim import FIRST_ENGINE
 
 _WEIGHTS, _DOCUMENT = "model.safetensors", "policy.json"
 
@@ -37,6 +38,7 @@ class Bot:
     timesteps: int  # of training
     path: Path  # of the checkpoint
     seed: int = 0  # for drawing actions
+    engine: str = FIRST_ENGINE  # on which it was trained, with its version
 
     def __post_init__(self) -> None:
         self.policy = Policy(self.network, self.weights, ACTION_TABLE)
@@ -88,7 +90,8 @@ def load(path: str | Path, seed: int | None = None, *, setting: str = "checkpoin
         fault = f"its {MANIFEST if exported else _DOCUMENT} lacks {error}" if isinstance(error, KeyError) else error
         which = "" if exported or Path(path).name == source.name else f"{source.name}: "
         raise ValueError(f"{setting}={path}: {which}{fault}") from error
-    return Bot(network, weights, tick_skip, action_delay, timesteps, source, _seed(seed))
+    engine = str(document.get("engine", FIRST_ENGINE))
+    return Bot(network, weights, tick_skip, action_delay, timesteps, source, _seed(seed), engine)
 
 
 def _seed(seed: int | None) -> int:

@@ -14,6 +14,7 @@ from rlbot.rating.matches import Conditions, Pairing, Player, Results, play, pla
 from rlbot.rating.statistics import summarise, table
 from rlbot.run import Console
 from rlbot.run.files import write_atomic
+from rlbot.sim import version
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def compare(
     """
     names = player_name(first), player_name(second)
     console.start(f"{matches} matches of {conditions.seconds:g} s: {names[0]} against {names[1]}")
+    _tell_engine((first, second), conditions, console)
     (results,) = play(
         [first, second], [Pairing(0, 1, matches, record)], conditions, machine.meshes, machine.workers,
         _progress(console, matches), traces=True,
@@ -62,7 +64,7 @@ def compare(
         for side, (mine, theirs) in zip(sides, results.goals, strict=True)
     ]
     players = {"checkpoint": _describe(first), "opponent": _describe(second)}
-    return {**summary, "players": players, "single_matches": single}
+    return {**summary, "engine": version(conditions.engine), "players": players, "single_matches": single}
 
 
 def rate(
@@ -83,6 +85,7 @@ def rate(
         f"Tournament of {len(versions)} versions, {len(others)} others and 2 anchors: {len(pairings)} pairings, "
         f"{matches} matches of {conditions.seconds:g} s"
     )
+    _tell_engine(list(players.values()), conditions, console)
     results = play(
         list(players.values()), pairings, conditions, machine.meshes, machine.workers, _progress(console, matches)
     )
@@ -95,12 +98,23 @@ def rate(
         _write_recordings(result, folder / "recordings", _file_name(pair), console)
     for line in tournament.table(rows, pairs):
         console.line(line)
-    return {"ratings": rows, "pairings": pairs, "players": described(players)}
+    return {
+        "engine": version(conditions.engine), "ratings": rows, "pairings": pairs, "players": described(players)
+    }  # fmt: skip
 
 
 def described(players: Mapping[str, Player]) -> dict[str, Any]:
     """The players by name, JSON-able."""
     return {name: _describe(player) for name, player in players.items()}
+
+
+def _tell_engine(players: Sequence[Player], conditions: Conditions, console: Console) -> None:
+    """Which engine plays, and a warning where somebody was trained on another one."""
+    here = version(conditions.engine)
+    console.ok(f"Engine: {here}")
+    for player in players:
+        if isinstance(player, Bot) and player.engine != here:
+            console.warn(f"{player_name(player)} was trained on {player.engine}: it is not quite as good here")
 
 
 def _write_recordings(results: Results, folder: Path, stem: str, console: Console) -> None:
@@ -119,7 +133,9 @@ def _file_name(text: str) -> str:
 def _describe(player: Player) -> Any:
     if isinstance(player, str):
         return {"name": player}
-    return {"name": player.path.name, "path": str(player.path), "timesteps": player.timesteps}
+    return {
+        "name": player.path.name, "path": str(player.path), "timesteps": player.timesteps, "engine": player.engine
+    }  # fmt: skip
 
 
 def _progress(console: Console, total: int) -> Callable[[int], None]:

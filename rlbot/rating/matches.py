@@ -1,7 +1,7 @@
 """Play matches between two players, many at once in several processes. Nothing is learned here."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
@@ -17,7 +17,7 @@ from rlbot.policy import Bot, random_rows
 from rlbot.processes.spawn import ChildProcess, Parent, wait_any
 from rlbot.rating.watching import MatchRecorder, Tracer
 from rlbot.reward import Reward
-from rlbot.sim import load_meshes
+from rlbot.sim import choose, load_meshes
 
 Player = Bot | Literal["random", "idle"]
 
@@ -35,6 +35,7 @@ class Conditions:
     action_delay: int = 0
     deterministic: bool = False  # most likely actions instead of drawn ones
     seed: int = 0
+    engine: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,16 @@ def common_timing(players: Sequence[tuple[str, Player]]) -> tuple[int, int]:
                     "they cannot play each other"
                 )
     return (bots[0][1].tick_skip, bots[0][1].action_delay) if bots else (8, 0)
+
+
+def common_engine(players: Sequence[tuple[str, Player]], wanted: str = "auto") -> str:
+    """The engine that a match of the named players is played on: the `wanted` one, or for "auto" the one on which the
+    first bot was trained, where that is here. Raises ValueError where the wanted one is not."""
+    bots = [player for _, player in players if isinstance(player, Bot)]
+    if wanted == "auto" and bots:
+        with suppress(ValueError):  # not built here
+            return choose(bots[0].engine.split()[0])
+    return choose(wanted)
 
 
 def play(
@@ -197,6 +208,7 @@ def _play(
         {"kickoff": 1.0},
         rules,
         first_arena=start,
+        engine=conditions.engine,
     )
     number = (start + env.car_arena) * 4 + env.car_slot  # of the car over all matches, whatever the chunk
     is_first = (env.car_slot < 2) == first_is_blue[env.car_arena]
@@ -250,7 +262,7 @@ _Run = Callable[[Sequence[_Task]], Iterator[tuple[_Task, _Played]]]
 def _executor(table: _Table, meshes: str | None, workers: int) -> Iterator[_Run]:
     """Give a function that plays tasks, in this process or in `workers` processes."""
     if workers <= 1:
-        load_meshes(meshes)
+        load_meshes(meshes, table.conditions.engine)
         with threadpool_limits(1, "blas"):
             yield lambda tasks: ((task, table.play(task)) for task in tasks)
         return
@@ -282,6 +294,6 @@ def _spread(children: Sequence[ChildProcess], tasks: Sequence[_Task]) -> Iterato
 
 def _main(parent: Parent, table: _Table, meshes: str | None) -> None:
     threadpool_limits(1)  # other processes use the other cores
-    load_meshes(meshes)
+    load_meshes(meshes, table.conditions.engine)
     for task in parent.requests():
         parent.answer(partial(table.play, task))

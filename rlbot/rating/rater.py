@@ -27,6 +27,7 @@ from rlbot.rating.pictures import Picture, draw_clip, draw_heatmap
 from rlbot.recording.recording import from_bytes
 from rlbot.run import valid_checkpoints
 from rlbot.run.files import from_json, to_json, write_atomic
+from rlbot.sim import FIRST_ENGINE, version
 
 RATED = ("1v1", "2v2")  # a rating needs even teams
 _NICE = 10  # lower priority than the processes that train
@@ -65,6 +66,7 @@ class Plan:
     meshes: str | None = None
     record_interval: int | None = None  # timesteps between two versions whose matches are recorded; None: none
     record_matches: int = 1  # recorded matches of such a version, in each team size
+    engine: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,12 @@ class _RatingRequest:
         answer = _Answer({}, {}, {})
         for team in self.plan.teams:
             conditions = Conditions(
-                *TEAM_SIZES[team], self.plan.seconds, self.bot.tick_skip, self.bot.action_delay, seed=self.bot.timesteps
+                *TEAM_SIZES[team],
+                self.plan.seconds,
+                self.bot.tick_skip,
+                self.bot.action_delay,
+                seed=self.bot.timesteps,
+                engine=self.plan.engine,
             )
             results = play(list(players.values()), pairings, conditions, self.plan.meshes, traces=True)
             outcomes = zip(names[1:], (result.outcomes for result in results), strict=True)
@@ -302,7 +309,8 @@ class Rater:
     def _read(self) -> dict[str, list[Games]]:
         """The games in the file by team size, none if there is no file. A file that cannot be read is renamed."""
         try:
-            saved = from_json(self._file.read_bytes())["games"]
+            document = from_json(self._file.read_bytes())
+            saved = document["games"]
             games = {team: [Games(*row) for row in saved.get(team, [])] for team in self._plan.teams}
             for each in games.values():
                 Standings.of(each)
@@ -314,6 +322,13 @@ class Rater:
                 self._file.replace(aside)
             self._warn(f"{self._file} cannot be read ({type(error).__name__}: {error}); ratings start from zero")
             return {}
+        played, here = document.get("engine", FIRST_ENGINE), version(self._plan.engine)
+        if played != here:
+            aside = self._file.with_name(f"ratings.{played.replace(' ', '-')}.json")
+            with contextlib.suppress(OSError):
+                self._file.replace(aside)
+            self._warn(f"The matches in {self._file} were played on {played}, not on {here}; the ratings begin anew")
+            return {}
         return games
 
     def _write(self) -> None:
@@ -323,7 +338,9 @@ class Rater:
             for team, standings in self._standings.items()
         }
         try:  # ratings are written for readers only; a resume computes them from the games
-            write_atomic(self._file, to_json({"ratings": ratings, "games": games}))
+            write_atomic(
+                self._file, to_json({"engine": version(self._plan.engine), "ratings": ratings, "games": games})
+            )
         except OSError as error:
             self._warn(f"{self._file} cannot be written: {error.strerror or error}; these games are kept in memory")
 

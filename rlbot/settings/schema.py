@@ -19,6 +19,7 @@ Teams = Annotated[str, Names("rlbot.curriculum.stages", "TEAM_SIZES")]
 BenchTeams = Annotated[str, Names("rlbot.bench.cases", "TEAMS")]
 Activation = Annotated[str, Names("rlbot.model.activations", "ACTIVATIONS")]
 ActionHead = Annotated[str, Names("rlbot.policy.heads", "HEADS")]
+Engine = Literal["auto", "rocketsim2", "rocketsim3"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class EnvConfig:
     action_delay: Natural
     time_limit: Positive | None
     no_touch_limit: Positive | None
+    engine: Engine
     collision_meshes: str | None
     reset: dict[ResetKind, NonNegative]
 
@@ -211,6 +213,7 @@ class EvaluateConfig:
     max_matches: Matches
     seed: Annotated[int, Range(0, 2**31 - 1)]
     workers: Processes | None
+    engine: Engine
     collision_meshes: str | None
     debug: bool
 
@@ -246,6 +249,7 @@ class BenchSettings:
     teams: tuple[BenchTeams, ...]
     num_envs: tuple[Arenas, ...]
     workers: tuple[Processes, ...]
+    both_engines: bool
     peer: Literal["rlgym", "rlgym_learn"] | None
     profile: bool
 

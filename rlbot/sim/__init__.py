@@ -1,11 +1,16 @@
-"""RocketSim: collision meshes, a batch of arenas, and their state as arrays. The only room that imports RocketSim."""
+"""The physics: collision meshes, a batch of arenas, their state as arrays, played by one of two engines. The only room
+that imports RocketSim."""
 
-from rlbot.sim.arenas import Arenas, CarPlacement, Placement
+from rlbot.sim.arenas import Arenas
+from rlbot.sim.engines import ENGINES, FIRST_ENGINE, choose, describe, make_arenas, version
 from rlbot.sim.meshes import find_meshes, load_meshes, obtain_meshes
+from rlbot.sim.placement import CarPlacement, Placement
 from rlbot.sim.state import BLUE, MAX_CARS, ORANGE, PAD_COOLDOWN, PAD_POSITION, TEAM_OF_SLOT, State
 
 __all__ = [
     "BLUE",
+    "ENGINES",
+    "FIRST_ENGINE",
     "MAX_CARS",
     "ORANGE",
     "PAD_COOLDOWN",
@@ -15,7 +20,11 @@ __all__ = [
     "CarPlacement",
     "Placement",
     "State",
+    "choose",
+    "describe",
     "find_meshes",
     "load_meshes",
+    "make_arenas",
     "obtain_meshes",
+    "version",
 ]

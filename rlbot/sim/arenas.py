@@ -1,157 +1,27 @@
-"""A batch of RocketSim arenas: apply controls, step the physics, copy the state into arrays."""
+"""A batch of arenas as everything above sees it; `rlbot.sim.rocketsim2` and `rlbot.sim.rocketsim3` play."""
 
-import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import chain
-from operator import attrgetter, methodcaller
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import RocketSim
-from numba import njit
 from numpy.typing import NDArray
 
-from rlbot.sim import snapshot as codec
-from rlbot.sim.exact import make_arena, settle
-from rlbot.sim.state import ARENA, CAR, GYM_ARENA, GYM_BALL, GYM_CAR, MAX_CARS, PADS, State
+from rlbot.sim.placement import Placement
+from rlbot.sim.state import MAX_CARS, State
 
 TICKS_PER_SECOND = 120
 CONTROLS = 8  # throttle, steer, pitch, yaw, roll, jump, boost, handbrake
-_CONTROL_KEY = f"V{CONTROLS * 4}"
-_MAX_CACHED_CONTROLS = 4096
-_SOON = 1e-3  # s, more than a pad's counted timer is ever off
-_FLIP_TIME = 1.25  # s after a jump in which a second jump or a flip is possible: RocketSim's DOUBLEJUMP_MAX_DELAY
-_GROUND_Z = 18.0  # a car placed at most this high with level wheels stands on the ground (it rests at 17)
-_BALL_END = GYM_ARENA + GYM_BALL  # in an arena's row of a state
-# Where position, velocity and spin are in the rows of get_gym_state().
-_BALL_AT, _CAR_AT = (
-    tuple(slice(at, at + 3) for at in (int(record.fields[name][1]) // 4 - first for name in names))  # type: ignore[index]
-    for record, first, names in (
-        (ARENA, GYM_ARENA, ("ball_pos", "ball_vel", "ball_ang_vel")),
-        (CAR, 0, ("pos", "vel", "ang_vel")),
-    )
-)
 
 
-@dataclass(frozen=True)
-class CarPlacement:
-    """Where one car starts. Position uu, velocity uu/s, angular velocity rad/s, angles rad, boost 0 to 100."""
-
-    pos: tuple[float, float, float]
-    yaw: float
-    pitch: float = 0.0
-    roll: float = 0.0
-    vel: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    ang_vel: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    boost: float = 100 / 3
-
-
-@dataclass(frozen=True)
-class Placement:
-    """How an episode starts: the ball, and a car for each occupied slot, in the order of the slots."""
-
-    cars: Sequence[CarPlacement]
-    ball_pos: tuple[float, float, float] = (0.0, 0.0, 93.15)
-    ball_vel: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    ball_ang_vel: tuple[float, float, float] = (0.0, 0.0, 0.0)
-
-
-# What decides a car's next jump and its grip, and get_gym_state() does not tell: fields of a car's get_state().
-_MORE = {
-    "has_jumped": "?", "has_double_jumped": "?", "has_flipped": "?", "is_supersonic": "?", "air_time_since_jump": "f",
-    "handbrake_val": "f",
-}  # fmt: skip
-_MORE_RECORD = np.dtype(list(_MORE.items()))
-_MORE_PACKED = "".join(_MORE.values())
-
-# Called by `map`, without a line of Python in between, and on one arena after the other: arrays that are kept until all
-# have been read would be out of the cache by then.
-_get_state, _more_of, _transposed = methodcaller("get_state"), attrgetter(*_MORE), attrgetter("T")
-
-
-def _gym_bytes(arena: Any) -> bytes:
-    """The numbers of get_gym_state(), one array after the other; none where RocketSim refuses to show them: there is
-    NaN among them."""
-    try:
-        return b"".join(map(_transposed, arena.get_gym_state()))
-    except RuntimeError:
-        return b""
-
-
-@njit(cache=True)
-def _take(gym, arenas, more, first, first_car, slots, arena_rows, car_rows, cars):  # type: ignore[no-untyped-def]
-    """Copy what was read of these `arenas` into a state, the pads' timers aside.
-
-    `gym`: the numbers of their get_gym_state(), of which those of pads, ball and cars are blue's view and orange's in
-    turns. `more`: the fields _MORE of the cars from `first` on; the cars of arena n are those from `first_car`[n] on,
-    and have these `slots`.
-    """
-    at = 0
-    for n in arenas:
-        arena = arena_rows[n]
-        arena[:GYM_ARENA] = gym[at : at + GYM_ARENA]
-        at += GYM_ARENA
-        arena[_BALL_END : _BALL_END + PADS] = gym[at : at + 2 * PADS : 2]
-        at += 2 * PADS
-        arena[GYM_ARENA:_BALL_END] = gym[at : at + 2 * GYM_BALL : 2]
-        at += 2 * GYM_BALL
-        for c in range(first_car[n], first_car[n + 1]):
-            car_rows[n, slots[c], :GYM_CAR] = gym[at : at + 2 * GYM_CAR : 2]
-            at += 2 * GYM_CAR
-            car, real = cars[n, slots[c]], more[c - first]
-            car.has_jumped, car.has_double_jumped, car.has_flipped = (
-                real.has_jumped, real.has_double_jumped, real.has_flipped,
-            )  # fmt: skip
-            car.is_supersonic = real.is_supersonic
-            car.air_time_since_jump, car.handbrake = real.air_time_since_jump, real.handbrake_val
-            spent = car.has_double_jumped > 0 or car.has_flipped > 0 or car.air_time_since_jump >= _FLIP_TIME
-            car.has_flip = 1.0 if car.on_ground > 0 or not spent else 0.0
-            car.demo_timer = 0.0  # of those that are demolished it is read by itself
-
-
-@njit(cache=True)
-def _advance_timers(before, after, cars, seconds, events):  # type: ignore[no-untyped-def]
-    """Count the timers of taken pads down. Lists in `events` (arena, pad or 34 + slot): pads taken during the step,
-    whose exact timer is to be read, also those that came back and were taken again at once, and demolished cars."""
-    count = 0
-    for n in range(len(after)):
-        for i in range(PADS):
-            if after[n].pad_active[i] > 0:
-                after[n].pad_timer[i] = 0.0
-            else:
-                after[n].pad_timer[i] = before[n].pad_timer[i] - seconds
-                if before[n].pad_active[i] > 0 or after[n].pad_timer[i] < _SOON:
-                    events[count, 0], events[count, 1] = n, i
-                    count += 1
-        for slot in range(MAX_CARS):
-            if cars[n, slot].is_demoed > 0:
-                events[count, 0], events[count, 1] = n, PADS + slot
-                count += 1
-    return count
-
-
-class _Controls(dict[bytes, Any]):
-    """RocketSim's controls for eight numbers, given as their bytes; made when they are first asked for."""
-
-    def __missing__(self, key: bytes) -> Any:
-        throttle, steer, pitch, yaw, roll, jump, boost, handbrake = struct.unpack("=8f", key)
-        made = RocketSim.CarControls(
-            throttle, steer, pitch, yaw, roll, jump=jump > 0, boost=boost > 0, handbrake=handbrake > 0
-        )
-        made.clamp_fix()
-        if len(self) >= _MAX_CACHED_CONTROLS:  # continuous actions never repeat
-            self.clear()
-        self[key] = made
-        return made
-
-
-class Arenas:
+class Arenas(ABC):
     """N soccar arenas of given team sizes, stepped together.
 
-    `car_arena` and `car_slot`, both (C,), say which arena and slot each of the C cars present has: ordered by arena,
-    then slot. Meshes must be loaded before (`load_meshes`).
+    `slots`: the occupied slots of each arena. `car_arena` and `car_slot`, both (C,), say which arena and slot each of
+    the C cars present has: ordered by arena, then slot. What follows a placement or a restored snapshot is a function
+    of it and of the controls alone, bit for bit, in any arena and process.
     """
+
+    broken: Mapping[int, str] = {}  # the arenas that the engine gave up in the last step, and why; they show NaN
 
     def __init__(self, team_sizes: Sequence[tuple[int, int]], tick_skip: int, action_delay: int = 0) -> None:
         """`team_sizes`: (blue, orange) cars of each arena, at most 2 a team; `action_delay`: ticks of a step during
@@ -159,22 +29,14 @@ class Arenas:
         assert all(0 <= size <= 2 for sizes in team_sizes for size in sizes), team_sizes
         assert 0 <= action_delay < tick_skip, (action_delay, tick_skip)
         self.tick_skip, self.action_delay = tick_skip, action_delay
-        slots = [[*range(blue), *range(2, 2 + orange)] for blue, orange in team_sizes]
-        self.slots = slots
-        self.present = np.zeros((len(slots), MAX_CARS), bool)
-        for n, occupied in enumerate(slots):
+        self.slots = [[*range(blue), *range(2, 2 + orange)] for blue, orange in team_sizes]
+        self.present = np.zeros((len(self.slots), MAX_CARS), bool)
+        for n, occupied in enumerate(self.slots):
             self.present[n, occupied] = True
         self.car_arena, self.car_slot = (index.astype(np.int64) for index in np.nonzero(self.present))
-        made = [make_arena(occupied) for occupied in slots]
-        self._arenas: list[Any] = [arena for arena, _ in made]
-        self._cars: list[list[Any]] = [cars for _, cars in made]
-        self._pads = [arena.get_boost_pads() for arena in self._arenas]
-        self._controls = _Controls()
-        self._events = np.zeros((len(slots) * (PADS + MAX_CARS), 2), np.int64)
-        self._first_car = np.concatenate([[0], self.present.sum(1).cumsum()])
 
     def __len__(self) -> int:
-        return len(self._arenas)
+        return len(self.slots)
 
     @property
     def num_cars(self) -> int:
@@ -186,140 +48,30 @@ class Arenas:
         state.present[:] = self.present
         return state
 
+    @abstractmethod
     def step(self, controls: NDArray[np.float32], before: State, after: State) -> None:
-        """Advance every arena by tick_skip ticks under `controls` (C, 8) and read the result into `after`.
+        """Advance every arena by tick_skip ticks under `controls` (C, 8) and read the result into `after`. `before` is
+        the state at the start of the step."""
 
-        `before` is the state at the start of the step: the pads' timers are counted on from it.
-        """
-        assert controls.shape == (self.num_cars, CONTROLS) and controls.dtype == np.float32
-        if self.action_delay:
-            self._advance(self.action_delay)
-        self._apply(controls)
-        self._advance(self.tick_skip - self.action_delay)
-        self._read(0, len(self), after)
-        seconds = self.tick_skip / TICKS_PER_SECOND
-        count = _advance_timers(before.arenas, after.arenas, after.cars, seconds, self._events)
-        for n, which in self._events[:count].tolist():
-            if which < PADS:
-                after.pad_timer[n, which] = self._pads[n][which].get_state().cooldown
-            else:
-                self._read_demolished(n, which - PADS, after)
-                if after.car_demo_timer[n, which - PADS] <= seconds:
-                    self._respawn(n, which - PADS, after)
-
-    def _advance(self, ticks: int) -> None:
-        for arena in self._arenas:
-            arena.step(ticks)
-
-    def _apply(self, controls: NDArray[np.float32]) -> None:
-        keys = np.frombuffer(controls.tobytes(), _CONTROL_KEY).tolist()
-        made = map(self._controls.__getitem__, keys)
-        for car, controls_of_car in zip(chain.from_iterable(self._cars), made, strict=True):
-            car.set_controls(controls_of_car)
-
-    def _respawn(self, n: int, slot: int, state: State) -> None:
-        """Respawn a car at most one step early, with a seed drawn from the state.
-
-        Left to itself RocketSim draws the place from a generator that cannot be seeded: no episode could be repeated.
-        """
-        seed = int(state.arenas[n : n + 1].view(np.uint32)[4:8].sum()) & 0x7FFFFFFF
-        self._cars[n][self.slots[n].index(slot)].respawn(seed)
-        self._read_one(n, state)
-
-    def _read_demolished(self, n: int, slot: int, state: State) -> None:
-        """get_gym_state() tells where the last demolition was, which a restored car does not know, and how the car was
-        turned a tick ago."""
-        car, real = state.cars[n, slot], self._cars[n][self.slots[n].index(slot)].get_state()
-        car["pos"], car["vel"], car["ang_vel"] = real.pos, real.vel, real.ang_vel
-        car["forward"], car["right"], car["up"] = real.rot_mat.forward, real.rot_mat.right, real.rot_mat.up
-        car["quat"] = car["euler"] = 0  # not told, and of no use
-        car["demo_timer"] = real.demo_respawn_timer
-
+    @abstractmethod
     def place(self, n: int, placement: Placement, state: State) -> None:
         """Start arena n afresh and read it into `state`: all pads full; the counts of the cars begin anew, the score
-        goes on. What follows is a function of the placement and the controls alone (see `rlbot.sim.exact`)."""
-        arena, cars = self._arenas[n], self._cars[n]
-        settle(arena, cars)
-        arena.ball.set_state(_ball_state(placement))
-        for car, start in zip(cars, placement.cars, strict=True):
-            car.set_state(car_state(start))
-        for pad in self._pads[n]:
-            pad.set_state(codec.FULL_PAD)
-        self._read_one(n, state)
-        state.pad_timer[n] = 0.0
+        goes on."""
 
+    @abstractmethod
     def rebuild(self, n: int) -> None:
-        """A new arena n, to be placed next, 20 ms. NaN stays in what cannot be set: a ball that had it never falls
-        again."""
-        self._arenas[n], self._cars[n] = make_arena(self.slots[n])
-        self._pads[n] = self._arenas[n].get_boost_pads()
+        """Make arena n, in which there was NaN, fit to be placed next."""
 
+    @abstractmethod
     def read(self, n: int, state: State) -> None:
         """Copy the whole state of arena n, pad timers included, into `state`."""
-        self._read_one(n, state)
-        state.pad_timer[n] = [pad.get_state().cooldown for pad in self._pads[n]]
 
-    def _read(self, start: int, stop: int, state: State) -> None:
-        """Copy arenas [start, stop) into `state`, their pads' timers and what is only known of the demolished aside."""
-        first, last = self._first_car[start], self._first_car[stop]
-        gym = [*map(_gym_bytes, self._arenas[start:stop])]
-        shown = np.array([n for n, numbers in enumerate(gym, start) if numbers], np.int64)
-        more = chain.from_iterable(map(_more_of, map(_get_state, chain.from_iterable(self._cars[start:stop]))))
-        packed = struct.pack("=" + _MORE_PACKED * (last - first), *more)
-        _take(
-            np.frombuffer(b"".join(gym), np.float32), shown, np.frombuffer(packed, _MORE_RECORD), first,
-            self._first_car, self.car_slot, state.arena_rows, state.car_rows, state.cars,
-        )  # fmt: skip
-        if len(shown) < len(gym):
-            for n in sorted({*range(start, stop)} - {*shown.tolist()}):
-                self._read_broken(n, state)
-
-    def _read_one(self, n: int, state: State) -> None:
-        """Copy arena n into `state`, its pads' timers aside."""
-        self._read(n, n + 1, state)
-        for slot in self.slots[n]:
-            if state.car_is_demoed[n, slot]:
-                self._read_demolished(n, slot, state)
-
-    def _read_broken(self, n: int, state: State) -> None:
-        """RocketSim found NaN in the ball or in a car and shows nothing of them: place and motion as they are, and NaN
-        for what is derived from them, so that nobody takes it for an older one."""
-        ball = state.arena_rows[n, GYM_ARENA:_BALL_END]
-        things = [(ball, _BALL_AT, self._arenas[n].ball.get_state())]
-        rows = (state.car_rows[n, slot, :GYM_CAR] for slot in self.slots[n])
-        things += [(row, _CAR_AT, car.get_state()) for row, car in zip(rows, self._cars[n], strict=True)]
-        for row, (pos, vel, spin), real in things:
-            row[pos.start :] = np.nan
-            row[pos], row[vel], row[spin] = real.pos, real.vel, real.ang_vel
-
+    @abstractmethod
     def snapshot(self) -> dict[str, NDArray[np.float32]]:
-        """Everything RocketSim lets one read and set, as arrays: see `rlbot.sim.snapshot`."""
-        return codec.encode(self._arenas, self._cars, self.slots)
+        """All that decides how the arenas go on. Every array has a row for each arena, or for each car where its name
+        begins with "car_"; the rows of "ball" begin with the ball's position, velocity and spin."""
 
-    def restore(self, snapshot: dict[str, NDArray[np.float32]]) -> None:
-        """Put every arena into the state of `snapshot()`; counts begin anew, scores go on. What follows is a function
-        of the snapshot and the controls alone (see `rlbot.sim.exact`). Raises ValueError where the snapshot is of
-        another number of arenas."""
-        codec.decode(snapshot, self._arenas, self._cars, self.slots)
-
-
-def _ball_state(placement: Placement) -> Any:
-    return RocketSim.BallState(
-        pos=RocketSim.Vec(*placement.ball_pos),
-        vel=RocketSim.Vec(*placement.ball_vel),
-        ang_vel=RocketSim.Vec(*placement.ball_ang_vel),
-    )
-
-
-def car_state(start: CarPlacement) -> Any:
-    """RocketSim's state of a car that starts like this."""
-    grounded = start.pos[2] <= _GROUND_Z and start.pitch == start.roll == 0
-    return RocketSim.CarState(
-        pos=RocketSim.Vec(*start.pos),
-        vel=RocketSim.Vec(*start.vel),
-        ang_vel=RocketSim.Vec(*start.ang_vel),
-        rot_mat=RocketSim.Angle(start.yaw, start.pitch, start.roll).as_rot_mat(),
-        is_on_ground=grounded,
-        wheels_with_contact=(grounded,) * 4,
-        boost=start.boost,
-    )
+    @abstractmethod
+    def restore(self, snapshot: Mapping[str, NDArray[np.float32]]) -> None:
+        """Put every arena into the state of a `snapshot()` of the same engine; counts begin anew, scores go on. Raises
+        ValueError where the snapshot is of another number of arenas."""

@@ -3,12 +3,11 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-import RocketSim
-
+from rlbot.sim.engines import choose, module
 from rlbot.sim.fetch import cache_folder, fetch, is_complete
 
-_loaded_from: Path | None = None
-_refused: str | None = None  # RocketSim hangs when it is initialised again after it refused meshes
+_loaded_from: dict[str, Path] = {}  # by engine
+_refused: dict[str, str] = {}  # RocketSim v2 hangs when it is initialised again after it refused meshes
 
 
 def find_meshes(folder: str | Path | None = None) -> Path:
@@ -59,27 +58,26 @@ def _found() -> Path | None:
     return None
 
 
-def load_meshes(folder: str | Path | None = None) -> Path:
-    """Initialise RocketSim with the meshes of `find_meshes(folder)`; once a process, later calls change nothing.
+def load_meshes(folder: str | Path | None = None, engine: str = "auto") -> Path:
+    """Initialise an engine with the meshes of `find_meshes(folder)`; once a process, later calls change nothing.
 
-    Raises ValueError for a folder without meshes, for broken ones, and for another folder than the process has loaded.
+    Raises ValueError for a folder without meshes, for broken ones, for another folder than the process has loaded, and
+    for an engine that is not there.
     """
-    global _loaded_from, _refused
-    root = find_meshes(folder)
-    if _refused is not None:
-        raise ValueError(_refused)
-    if _loaded_from is None:
+    root, engine = find_meshes(folder), choose(engine)
+    if engine in _refused:
+        raise ValueError(_refused[engine])
+    if engine not in _loaded_from:
         try:
-            RocketSim.init(str(root))
-            RocketSim.Arena(RocketSim.GameMode.SOCCAR)
+            module(engine).load_meshes(root)
         except RuntimeError as error:
             reason = " ".join(str(error).split())
-            _refused = f"env.collision_meshes={str(folder)!r}: RocketSim refuses the meshes in {root}: {reason}"
-            raise ValueError(_refused) from error
-        _loaded_from = root
-    elif root != _loaded_from:
+            _refused[engine] = f"env.collision_meshes={str(folder)!r}: RocketSim refuses the meshes in {root}: {reason}"
+            raise ValueError(_refused[engine]) from error
+        _loaded_from[engine] = root
+    elif root != _loaded_from[engine]:
         raise ValueError(
-            f"env.collision_meshes={str(folder)!r}: this process already uses the meshes in {_loaded_from};\n"
+            f"env.collision_meshes={str(folder)!r}: this process already uses the meshes in {_loaded_from[engine]};\n"
             "RocketSim loads meshes once a process, so start a new one to change them"
         )
     return root

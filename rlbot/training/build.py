@@ -20,7 +20,7 @@ from rlbot.model.actor_critic import ActorCritic
 from rlbot.model.heads import make_head
 from rlbot.policy import Bot, Network
 from rlbot.settings.schema import TrainConfig
-from rlbot.sim import load_meshes, obtain_meshes
+from rlbot.sim import load_meshes, obtain_meshes, version
 from rlbot.training.bots import load_bots
 from rlbot.training.build_env import make_env, make_reward
 from rlbot.training.loop import Schedule
@@ -59,7 +59,7 @@ def build(
         raise ValueError(f"env.num_envs={config.env.num_envs}: must be at least {group.size}, one for each process")
     hardware = make_hardware(config, group)
     obtain_meshes(config.env.collision_meshes)
-    meshes = str(load_meshes(config.env.collision_meshes))
+    load_meshes(config.env.collision_meshes, config.env.engine)
     hardware.seed(config.seed)
     model = make_model(config).to(hardware.device)
     group.copy_first(model.parameters())
@@ -94,7 +94,6 @@ def build(
             shared,
             group,
             workers,
-            meshes,
             config.learner.overlap,
             warn,
         )
@@ -167,7 +166,15 @@ def make_bot(config: TrainConfig, components: Components, timesteps: int, checkp
     weights = np.empty(components.network.size(), np.float32)
     components.network.vector(components.model.actor_arrays(), weights)
     path = checkpoints / f"step_{timesteps:09d}"
-    return Bot(components.network, weights, config.env.tick_skip, config.env.action_delay, timesteps, path)
+    return Bot(
+        components.network,
+        weights,
+        config.env.tick_skip,
+        config.env.action_delay,
+        timesteps,
+        path,
+        engine=version(config.env.engine),
+    )
 
 
 def policy_document(config: TrainConfig) -> dict[str, Any]:
@@ -178,4 +185,5 @@ def policy_document(config: TrainConfig) -> dict[str, Any]:
         "network": dataclasses.asdict(make_network(config)),
         "tick_skip": config.env.tick_skip,
         "action_delay": config.env.action_delay,
+        "engine": version(config.env.engine),
     }

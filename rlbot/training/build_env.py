@@ -13,7 +13,7 @@ from rlbot.env import BatchEnv, Rules
 from rlbot.reward import Reward, Term
 from rlbot.reward.compose import with_weights
 from rlbot.settings.schema import RewardConfig, RewardTerm, TrainConfig
-from rlbot.sim import MAX_CARS
+from rlbot.sim import MAX_CARS, load_meshes
 
 
 def make_rules(config: TrainConfig) -> Rules:
@@ -28,18 +28,22 @@ def make_reward(config: RewardConfig, changes: Mapping[str, float] | None = None
 
 
 def make_env(config: TrainConfig, stage: Stage, start: int = 0, stop: int | None = None) -> BatchEnv:
-    """Returns the arenas [start, stop) of the batch of one stage; by default all of them."""
+    """Returns the arenas [start, stop) of the batch of one stage; by default all of them. Raises ValueError if
+    the engine or its collision meshes are not there."""
+    load_meshes(config.env.collision_meshes, config.env.engine)
     return BatchEnv(
         team_sizes(stage, config.env.num_envs)[start:stop],
         make_reward(config.reward, stage.reward),
         stage.reset_mix or config.env.reset,
         make_rules(config),
         first_arena=start,
+        engine=config.env.engine,
     )
 
 
 def make_sample(config: TrainConfig, stage: Stage) -> BatchEnv:
     """Returns one arena of each team size of a stage: enough to check that everything in it works."""
+    load_meshes(config.env.collision_meshes, config.env.engine)
     sizes = list(dict.fromkeys(team_sizes(stage, config.env.num_envs)))
     if len(sizes) == MAX_CARS:  # otherwise the wrong shape (cars, arenas) would look right
         sizes.append(sizes[0])
@@ -48,6 +52,7 @@ def make_sample(config: TrainConfig, stage: Stage) -> BatchEnv:
         make_reward(config.reward, stage.reward),
         stage.reset_mix or config.env.reset,
         make_rules(config),
+        engine=config.env.engine,
     )
 
 

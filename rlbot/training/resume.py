@@ -1,6 +1,7 @@
 """Resumes a run: restores the components from its checkpoint."""
 
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,9 +9,35 @@ from rlbot.curriculum import stage_at
 from rlbot.policy import Bot
 from rlbot.run import Console, Resume
 from rlbot.settings.errors import building
+from rlbot.settings.schema import TrainConfig
+from rlbot.sim import FIRST_ENGINE, choose, version
 from rlbot.training.bots import saved_bots
 from rlbot.training.build import Components
 from rlbot.training.loop import Progress, Start, open_stage
+
+
+def with_engine(config: TrainConfig, policy: Mapping[str, Any] | None, warn: Callable[[str], None]) -> TrainConfig:
+    """The settings with an engine in place of "auto": on a resume (`policy`: the checkpoint's policy.json) the one that
+    the run was trained on. Another one is warned of, and raises ValueError where it is not here."""
+    trained_on = None if policy is None else str(policy.get("engine", FIRST_ENGINE))
+    wanted: str = config.env.engine
+    if wanted == "auto" and trained_on is not None:
+        wanted = trained_on.split()[0]
+    try:
+        engine: Any = choose(wanted)
+    except ValueError as error:
+        if trained_on is None or config.env.engine != "auto":
+            raise
+        raise ValueError(
+            f"resume={config.resume}: it was trained on {trained_on}, which is not built here; build it (README), or\n"
+            "go on with env.engine=rocketsim2, on which cars and ball move a little differently"
+        ) from error
+    if trained_on not in (None, version(engine)):
+        warn(
+            f"Trained on {trained_on}, goes on on {version(engine)}: cars and ball move a little differently there "
+            "(docs/physics.md), the saved episodes are not continued, and ratings begin anew"
+        )
+    return dataclasses.replace(config, env=dataclasses.replace(config.env, engine=engine))
 
 
 @contextmanager

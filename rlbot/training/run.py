@@ -20,13 +20,14 @@ from rlbot.run.manifest import checkpoint_info
 from rlbot.settings.document import document
 from rlbot.settings.errors import CommandFailed, building
 from rlbot.settings.schema import TrainConfig
+from rlbot.sim import describe, version
 from rlbot.training import loop
 from rlbot.training.build import Components, build, make_bot, make_schedule
 from rlbot.training.loop import Progress, Reporter, Save, Start
 from rlbot.training.nan_guard import BadUpdates, NanGuard
 from rlbot.training.preflight import preflight
 from rlbot.training.report import RunReporter, Silent
-from rlbot.training.resume import kept_bots, restore
+from rlbot.training.resume import kept_bots, restore, with_engine
 from rlbot.training.saver import Saver
 from rlbot.training.summary import rate_of_a_resumed_run, summary
 from rlbot.training.user_files import absolute, keep, locate
@@ -88,6 +89,7 @@ def _train(
     torchrun_job = run.TorchrunJob(run.OUTPUTS, job())
     with building():
         saved = run.load_checkpoint(resume.checkpoint) if resume else None
+        config = with_engine(config, saved[1]["policy"] if saved else None, warn)
         group.first((config, resume, saved))
         config = absolute(config)
         played = config  # `config` with reward files that are gone replaced by their copies
@@ -227,6 +229,7 @@ def _introduce(config: TrainConfig, components: Components, home: run.RunDirecto
     with building():
         for line in preflight(config, components):
             console.ok(line)
+    console.ok(f"Engine: {describe(config.env.engine)}")
     console.start("Configuration")
     for line in summary(config, components):
         console.ok(line)
@@ -294,6 +297,7 @@ def _run_document(config: TrainConfig, components: Components, resume: run.Resum
     return {
         "resumed": None if resume is None else str(resume.checkpoint),
         "user": config.user.name,
+        "engine": version(config.env.engine),
         **run.describe_machine(),
         "device": str(hardware.device),
         "precision": hardware.precision,
@@ -318,6 +322,7 @@ def _rater(
         config.env.collision_meshes,
         config.recording.interval,
         config.recording.matches,
+        config.env.engine,
     )
     rater = Rater(plan, home.path / "ratings.json", console.warn)
     if progress.timesteps:

@@ -1,6 +1,12 @@
-"""The collision meshes and the Gymnasium environment."""
+"""The engine, its collision meshes, and the Gymnasium environment."""
 
 from rlbot.validation.require import require
+
+
+def engine() -> str:
+    from rlbot.sim import describe
+
+    return describe("auto")
 
 
 def collision_meshes(meshes: str | None) -> str:

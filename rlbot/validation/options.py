@@ -34,10 +34,8 @@ def _stepped(config: "TrainConfig", stage: "Stage") -> str:
     """Makes the arenas of a stage and steps them; returns a description."""
     import numpy as np
 
-    from rlbot.sim import load_meshes
     from rlbot.training.build_env import make_env
 
-    load_meshes(config.env.collision_meshes)
     env = make_env(config, stage)
     env.reset(seed=0)
     rng = np.random.default_rng(0)

@@ -20,10 +20,11 @@ import rlbot
 from rlbot.bench import profile
 from rlbot.bench.cases import Case, cases
 from rlbot.bench.matmuls import Products
-from rlbot.bench.raw import Env, Raw
+from rlbot.bench.raw import Env, Raw, Raw3
 from rlbot.processes.cores import available_cores
 from rlbot.settings.command import compose
 from rlbot.settings.schema import BenchConfig
+from rlbot.sim import choose
 from rlbot.training.build import make_hardware, make_model
 
 ROOT = Path(rlbot.__file__).parents[1]
@@ -57,7 +58,9 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[st
 
 def test_every_contestant_has_a_row_for_one_core_and_for_all(result: Any) -> None:
     _, rows, _ = result
-    names = ("raw", "env", "collect", "opponents", "train", "learn", "products", *(["rlgym"] if PEER else []))
+    names = ["raw", "env", "collect", "opponents", "train", "learn", "products", *(["rlgym"] if PEER else [])]
+    if choose("auto") == "rocketsim3":  # then v2 is measured beside it
+        names += ["raw3", "env2", "collect2", "train2"]
     assert sorted((row["name"], row["workers"]) for row in rows) == sorted((n, w) for n in names for w in (0, 2))
     for row in rows:
         assert (row["team_size"], row["num_envs"]) == ("1v1", 2)
@@ -102,7 +105,7 @@ def test_the_products_are_those_of_an_update() -> None:
 def test_memory_of_every_process_is_told(result: Any) -> None:
     _, rows, _ = result
     for row in rows:
-        learner = row["name"] in ("collect", "opponents", "train", "learn", "products")
+        learner = row["name"] in ("collect", "opponents", "train", "learn", "products", "collect2", "train2")
         assert (row["main_mb"] is not None) == learner
         assert len(row["worker_mb"]) == (row["workers"] if learner else max(row["workers"], 1))
         assert all(mb > 10 for mb in (*row["worker_mb"], row["main_mb"] or 11))
@@ -162,15 +165,18 @@ def test_the_mixed_case_has_all_team_sizes_in_every_process() -> None:
         assert (sizes[1, 1], sizes[1, 2] + sizes[2, 1], sizes[2, 2]) == (7, 1, 2)  # shares 0.7, 0.1, 0.2
 
 
-def test_raw_plays_what_env_plays() -> None:
+def test_raw_plays_what_env_plays(engine: str) -> None:
     """The ball is where it is in the environment, also in the episodes after the first."""
-    (part,) = Case("2v2", 2, 0).parts(tiny("env.no_touch_limit=0.5"))
-    raw, env = Raw(part), Env(part)
+    (part,) = Case("2v2", 2, 0).parts(tiny("env.no_touch_limit=0.5", f"env.engine={engine}"))
+    raw, env = Raw(part) if engine == "rocketsim2" else Raw3(part), Env(part)
     restarted = set()
     for step in range(20):
         assert raw.play("raw", 0.0)[0] == env.play("env", 0.0)[0] == 8
         restarted |= set(raw._restarts[step])
-        balls = [arena.ball.get_state().pos.as_tuple() for arena in raw._arenas]
+        if isinstance(raw, Raw):
+            balls: Any = [arena.ball.get_state().pos.as_tuple() for arena in raw._arenas]
+        else:
+            balls = raw._state.ball_pos
         assert np.allclose(balls, env._env.state.ball_pos, atol=1.0)
     assert restarted
 

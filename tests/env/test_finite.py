@@ -15,6 +15,7 @@ from rlbot.env.finite import all_finite
 from rlbot.env.nonfinite import NonFinite, NonFiniteCount, merged
 from rlbot.env.observation import columns
 from rlbot.reward import Reward, Term
+from rlbot.sim import load_meshes
 from tests.conftest import random_controls
 
 TEAMS = [(1, 2), (2, 2), (1, 1)]
@@ -32,9 +33,10 @@ def even(before: Any, after: Any) -> NDArray[np.float32]:
     return 0.5 * after.present
 
 
-def batch(function: Callable[[Any, Any], Any] = even) -> BatchEnv:
+def batch(function: Callable[[Any, Any], Any] = even, engine: str = "rocketsim2") -> BatchEnv:
     terms = [Term("touch", 1.0), Term("mine", 2.0, function, "mine.py:fast"), Term("speed_to_ball", 0.1)]
-    env = BatchEnv(TEAMS, Reward(terms, ["mine"], team_spirit=0.5), MIX, Rules(), first_arena=10)
+    load_meshes(engine=engine)
+    env = BatchEnv(TEAMS, Reward(terms, ["mine"], team_spirit=0.5), MIX, Rules(), first_arena=10, engine=engine)
     env.reset(seed=4)
     return env
 

@@ -14,7 +14,7 @@ from rlbot.env.batch import OBSERVATION_SPACE
 from rlbot.env.observation import LIMIT, OBSERVATION, OBSERVATION_SIZE, columns, observe
 from rlbot.env.reset import RESETS
 from rlbot.reward import Reward
-from rlbot.sim import MAX_CARS, PAD_COOLDOWN, Arenas, CarPlacement, Placement, State
+from rlbot.sim import MAX_CARS, PAD_COOLDOWN, Arenas, CarPlacement, Placement, State, load_meshes, make_arenas
 from tests.conftest import random_controls, turned
 
 
@@ -26,7 +26,7 @@ def seen(arenas: Arenas, state: State, controls: NDArray[np.float32] | None = No
 
 
 def placed(team_sizes: tuple[int, int], placement: Placement) -> tuple[Arenas, State]:
-    arenas = Arenas([team_sizes], 8)
+    arenas = make_arenas([team_sizes], 8)
     state = arenas.state()
     arenas.place(0, placement, state)
     return arenas, state
@@ -92,14 +92,14 @@ def test_a_turned_field_with_swapped_teams_looks_the_same(
     kind: str, seed: int, teams: tuple[int, int], steps: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    arenas = Arenas([teams], 8)
+    arenas = make_arenas([teams], 8)
     state, after = arenas.state(), arenas.state()
     arenas.place(0, RESETS[kind](random.Random(seed), arenas.slots[0]), state)
     controls = random_controls(rng, arenas.num_cars)
     for _ in range(steps):
         arenas.step(controls, state, after)
         state, after = after, state
-    mirror = Arenas([teams[::-1]], 8)
+    mirror = make_arenas([teams[::-1]], 8)
     blue = teams[0]
     swapped = np.concatenate([controls[blue:], controls[:blue]])
     mine = seen(arenas, state, controls)
@@ -138,7 +138,7 @@ def extreme(rng: np.random.Generator, arenas: Arenas, edge: float) -> State:
 
 @pytest.fixture(scope="module")
 def mixed() -> Arenas:
-    return Arenas([(1, 1), (1, 2), (2, 1), (2, 2)], 8)
+    return make_arenas([(1, 1), (1, 2), (2, 1), (2, 2)], 8)
 
 
 @settings(max_examples=40, deadline=None)
@@ -162,7 +162,9 @@ def test_any_state_is_seen_within_the_bounds_and_the_same_by_both_teams(seed: in
 def test_every_number_varies_in_play() -> None:
     """None of the 180 is forgotten: over some episodes of 2v2 each takes more than one value."""
     rng = np.random.default_rng(0)
-    env = BatchEnv([(2, 2)] * 8, Reward([]), {"near_ball": 1, "airborne": 1, "anywhere": 1})
+    load_meshes(engine="rocketsim2")  # in which a car can be demolished by a call
+    mix = {"near_ball": 1, "airborne": 1, "anywhere": 1}
+    env = BatchEnv([(2, 2)] * 8, Reward([]), mix, engine="rocketsim2")
     env.reset(seed=0)
     low = np.full(OBSERVATION_SIZE, np.inf)
     high = -low

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from rlbot.env import BatchEnv, Rules, reset
 from rlbot.reward import Reward
-from rlbot.sim import Placement, State
-from rlbot.sim.exact import tick_order
+from rlbot.sim import Placement, State, load_meshes
+from rlbot.sim.rocketsim2.exact import tick_order
 from tests.conftest import random_controls
 
 MIX = {"kickoff": 0.1, "near_ball": 0.5, "airborne": 0.2, "anywhere": 0.2}
@@ -134,7 +134,9 @@ def drawn(rng: np.random.Generator, cars: int) -> NDArray[np.float32]:
 @pytest.mark.parametrize(("size", "steps"), CASES)
 def test_states_are_those_of_bare_rocketsim(size: tuple[int, int], steps: int) -> None:
     """Goals and limits start episodes anew, and now and then a car is demolished and comes back."""
-    env, bare = BatchEnv([size], Reward([]), MIX, Rules(no_touch_limit=6.0)), Bare(size)
+    load_meshes(engine="rocketsim2")
+    rules = Rules(no_touch_limit=6.0)
+    env, bare = BatchEnv([size], Reward([]), MIX, rules, engine="rocketsim2"), Bare(size)
     placements = starts(3, env.arenas.slots[0])
     env.reset(seed=3)
     bare.start(next(placements))
@@ -169,8 +171,8 @@ def come_back(bare: Bare, state: State) -> int:
 class Gym(Bare):
     """RLGym's engine. It steps tick by tick and sets the controls in each: one tick late where rlbot_delay is on, which
     is an action delay of one tick. Its boost lasts 0.1% longer unless its unit of consumption is corrected. It makes
-    its cars anew for each episode, and new cars drive differently in the last digits (see rlbot.sim.exact): here they
-    are made once, and placed as in a bare arena."""
+    its cars anew for each episode, and new cars drive differently in the last digits (see rlbot.sim.rocketsim2.exact):
+    here they are made once, and placed as in a bare arena."""
 
     def __init__(self, size: tuple[int, int], delay: int) -> None:
         self.delay = delay
@@ -218,7 +220,8 @@ def test_states_are_those_of_rlgym(size: tuple[int, int], steps: int, delay: int
     """Where a car is demolished both start anew: RLGym lets it come back where chance will."""
     pytest.importorskip("rlgym.rocket_league.sim", reason="RLGym is in the extra peer, for Python 3.10 and 3.11")
     rules = Rules(no_touch_limit=6.0, action_delay=delay)
-    env, gym = BatchEnv([size], Reward([]), MIX, rules), Gym(size, delay)
+    load_meshes(engine="rocketsim2")
+    env, gym = BatchEnv([size], Reward([]), MIX, rules, engine="rocketsim2"), Gym(size, delay)
     placements = starts(4, env.arenas.slots[0])
     env.reset(seed=4)
     gym.start(next(placements))

@@ -35,7 +35,7 @@ def driver(certainty: float, tick_skip: int = 8) -> Bot:
 
 def test_goals_count_for_who_scored_them_from_either_side() -> None:
     """Who drives at the ball scores now and then against a car that does not move, and seldom an own goal."""
-    (results,) = play([driver(50), "idle"], [Pairing(0, 1, 24)], Conditions(1, 1, seconds=20.0))
+    (results,) = play([driver(50), "idle"], [Pairing(0, 1, 24)], Conditions(1, 1, seconds=20.0, engine="rocketsim2"))
     assert results.first_is_blue.tolist() == [True] * 12 + [False] * 12
     scored, conceded = results.goals.T
     assert scored.sum() > 5 > conceded.sum()
@@ -112,8 +112,9 @@ def test_recorded_matches_are_those_that_were_counted(monkeypatch: pytest.Monkey
 
 
 def test_traces_are_seen_by_the_first_player() -> None:
-    """It drives to the right from its half, whether it is blue or orange, and who does not move stays where it is."""
-    conditions = Conditions(1, 1, seconds=8.0)
+    """It drives to the right from its half, whether it is blue or orange, and who does not move stays where it is.
+    In RocketSim v3 it is pushed onto a pad."""
+    conditions = Conditions(1, 1, seconds=8.0, engine="rocketsim2")
     (results,) = play([driver(50), "idle"], [Pairing(0, 1, 8)], conditions, traces=True)
     assert results.traces is not None
     ball, own, other = results.traces.heat

@@ -28,7 +28,7 @@ from rlbot.settings.command import compose
 from rlbot.training.build import make_model, policy_document
 
 ROOT = Path(rlbot.__file__).parents[1]
-PLAN = Plan(("1v1",), matches=2, opponents=1, seconds=1.0)
+PLAN = Plan(("1v1",), matches=2, opponents=1, seconds=1.0, engine="rocketsim2")
 LONG = 120.0  # s until a process that rates is given up
 # 3 of 4 against what is fixed at 0, and 1 of 2 against the former: 191 = 400 log10(3), less what the prior holds.
 GAMES = [Games("100", "random", 750, 0, 250), Games("200", "100", 400, 200, 400), Games("300", "200", 0, 0, 1000)]

@@ -5,14 +5,14 @@ Decoding brings it into one fixed state, so that all arenas that decode the same
 bit. The arena that was encoded has that future too, but only once it has decoded the snapshot itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import RocketSim
 from numpy.typing import NDArray
 
-from rlbot.sim.exact import settle
+from rlbot.sim.rocketsim2.exact import settle
 
 _VECTORS = ("pos", "vel", "ang_vel", "flip_rel_torque", "world_contact_normal")
 _NUMBERS = (
@@ -55,7 +55,7 @@ def encode(arenas: Sequence[Any], cars: Sequence[Sequence[Any]], slots: Sequence
 
 
 def decode(
-    snapshot: dict[str, NDArray[np.float32]],
+    snapshot: Mapping[str, NDArray[np.float32]],
     arenas: Sequence[Any],
     cars: Sequence[Sequence[Any]],
     slots: Sequence[Sequence[int]],
