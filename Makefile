@@ -57,7 +57,8 @@ lint: .venv/installed-dev ## Check style, types and which package imports which
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory lint-viewer; else echo "[WARN] viewer/ is not checked: no Node"; fi
+	@if command -v npm >/dev/null && $(MAKE) --no-print-directory viewer/node_modules/installed; \
+	then $(MAKE) --no-print-directory lint-viewer; else echo "[WARN] viewer/ is not checked: no Node, or no packages"; fi
 
 lint-viewer: viewer/node_modules/installed
 	cd viewer && npm run --silent lint && npm run --silent check
