@@ -66,7 +66,7 @@ def test_what_an_evaluation_leaves(folder: Path) -> None:
         "shots_per_minute", "saves_per_minute", "passes_per_minute", "own_goals_per_minute",
     }  # fmt: skip
     assert found["play"]["checkpoint"]["speed"] > 100
-    assert "[OK] 5/5 matches (100.0%)" in out and "step_000000256 against random, 5 matches" in out
+    assert "[OK] Matches: 5/5 (100.0%)" in out and "step_000000256 against random, 5 matches" in out
     assert "win rate " in (path.parent / "evaluate.log").read_text()
 
 
