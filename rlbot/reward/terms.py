@@ -3,9 +3,13 @@
 Each term is a scalar function of (arena before, arena after, car before, car after, team sign). It is positive if what
 its name says happens ("concede" is positive if a goal is conceded, so its weight is negative). A demolished car earns
 nothing by a term about the car itself; a term about the ball or the score (`ball_to_goal`, `goal`, `concede`) pays all
-cars of the team. One compiled pass evaluates all terms of a run. The forms follow the guides of other Rocket League
-trainers; the numbers are RocketSim's: car at most 2300 uu/s, ball at most 6000 uu/s, goals at |y| = 5120 uu.
+cars of the team. A function marked `_built_in` is a term; nothing else lists it. One compiled pass evaluates all terms
+of a run. The forms follow the guides of other Rocket League trainers; the numbers are RocketSim's: car at most 2300
+uu/s, ball at most 6000 uu/s, goals at |y| = 5120 uu.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -20,6 +24,15 @@ HARD_HIT = 4600.0  # change of the ball's velocity by a powerful shot, uu/s
 GOAL_Y = 5120.0
 
 
+_FUNCTIONS: dict[str, Any] = {}  # by the name that the settings give the term
+
+
+def _built_in(function: Callable[..., float]) -> Any:
+    """Compiles a function and makes it a built-in term of its name."""
+    compiled = _FUNCTIONS[function.__name__] = njit(cache=True)(function)
+    return compiled
+
+
 @njit(cache=True, inline="always")
 def _toward(from_pos, velocity, x, y, z):  # type: ignore[no-untyped-def]
     """Component of `velocity` along the direction from `from_pos` to (x, y, z), uu/s."""
@@ -30,7 +43,7 @@ def _toward(from_pos, velocity, x, y, z):  # type: ignore[no-untyped-def]
     return (velocity[0] * dx + velocity[1] * dy + velocity[2] * dz) / distance
 
 
-@njit(cache=True)
+@_built_in
 def touch(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     """1 + 2 |dv| / 4600 if the car touched the ball, dv being the change of the ball's velocity: about 1 to 3."""
     if car.touched == 0:
@@ -41,7 +54,7 @@ def touch(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     return 1.0 + 2.0 * np.sqrt(change) / HARD_HIT
 
 
-@njit(cache=True)
+@_built_in
 def speed_to_ball(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     """Speed toward the ball / 2300, 0 to 1; 0 if the car drives away."""
     if car.is_demoed > 0:
@@ -50,7 +63,7 @@ def speed_to_ball(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-de
     return max(_toward(car.pos, car.vel, ball[0], ball[1], ball[2]) / CAR_SPEED, 0.0)
 
 
-@njit(cache=True)
+@_built_in
 def face_ball(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     """Cosine of the angle between the car's nose and the direction to the ball, -1 to 1."""
     if car.is_demoed > 0:
@@ -59,13 +72,13 @@ def face_ball(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     return _toward(car.pos, car.forward, ball[0], ball[1], ball[2])
 
 
-@njit(cache=True)
+@_built_in
 def ball_to_goal(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     """The ball's speed toward the middle of the opponents' goal / 6000, -1 to 1."""
     return _toward(arena.ball_pos, arena.ball_vel, 0.0, sign * GOAL_Y, 321.0) / BALL_SPEED
 
 
-@njit(cache=True)
+@_built_in
 def goal(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     """1 for every car of the team if it scored."""
     if sign > 0:
@@ -73,7 +86,7 @@ def goal(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     return arena.orange_score - arena0.orange_score
 
 
-@njit(cache=True)
+@_built_in
 def concede(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     """1 for every car of the team if it conceded a goal."""
     if sign > 0:
@@ -81,13 +94,13 @@ def concede(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     return arena.blue_score - arena0.blue_score
 
 
-@njit(cache=True)
+@_built_in
 def air(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     """1 while fewer than three wheels touch a surface and the car is not demolished."""
     return 1.0 if car.on_ground == 0 and car.is_demoed == 0 else 0.0
 
 
-@njit(cache=True)
+@_built_in
 def boost_keep(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     """sqrt(boost / 100), 0 to 1: the first boost counts most."""
     if car.is_demoed > 0:
@@ -95,7 +108,7 @@ def boost_keep(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     return np.sqrt(max(car.boost, 0.0) / 100.0)
 
 
-@njit(cache=True)
+@_built_in
 def boost_gain(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     """Increase of sqrt(boost / 100), 0 to 1; 0 if boost was used, and at a respawn."""
     if car0.is_demoed > 0 or car.is_demoed > 0:
@@ -103,13 +116,13 @@ def boost_gain(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     return max(np.sqrt(max(car.boost, 0.0) / 100.0) - np.sqrt(max(car0.boost, 0.0) / 100.0), 0.0)
 
 
-@njit(cache=True)
+@_built_in
 def demo(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     """1 for every opponent that the car demolished."""
     return max(car.demos - car0.demos, 0.0)
 
 
-@njit(cache=True)
+@_built_in
 def save(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     """1 for a touch after which the ball no longer heads into the own goal."""
     if car.touched == 0 or car.is_demoed > 0:
@@ -118,7 +131,7 @@ def save(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     return 1.0 if before == -sign and after != -sign else 0.0
 
 
-@njit(cache=True)
+@_built_in
 def clear(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     """For a touch in the own half: increase of the ball's speed toward the opponents' side, dvy / 4600, at least 0."""
     if car.touched == 0 or arena.ball_pos[1] * sign > 0:
@@ -126,7 +139,7 @@ def clear(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     return max((arena.ball_vel[1] - arena0.ball_vel[1]) * sign / HARD_HIT, 0.0)
 
 
-@njit(cache=True)
+@_built_in
 def touch_to_goal(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     """For a touch: increase of the ball's speed toward the middle of the opponents' goal / 4600; may be negative."""
     if car.touched == 0:
@@ -136,7 +149,7 @@ def touch_to_goal(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-de
     return (after - before) / HARD_HIT
 
 
-@njit(cache=True)
+@_built_in
 def align(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     """Cosine of the angle between the directions from the car to the ball and from the ball to the middle of the
     opponents' goal: 1 if driving straight through the ball leads to their goal, -1 if it leads away from it."""
@@ -150,49 +163,30 @@ def align(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     return _toward(car.pos, way, ball[0], ball[1], ball[2]) / length
 
 
-@njit(cache=True)
+@_built_in
 def own_half(arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
     """1 while the car is closer to its own goal line than the ball is, by y."""
     return 1.0 if (arena.ball_pos[1] - car.pos[1]) * sign > 0 and car.is_demoed == 0 else 0.0
 
 
-TERMS = (
-    "touch", "speed_to_ball", "face_ball", "ball_to_goal", "goal", "concede", "air", "boost_keep", "boost_gain", "demo",
-    "save", "clear", "touch_to_goal", "align", "own_half",
-)  # fmt: skip
+TERMS = tuple(_FUNCTIONS)
 
 
-@njit(cache=True)
-def _term(which, arena0, arena, car0, car, sign):  # type: ignore[no-untyped-def]
-    if which == 0:
-        return touch(arena0, arena, car0, car, sign)
-    if which == 1:
-        return speed_to_ball(arena0, arena, car0, car, sign)
-    if which == 2:
-        return face_ball(arena0, arena, car0, car, sign)
-    if which == 3:
-        return ball_to_goal(arena0, arena, car0, car, sign)
-    if which == 4:
-        return goal(arena0, arena, car0, car, sign)
-    if which == 5:
-        return concede(arena0, arena, car0, car, sign)
-    if which == 6:
-        return air(arena0, arena, car0, car, sign)
-    if which == 7:
-        return boost_keep(arena0, arena, car0, car, sign)
-    if which == 8:
-        return boost_gain(arena0, arena, car0, car, sign)
-    if which == 9:
-        return demo(arena0, arena, car0, car, sign)
-    if which == 10:
-        return save(arena0, arena, car0, car, sign)
-    if which == 11:
-        return clear(arena0, arena, car0, car, sign)
-    if which == 12:
-        return touch_to_goal(arena0, arena, car0, car, sign)
-    if which == 13:
-        return align(arena0, arena, car0, car, sign)
-    return own_half(arena0, arena, car0, car, sign)
+def _dispatch() -> Any:
+    """A compiled function (which, arena0, arena, car0, car, sign) -> what term TERMS[which] gives.
+
+    Its source is written out, because a chain of comparisons is the fastest way for Numba to call one of several
+    functions: a recursion over them takes half as long again, and `literal_unroll` does not compile them.
+    """
+    lines = ["def term(which, arena0, arena, car0, car, sign):"]
+    for number, name in enumerate(TERMS):
+        lines += [f"    if which == {number}:", f"        return {name}(arena0, arena, car0, car, sign)"]
+    names = dict(_FUNCTIONS)
+    exec("\n".join([*lines, "    return 0.0"]), names)
+    return njit(names["term"])
+
+
+_term = _dispatch()
 
 
 @njit(cache=True)
