@@ -56,7 +56,7 @@ class LocalWorker:
         ]
         self._answer: Any = self._shard.env_info
 
-    def obey(self, command: str, argument: Any, beat: Callable[[], None]) -> Any:
+    def execute(self, command: str, argument: Any, beat: Callable[[], None]) -> Any:
         """Executes a command and returns the answer. The commands and their arguments: collect (index of the rollout,
         odds of the opponents), snapshot (whether to return the one before the last rollout), restore (a snapshot)."""
         if command == "collect":
@@ -73,7 +73,7 @@ class LocalWorker:
     def send(self, command: str, argument: Any = None) -> None:
         """Executes the command at once, in this process, with one BLAS thread as in a worker."""
         with threadpool_limits(1, "blas"):
-            self._answer = self.obey(command, argument, lambda: None)
+            self._answer = self.execute(command, argument, lambda: None)
 
     def receive(self, starting: bool = False) -> Any:
         return self._answer
@@ -93,7 +93,7 @@ def _main(parent: Parent, task: Task, memory: Memory) -> None:
         worker = LocalWorker(task, memory)
         parent.send(worker.receive())
         for command, argument in parent.requests():
-            parent.answer(partial(worker.obey, command, argument, beat))
+            parent.answer(partial(worker.execute, command, argument, beat))
 
 
 class Worker:

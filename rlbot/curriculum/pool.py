@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DRAWS = ("uniform", "recent", "prioritised")  # how a version of the pool is drawn
-_MEMORY = 0.05  # weight of a new episode in the running mean of the score against a version
+_SCORE_WEIGHT = 0.05  # weight of a new episode in the running mean of the score against a version
 _FREE, _HELD, _ACTIVE = 0, 1, 2  # the state of a row of the memory
 
 
@@ -80,7 +80,7 @@ class Pool:
         for version in np.unique(against[:, 0]).astype(np.int64):
             scores = against[against[:, 0] == version, 1]
             row = self.row(int(version))
-            self._scores[row] += (1.0 - (1.0 - _MEMORY) ** len(scores)) * (scores.mean() - self._scores[row])
+            self._scores[row] += (1.0 - (1.0 - _SCORE_WEIGHT) ** len(scores)) * (scores.mean() - self._scores[row])
 
     def odds(self, draw: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Returns `versions()` and the probability with which each is drawn.

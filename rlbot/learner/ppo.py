@@ -182,7 +182,7 @@ class PPO:
         beyond = torch.cat([observations[count:], move(rollout.final_observations).to(reduced)])
         observations = observations[:count]
         behaviour = log_probs
-        log_probs, values = self._look_back(observations, actions, behaviour)
+        log_probs, values = self._evaluate_before(observations, actions, behaviour)
         host_values = torch.cat([values, self._values(beyond)]).cpu().numpy()
 
         terminated, truncated = rollout.terminated, rollout.truncated
@@ -212,7 +212,7 @@ class PPO:
             return torch.cat([self._value(part) for part in torch.split(observations, self.hardware.rows)])
 
     @torch.inference_mode()
-    def _look_back(self, observations: Tensor, actions: Tensor, log_probs: Tensor) -> tuple[Tensor, Tensor]:
+    def _evaluate_before(self, observations: Tensor, actions: Tensor, log_probs: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the log-probabilities of the stored actions and the values of the observations before the update."""
         if self.hardware.precision == "fp32" and not self.overlap:
             return log_probs, self._values(observations)
@@ -247,12 +247,12 @@ class PPO:
         table[:, RATIO_MAX:] = everyone[:, :, RATIO_MAX:].max(0)
         bad = np.flatnonzero(table[:, BAD])
         self.fault = None
-        if len(bad) and not self._seeks_scale(table[bad]):
+        if len(bad) and not self._only_scaler_search(table[bad]):
             epoch, part = divmod(int(bad[0]), parts)
             self.fault = self._diagnose(batch, orders[epoch, bounds[part] : bounds[part + 1]], table[bad[0]])
         return table
 
-    def _seeks_scale(self, bad: np.ndarray[Any, np.dtype[np.float32]]) -> bool:
+    def _only_scaler_search(self, bad: np.ndarray[Any, np.dtype[np.float32]]) -> bool:
         """Whether these steps were skipped only because fp16's gradient scaler was looking for its largest scale."""
         return self._scaler.is_enabled() and bool(np.isfinite(bad[:, TOTAL]).all()) and self._scaler.get_scale() >= 1
 
@@ -260,7 +260,7 @@ class PPO:
         """Returns why a minibatch's step was not taken, with rows of the rank that has the most non-finite numbers."""
         mine = batch.shard.rows(rows).to(self.hardware.device)
         found = batch.shard.group.gather(self._diagnose_part(batch, mine, metrics) if len(mine) else None)
-        return max((each for each in found if each is not None), key=_spoilt)
+        return max((each for each in found if each is not None), key=_num_not_finite)
 
     def _diagnose_part(self, batch: Batch, rows: Tensor, metrics: np.ndarray[Any, np.dtype[np.float32]]) -> NonFinite:
         losses = {name: float(metrics[STEP_METRICS.index(name)]) for name in PARTS}
@@ -387,7 +387,7 @@ class PPO:
             self._scaler.load_state_dict(meta["scaler"])
 
 
-def _spoilt(fault: NonFinite) -> int:
+def _num_not_finite(fault: NonFinite) -> int:
     """Returns how many numbers in the saved arrays are not finite."""
     return sum(int((~np.isfinite(each)).sum()) for each in fault.arrays.values())
 

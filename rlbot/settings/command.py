@@ -43,7 +43,7 @@ from rlbot.settings.checks import exists
 from rlbot.settings.config import config_dir, load
 from rlbot.settings.errors import CommandFailed, ConfigError, building, one_line
 from rlbot.settings.explain import INPUT_ERRORS, composed, explain, key
-from rlbot.settings.resumed import compose_over, lay_over, quoted, resume_of
+from rlbot.settings.resumed import compose_resumed, quoted, resume_of, resumed_overrides
 from rlbot.settings.schema import (
     ROOTS,
     BenchConfig,
@@ -108,7 +108,7 @@ def run(main: Main, config_name: str = "train", follow: Follow | None = None) ->
             raise ConfigError("--multirun: torchrun starts the processes of one run; start it once for each run")
         if follow is not None and world.rank > 0:
             if not any((arguments.cfg, arguments.info, arguments.help, arguments.hydra_help)):
-                follow(compose(_of_a_follower(overrides)))
+                follow(compose(_overrides_of_other_ranks(overrides)))
             return
         root = config_name
         if config_name == "train" and not (arguments.multirun or arguments.help or arguments.hydra_help):
@@ -124,7 +124,9 @@ def run(main: Main, config_name: str = "train", follow: Follow | None = None) ->
         _print_error("interrupted")
         status = 130
     except Exception as error:
-        _report(_of_rank(world.rank, error) or explain(error, sys.argv[1:], config_name, Guard.root), Guard.verbose)
+        _report(
+            _error_of_rank(world.rank, error) or explain(error, sys.argv[1:], config_name, Guard.root), Guard.verbose
+        )
         status = 1
     finally:
         logging.disable(logging.NOTSET)
@@ -155,11 +157,11 @@ def _resumed(overrides: Sequence[str]) -> tuple[str, list[str]]:
         resume = Guard.resume = find_resume(asked)
         if resume is None:
             return "train", list(overrides)
-        root, changes = lay_over(resume.settings(), [text for text in overrides if key(text) != "resume"])
+        root, changes = resumed_overrides(resume.settings(), [text for text in overrides if key(text) != "resume"])
     return root, [*changes, f"resume={quoted(resume.value)}"]
 
 
-def _of_a_follower(overrides: list[str]) -> list[str]:
+def _overrides_of_other_ranks(overrides: list[str]) -> list[str]:
     """The overrides that another rank needs before rank 0 sends the settings. It may not see the disk with the run."""
     if "resume" not in map(key, overrides):
         return overrides
@@ -223,7 +225,7 @@ class Guard(Callback):
         try:
             Guard._claim(config, "sweep")
             assert Guard.root is not None
-            _put_aside(Guard.root / FAILURES)  # an earlier sweep may have used the same directory
+            _keep_old(Guard.root / FAILURES)  # an earlier sweep may have used the same directory
             logging.disable(logging.INFO)  # hides Optuna's own lines
             warnings.filterwarnings("ignore", "A worker stopped while some jobs")  # from joblib, harmless
             _warn_of_objective(config)
@@ -266,7 +268,7 @@ class Guard(Callback):
         if cls.root is None or cls.made is None:
             return
         if cls.own and cls.multirun and cls.root.exists() and not any(path.is_dir() for path in cls.root.iterdir()):
-            _take_back(cls.root)
+            _remove_own_files(cls.root)
         for folder in (cls.root, *cls.root.parents):
             with suppress(OSError):  # it does not exist, or another run uses it
                 folder.rmdir()
@@ -282,7 +284,7 @@ def _job(main: Main, config_name: str, verbose: bool) -> Callable[[DictConfig], 
         settings = HydraConfig.get()
         directory = Path(settings.runtime.output_dir)
         multirun = settings.mode == RunMode.MULTIRUN
-        fresh = _is_bare(directory, settings.output_subdir) and (multirun or Guard.own)
+        fresh = _is_empty(directory, settings.output_subdir) and (multirun or Guard.own)
         if multirun:
             print(printable(f"[START] Job {settings.job.num}: {' '.join(_overrides(settings))}"), flush=True)
         try:
@@ -290,13 +292,13 @@ def _job(main: Main, config_name: str, verbose: bool) -> Callable[[DictConfig], 
                 cfg = _resumed_job(str(cfg.resume), _overrides(settings))
             return main(load(cfg, ROOTS[config_name]), directory)
         except KeyboardInterrupt:
-            if fresh and _is_bare(directory, settings.output_subdir):
-                _take_back(directory)
+            if fresh and _is_empty(directory, settings.output_subdir):
+                _remove_own_files(directory)
             raise
         except ConfigError as error:
             failure = error
             if fresh and not isinstance(error, CommandFailed):
-                _take_back(directory)
+                _remove_own_files(directory)
         except LostProcess:  # the run has reported this already
             failure = ConfigError(
                 "torchrun --max-restarts=3 resumes from the last checkpoint by itself; resume=RUN resumes by hand"
@@ -321,7 +323,7 @@ def _resumed_job(value: str, overrides: Sequence[str]) -> DictConfig:
     from rlbot.run import resolve_resume
 
     with building():
-        return compose_over(resolve_resume(value).settings(), overrides)
+        return compose_resumed(resolve_resume(value).settings(), overrides)
 
 
 def _is_chosen(config: DictConfig, kind: str) -> bool:
@@ -342,14 +344,14 @@ def _check_directory(config: DictConfig, resume: "Resume | None") -> None:
     check_directory(Path(config.hydra.run.dir), resume)
 
 
-def _put_aside(file: Path) -> None:
+def _keep_old(file: Path) -> None:
     """Renames an existing file, so that it is not overwritten."""
     numbered = (file.with_name(f"{file.stem}-{number}{file.suffix}") for number in itertools.count(1))
     if file.exists():
         file.rename(next(path for path in numbered if not path.exists()))
 
 
-def _take_back(directory: Path) -> None:
+def _remove_own_files(directory: Path) -> None:
     """Removes a directory that this process made, with the files that it and Hydra wrote there before training began.
     If anything else lies in it, that file and the directory stay."""
     hydra_files = [f".hydra/{name}.yaml" for name in ("config", "hydra", "overrides")]
@@ -394,7 +396,7 @@ def _overrides(settings: Any, kind: str = "task") -> list[str]:
     return list(OmegaConf.to_container(settings.overrides, resolve=False)[kind])  # type: ignore[index, call-overload]
 
 
-def _is_bare(directory: Path, subdirectory: str | None) -> bool:
+def _is_empty(directory: Path, subdirectory: str | None) -> bool:
     return directory.is_dir() and all(path.name == subdirectory for path in directory.iterdir())
 
 
@@ -407,7 +409,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(list(arguments))
 
 
-def _of_rank(rank: int, error: Exception) -> ConfigError | None:
+def _error_of_rank(rank: int, error: Exception) -> ConfigError | None:
     """The error that a rank other than 0 reports; None in rank 0."""
     if rank == 0:
         return None

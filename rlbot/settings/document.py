@@ -39,7 +39,7 @@ def document(config: Any) -> Any:
     return [document(value) for value in config] if isinstance(config, tuple) else config
 
 
-def fill(saved: dict[str, Any], chosen: Mapping[str, Any]) -> None:
+def add_missing(saved: dict[str, Any], chosen: Mapping[str, Any]) -> None:
     """Adds to `saved`, a `document` of an older version, the settings that it lacks, with their values in `chosen`."""
     stages = saved["curriculum"]["stages"]
     if isinstance(stages, list):  # older versions saved stages as a list

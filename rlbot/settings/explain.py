@@ -81,16 +81,16 @@ def _explain(error: Exception, overrides: Sequence[str], config_name: str, direc
         return f"{directory}: cannot be written: {error.strerror or error}"
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror
-    return _blame(error, next(iter(text.splitlines()), ""), overrides, config_name)
+    return _with_override(error, next(iter(text.splitlines()), ""), overrides, config_name)
 
 
-def _blame(error: Exception, line: str, overrides: Sequence[str], config_name: str) -> str:
+def _with_override(error: Exception, line: str, overrides: Sequence[str], config_name: str) -> str:
     """Puts the override that caused the error in front of the line, unless the line names it already."""
     if not isinstance(error, INPUT_ERRORS):
         line = f"{type(error).__name__}: {line}; HYDRA_FULL_ERROR=1 shows where"
     if any(key(each) and key(each) in line for each in overrides if not each.startswith("-")):
         return line
-    return f"{' '.join(_culprits(error, overrides, config_name))}: {line}" if overrides else line
+    return f"{' '.join(_overrides_at_fault(error, overrides, config_name))}: {line}" if overrides else line
 
 
 def _install(extra: str) -> str:
@@ -112,7 +112,7 @@ def key(override: str) -> str:
     return override.lstrip("+~").partition("=")[0]
 
 
-def _culprits(error: Exception, overrides: Sequence[str], config_name: str) -> Sequence[str]:
+def _overrides_at_fault(error: Exception, overrides: Sequence[str], config_name: str) -> Sequence[str]:
     """The override that names the error's file, or that alone causes the same error; all overrides if none does."""
     for override in overrides:
         value = override.partition("=")[2].strip("'\"")

@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from rlbot.settings.config import config_dir, load
-from rlbot.settings.document import document, fill
+from rlbot.settings.document import add_missing, document
 from rlbot.settings.explain import composed, key
 from rlbot.settings.schema import TrainConfig
 
@@ -29,7 +29,7 @@ def quoted(text: str) -> str:
     return "'" + text.replace("\\", "/").replace("'", "\\'") + "'"
 
 
-def lay_over(saved: Mapping[str, Any], overrides: Sequence[str]) -> tuple[str, list[str]]:
+def resumed_overrides(saved: Mapping[str, Any], overrides: Sequence[str]) -> tuple[str, list[str]]:
     """Returns the name of the root configuration to compose and the overrides for it, so that `overrides` change only
     what they name in the settings `saved` (a `document`).
 
@@ -44,7 +44,7 @@ def lay_over(saved: Mapping[str, Any], overrides: Sequence[str]) -> tuple[str, l
     root: Any = OmegaConf.to_container(OmegaConf.load(config_dir() / "train.yaml"), resolve=False)
     saved = {name: value for name, value in saved.items() if name not in _NOT_KEPT}
     try:
-        fill(saved, document(load(composed([], "train"), TrainConfig)))
+        add_missing(saved, document(load(composed([], "train"), TrainConfig)))
         for stage in saved["curriculum"]["stages"].values():
             stage["opponent"] = _short(stage["opponent"])
     except (KeyError, IndexError, TypeError, AttributeError) as error:
@@ -67,9 +67,9 @@ def lay_over(saved: Mapping[str, Any], overrides: Sequence[str]) -> tuple[str, l
     return ROOT, changes
 
 
-def compose_over(saved: Mapping[str, Any], overrides: Sequence[str]) -> DictConfig:
+def compose_resumed(saved: Mapping[str, Any], overrides: Sequence[str]) -> DictConfig:
     """Returns the configuration that Hydra composes from the settings of a checkpoint and the overrides."""
-    root, changes = lay_over(saved, overrides)
+    root, changes = resumed_overrides(saved, overrides)
     return composed(changes, root)
 
 

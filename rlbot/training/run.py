@@ -136,7 +136,7 @@ def _train(
         save = Saver(config, components, home, console, reporter, rater, run.OUTPUTS)
         limit = config.hardware.time_limit
 
-        def over() -> bool:
+        def time_is_over() -> bool:
             late = limit is not None and time.monotonic() - began >= 60 * limit
             return late and reporter.iterations > 0  # otherwise a chain of short jobs might make no progress
 
@@ -144,7 +144,7 @@ def _train(
             with stop_on_signals() as asked:
 
                 def stopping() -> bool:
-                    return asked() or over()
+                    return asked() or time_is_over()
 
                 reporter.send("start", f"training to {config.total_timesteps} timesteps")
                 console.start(f"Training from {start[0].timesteps} to {config.total_timesteps} timesteps")
@@ -156,7 +156,7 @@ def _train(
             text = f"Training stopped after {error}"
             reporter.send("failure", text)
             console.error(text)
-            raise CommandFailed(f"{text}\n{_way_out(home)}") from error
+            raise CommandFailed(f"{text}\n{_advice(home)}") from error
         except Exception as error:
             reporter.send("failure", f"{type(error).__name__}: {error}")
             console.error(f"Training failed: {type(error).__name__}: {error}")
@@ -168,7 +168,7 @@ def _train(
         group.leave()
         if not save.failed:  # otherwise torchrun restarts the run from the newest checkpoint
             torchrun_job.end()
-        by_hand = asked() or not over()  # the signal may have reached another rank only
+        by_hand = asked() or not time_is_over()  # the signal may have reached another rank only
         return _finish(config, home, console, reporter, progress, by_hand, save.failed)
 
 
@@ -263,7 +263,7 @@ def _finish(
     return Outcome(result["value"], interrupted=stopped and asked)
 
 
-def _way_out(home: run.RunDirectory) -> str:
+def _advice(home: run.RunDirectory) -> str:
     """What the user can do when NaN or infinity stopped a run."""
     found, _ = run.valid_checkpoints(home.checkpoints)
     if not found:

@@ -12,7 +12,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from rlbot.settings.command import compose
-from rlbot.settings.document import document, fill, load_document
+from rlbot.settings.document import add_missing, document, load_document
 from rlbot.settings.errors import ConfigError
 from rlbot.settings.schema import RewardTerm, TrainConfig
 
@@ -245,7 +245,7 @@ def test_settings_that_came_after_a_checkpoint_are_filled_in() -> None:
     saved = document(compose(["reward=touch", "seed=7"]))
     terms = dict(saved["reward"]["terms"])
     del saved["hardware"]["time_limit"], saved["rating"]
-    fill(saved, document(chosen))
+    add_missing(saved, document(chosen))
     filled = load_document(saved)
     assert (filled.hardware.time_limit, filled.rating, filled.seed) == (5, chosen.rating, 7)
     assert document(filled)["reward"]["terms"] == terms
