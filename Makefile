@@ -8,7 +8,8 @@ BIN := .venv/bin
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-COMPUTES := $(addprefix tests/,env reward policy collect model learner training/test_loop.py test_train.py test_narrow.py)
+COMPUTES := $(addprefix tests/,policy collect model learner training/test_loop.py \
+	test_train.py::test_a_run_that_is_stopped_and_resumed_three_times_ends_with_the_same_bits)
 
 .DEFAULT_GOAL := help
 .PHONY: help train evaluate watch viewer lint-viewer export test test-slow test-gpu test-narrow validate bench learncheck lint format tensorboard clean
