@@ -1,6 +1,6 @@
-"""Writes the reference pages of docs/ from the code and from conf/: python docs/reference.py
+"""Write the reference pages of docs/ from the code and from conf/: python docs/reference.py
 
-tests/test_docs.py holds the pages against what `pages()` gives, so that they cannot fall behind.
+tests/test_docs.py compares the pages with `pages()`, so that they stay up to date.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ from rlbot.values.convert import Range, names_of
 DOCS = Path(__file__).resolve().parent
 CONF = DOCS.parent / "conf"
 STAGE = "curriculum.stages.NAME"
-# The groups of settings, each with the option that is taken without arguments.
+# The groups of settings, each with its default option.
 GROUPS: dict[str, str | None] = {
     str(group): option
     for item in OmegaConf.load(CONF / "train.yaml").defaults
@@ -36,33 +36,33 @@ GROUPS: dict[str, str | None] = {
 }
 MADE = "<!-- written by docs/reference.py; change the code, conf/ or that file, and run it -->\n"
 
-# Where a line of conf/ has no comment.
+# Meanings of settings whose line in conf/ has no comment.
 MEANINGS = {
-    "curriculum.stages": "the stages by name, in the order they are played",
-    "reward.terms": "what is rewarded, by name",
+    "curriculum.stages": "the stages by name, in order",
+    "reward.terms": "the reward terms by name",
 }
 
 ELSEWHERE = {"reward.terms": "see [rewards.md](rewards.md)", "curriculum.stages": "see below"}
 
-# Meaning of each group of columns of the observation; those of another car are under "other".
+# Meaning of each part of the observation; those of other cars are under "other".
 COLUMNS = {
     "ball.pos": "position, / 2300",
     "ball.vel": "velocity, / 2300",
     "ball.ang_vel": "angular velocity, / 6",
-    "ball.local_pos": "position relative to the own car, on its axes, / 2300",
-    "ball.local_vel": "velocity relative to the own car, on its axes, / 2300",
-    "ball.distance": "to the own car, / 2300",
-    "ball.local_pos_in_half_a_second": "where free flight takes the ball, as ball.local_pos",
+    "ball.local_pos": "position relative to the own car, along its axes, / 2300",
+    "ball.local_vel": "velocity relative to the own car, along its axes, / 2300",
+    "ball.distance": "distance to the own car, / 2300",
+    "ball.local_pos_in_half_a_second": "ball.local_pos after half a second of free flight",
     "ball.local_pos_in_a_second": "the same for one second",
     "car.pos": "position of the own car, / 2300",
     "car.vel": "velocity, / 2300",
     "car.ang_vel": "angular velocity, / 5.5",
     "car.forward": "direction of the nose",
     "car.up": "direction of the roof",
-    "car.local_vel": "velocity on the car's own axes, / 2300",
-    "car.local_ang_vel": "angular velocity on the car's own axes, / 5.5",
+    "car.local_vel": "velocity along the car's own axes, / 2300",
+    "car.local_ang_vel": "angular velocity along the car's own axes, / 5.5",
     "car.boost": "share of a full tank",
-    "car.on_ground": "1 with three or more wheels on a surface",
+    "car.on_ground": "1 if three or more wheels touch a surface",
     "car.has_flip": "1 while it can still jump, double jump or flip",
     "car.has_jumped": "0 or 1",
     "car.has_double_jumped": "0 or 1",
@@ -73,32 +73,32 @@ COLUMNS = {
     "car.demo_timer": "seconds until the respawn / 3",
     "car.handbrake": "0 to 1",
     "previous_action": f"the controls of the last step: {', '.join(CONTROL_NAMES)}",
-    "goal.opponent_local_pos": "middle of the opponents' goal relative to the car, on its axes, / 2300",
+    "goal.opponent_local_pos": "middle of the opponents' goal relative to the car, along its axes, / 2300",
     "goal.own_local_pos": "the same for the own goal",
-    "pads.timer": "of each boost pad, 0 = ready, 1 = just taken; from the own goal line on",
-    "other.present": "1 where this car exists; else all its columns are 0",
+    "pads.timer": "of each boost pad: 0 = ready, 1 = just taken; pads are ordered from the own goal line on",
+    "other.present": "1 if this car exists, otherwise all its columns are 0",
     "other.pos": "position, / 2300",
     "other.vel": "velocity, / 2300",
     "other.ang_vel": "angular velocity, / 5.5",
     "other.forward": "direction of the nose",
     "other.up": "direction of the roof",
-    "other.local_pos": "position relative to the own car, on its axes, / 2300",
-    "other.local_vel": "velocity relative to the own car, on its axes, / 2300",
+    "other.local_pos": "position relative to the own car, along its axes, / 2300",
+    "other.local_vel": "velocity relative to the own car, along its axes, / 2300",
     "other.boost": "share of a full tank",
     "other.demoed": "0 or 1",
     "other.on_ground": "0 or 1",
     "other.has_flip": "0 or 1",
 }
 
-# What arrays of the state hold beyond what their names say.
+# Units and meanings of the arrays of the state.
 FIELDS = {
     "ball_pos": "uu", "ball_vel": "uu/s", "ball_ang_vel": "rad/s", "ball_forward": "direction",
-    "blue_score": "goals of blue; only the difference between the two states means anything",
-    "orange_score": "goals of orange, likewise",
+    "blue_score": "goals of blue; only use the difference between the two states",
+    "orange_score": "goals of orange; only use the difference",
     "pad_active": "1 = ready, 0 = taken", "pad_timer": "s until it is ready again",
     "car_pos": "uu", "car_vel": "uu/s", "car_ang_vel": "rad/s", "car_forward": "direction of the nose",
     "car_right": "direction", "car_up": "direction of the roof", "car_boost": "0 to 100",
-    "car_on_ground": "1 with three or more wheels on a surface", "car_touched": "1 = touched the ball in this step",
+    "car_on_ground": "1 if three or more wheels touch a surface", "car_touched": "1 = touched the ball in this step",
     "car_is_demoed": "0 or 1", "car_demo_timer": "s until the respawn",
     "car_has_flip": "1 = can still jump, double jump or flip", "car_has_jumped": "0 or 1",
     "car_has_double_jumped": "0 or 1", "car_has_flipped": "0 or 1", "car_is_supersonic": "0 or 1",
@@ -106,12 +106,12 @@ FIELDS = {
     "car_goals": "a count: take the difference", "car_saves": "a count: take the difference",
     "car_shots": "a count: take the difference", "car_demos": "a count: take the difference",
     "car_boost_pickups": "a count: take the difference", "car_team": "0 blue, 1 orange",
-    "present": "1 where there is a car; slots 0 and 1 are blue, 2 and 3 orange",
+    "present": "1 if there is a car in the slot; slots 0 and 1 are blue, 2 and 3 orange",
 }  # fmt: skip
 
 
 def pages() -> dict[Path, str]:
-    """The pages and what has to stand in them."""
+    """{path: text} of the pages."""
     made = {"settings.md": _settings(), "observation.md": _observation(), "rewards.md": _rewards()}
     return {DOCS / name: "\n".join(lines) + "\n" for name, lines in made.items()}
 
@@ -120,9 +120,9 @@ def _settings() -> Iterator[str]:
     yield "# Settings\n"
     yield MADE
     yield (
-        "Every setting of every command. `NAME=VALUE` on the command line sets one; `GROUP=OPTION` takes another file "
-        "of `conf/GROUP/`. The defaults are those of a command line without arguments; another option of a group "
-        "brings its own.\n"
+        "All settings of all commands. `NAME=VALUE` on the command line changes one; `GROUP=OPTION` selects another "
+        "file of `conf/GROUP/`. The defaults are those of a command without arguments; other options of a group have "
+        "other values.\n"
     )
     yield "# `python -m rlbot.train`\n"
     yield from _table(TrainConfig, [name for name in settings() if name.partition(".")[0] not in GROUPS])
@@ -136,7 +136,7 @@ def _settings() -> Iterator[str]:
             yield ""
             yield from _table(TrainConfig, [name for name in settings() if name.startswith(f"{group}.")])
         if group == "curriculum":
-            yield "\n`NAME` is a stage's name, as in `curriculum.stages.duel.until`; the defaults are the first's."
+            yield "\n`NAME` is the name of a stage, as in `curriculum.stages.duel.until`; the defaults are the first's."
     for command, root in ROOTS.items():
         if command != "train":
             yield f"\n# `python -m rlbot.{command}`\n"
@@ -152,7 +152,7 @@ def _table(root: Any, names: list[str], command: str = "train") -> Iterator[str]
         kind = _kind(root, name)
         inside = hasattr(_kind(root, name.rpartition(".")[0]), "parse")
         if (dataclasses.is_dataclass(kind) and not hasattr(kind, "parse")) or inside:
-            continue  # a group of settings, not one
+            continue  # a group of settings, not a setting
         default, comment = _default(name, command), MEANINGS.get(name) or _comment(name, command)
         shown = ELSEWHERE.get(name) or f"`{_shown(default)}`"
         yield f"| `{name}` | {shown} | {_values(kind)} | {comment} |"
@@ -167,7 +167,7 @@ def _kind(root: Any, name: str) -> Any:
 
 
 def _values(kind: Any) -> str:
-    """What a setting may be, in words."""
+    """The allowed values of a setting, in words."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         return f"{_values(arguments[0])}, or `null`"
@@ -202,7 +202,7 @@ def _composed(command: str) -> Any:
 
 
 def _files(name: str, command: str) -> tuple[list[Path], str]:
-    """The files of conf/ where a setting stands, that of the default option first, and its name there."""
+    """The files of conf/ that have the setting (default option first), and its name in them."""
     group, _, rest = name.partition(".")
     if rest and GROUPS.get(group):
         files = sorted((CONF / group).glob("*.yaml"), key=lambda file: file.stem != GROUPS[group])
@@ -218,7 +218,7 @@ def _default(name: str, command: str) -> Any:
 
 
 def _comment(name: str, command: str) -> str:
-    """The comment behind a setting in the default file of its group, else in another file of it."""
+    """The comment after a setting in the default file of its group, or else in another file of it."""
     files, rest = _files(name, command)
     return next(comment for file in files for key, comment in _comments_of(file) if key == rest)
 
@@ -236,7 +236,7 @@ def _comments_of(file: Path) -> Iterator[tuple[str, str]]:
 
 
 def _header(file: Path) -> str:
-    """The comment at the head of a file of conf/, up to the first line that ends with a sentence."""
+    """The comment at the top of a file of conf/, up to the first line at which a sentence ends."""
     head = []
     for line in file.read_text(encoding="utf-8").splitlines():
         if not line.startswith("# @"):
@@ -247,7 +247,7 @@ def _header(file: Path) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value as it is written on the command line."""
+    """A value as on the command line."""
     if value is None or isinstance(value, bool):
         return str(value).lower().replace("none", "null")
     if isinstance(value, (ListConfig, list, tuple)):
@@ -261,9 +261,9 @@ def _observation() -> Iterator[str]:
     yield "# Observation and actions\n"
     yield MADE
     yield (
-        f"What one car sees: {OBSERVATION_SIZE} float32 numbers, each within [-10, 10]. Every car sees the field as "
-        "if it played blue: for orange it is turned half round (x and y change sign). The own axes of a car are "
-        "forward, right, up. 2300 uu/s is a car's top speed. `columns(name)` of `rlbot.env.observation` gives the "
+        f"A car observes {OBSERVATION_SIZE} float32 numbers, each within [-10, 10]. Every car sees the field as if it "
+        "played blue: for orange it is rotated by half a turn (x and y change sign). The axes of a car are forward, "
+        "right, up. 2300 uu/s is the top speed of a car. `columns(name)` of `rlbot.env.observation` returns the "
         "columns of a name.\n"
     )
     yield "| columns | name | meaning |\n|---|---|---|"
@@ -275,12 +275,12 @@ def _observation() -> Iterator[str]:
         first += size
     yield "\n## Actions\n"
     yield (
-        f"The environment takes {len(CONTROL_NAMES)} controls a car, in this order: {', '.join(CONTROL_NAMES)}. The "
-        "first five are in [-1, 1], the last three are pressed above 0; what is beyond is clipped. A policy with "
-        "`model.action_head=table` "
+        f"The environment takes {len(CONTROL_NAMES)} controls for each car, in this order: {', '.join(CONTROL_NAMES)}. "
+        "The first five are in [-1, 1], the last three are pressed if above 0; larger numbers are clipped. A policy "
+        "with `model.action_head=table` "
         f"chooses one of {len(ACTION_TABLE)} rows of controls (`rlbot.env.ACTION_TABLE`: 24 for the ground, 66 for "
-        "the air), with `multi_discrete` each control by itself (-1, 0, 1 or pressed or not), with `continuous` "
-        "numbers."
+        "the air). With `multi_discrete` it chooses each control by itself (-1, 0 or 1; pressed or not), with "
+        "`continuous` it draws a number for each control."
     )
 
 
@@ -294,13 +294,14 @@ def _rewards() -> Iterator[str]:
     yield "# Rewards\n"
     yield MADE
     yield (
-        "A car earns the sum over all terms of weight x term in every step, clipped to +-`reward.clip`. A term of "
-        "weight 0 is not computed.\n"
+        "In every step a car earns the sum of weight x term over all terms, clipped to +-`reward.clip`. Change a "
+        "weight with `reward.terms.NAME=WEIGHT`; a term of weight 0 is not computed.\n"
     )
     yield "## Built-in terms\n"
     yield (
-        "Every term is positive for what its name says. A demolished car earns nothing by a term about itself; "
-        "`ball_to_goal`, `goal` and `concede` pay its whole team. The last columns: its weight in `reward=OPTION`.\n"
+        "Every term is positive if what its name says happens. A demolished car earns nothing by a term about itself; "
+        "`ball_to_goal`, `goal` and `concede` pay the whole team. The last columns are the weights in "
+        "`reward=OPTION`.\n"
     )
     yield "| term | in one step | " + " | ".join(f"`{name}`" for name in weights) + " |"
     yield "|---|---|" + "---|" * len(weights)
@@ -309,23 +310,23 @@ def _rewards() -> Iterator[str]:
         yield f"| `{name}` | {_text(getattr(terms, name))} | {row} |"
     yield "\n## Transforms\n"
     yield (
-        "- `reward.zero_sum=[NAME,...]`: of what a car earned by such a term, the mean of what its opponents earned "
-        "by it is taken off.\n"
-        "- `reward.team_spirit=S`: a car keeps 1 - S of its own and gets S of its team's mean.\n"
-        "- Both are applied to the weighted terms, then the sum is clipped. TensorBoard shows a term before "
-        "(`reward_term/NAME`) and, where a transform changes it, after (`reward_term_transformed/NAME`).\n"
-        "- A stage of the curriculum may give terms other weights: `curriculum.stages.duel.reward.touch=2`."
+        "- `reward.zero_sum=[NAME,...]`: from what a car earned by such a term, the mean of what its opponents earned "
+        "by it is subtracted.\n"
+        "- `reward.team_spirit=S`: a car gets 1 - S of its own reward plus S of its team's mean.\n"
+        "- Both change the weighted terms; then the sum is clipped. TensorBoard shows a term before "
+        "(`reward_term/NAME`) and, if a transform changes it, after (`reward_term_transformed/NAME`).\n"
+        "- A stage of the curriculum may have other weights: `curriculum.stages.duel.reward.touch=2`."
     )
     yield "\n## A term of your own\n"
     yield (
-        "A function of (state before the step, state after it, and any arguments of its own) that returns an array "
-        "of N arenas x 4 car slots; see [your-own-parts.md](your-own-parts.md) for an example. It is called once a "
-        "step for the whole batch in every worker process, so write array code, not loops. It must be a pure "
-        "function of the two states, arena by arena: what it kept from call to call would be lost in a run that is "
-        "resumed, and with other workers other arenas lie beside one. A start checks that: it calls each term "
-        "twice with the same states, and with half of the arenas, and names the one that gives something else. An "
-        "exception or another shape ends the run with a line that names the term, and so does a number that is not "
-        "finite in the check before training. Later such a number takes the arena's step back: "
+        "Write a function of (state before the step, state after it, and any arguments of its own) that returns an "
+        "array of N arenas x 4 car slots; [your-own-parts.md](your-own-parts.md) has an example. Every worker process "
+        "calls it once a step for all its arenas, so use array code, not loops. The result must depend only on the "
+        "two states, and for each arena only on that arena: a resumed run would lose what a function keeps from call "
+        "to call, and which arenas are in a batch depends on the number of workers. Every start checks this: it "
+        "calls each term twice with the same states, and with half of the arenas, and names a term that gives "
+        "another result. An exception or another shape ends the run with an error that names the term, and so does "
+        "a number that is not finite in the check before training. Later, such a number undoes the arena's step: "
         "[troubleshooting.md](troubleshooting.md#numbers-that-are-not-finite).\n"
     )
     yield "Both states hold these float32 arrays in the world frame (uu, uu/s, rad/s, seconds; N arenas):\n"
