@@ -340,4 +340,5 @@ def test_a_term_that_breaks_for_good_ends_the_run_which_can_be_resumed(tmp_path:
     (tmp_path / "mine.py").write_text(BREAKS.replace("np.nan", "0.2"), encoding="utf-8")
     status, out, err = train(tmp_path, "resume=run", "total_timesteps=1000")
     assert (status, err) == (0, "") and "Resumed at 512 timesteps" in out
-    assert out.count("[WARN]") == out.count("[WARN] Learning rate now: ") == 1  # of a shorter run
+    assert out.count("[WARN]") == 2 and f"[WARN] {tmp_path / 'mine.py'} has changed since the run last started" in out
+    assert "[WARN] Learning rate now: " in out  # the schedule of a shorter run
