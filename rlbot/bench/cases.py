@@ -38,16 +38,16 @@ class Case:
             hardware=config.hardware if self.workers else dataclasses.replace(config.hardware, threads=1),
         )
 
-    def parts(self, config: BenchConfig) -> "list[Part]":
+    def arena_ranges(self, config: BenchConfig) -> "list[ArenaRange]":
         """The arenas of each process of raw, env and rlgym."""
         count = min(max(self.workers, 1), self.num_envs)
         bounds = [self.num_envs * i // count for i in range(count + 1)]
         settings = self.config(config)
-        return [Part(settings, a, b) for a, b in pairwise(bounds)]
+        return [ArenaRange(settings, a, b) for a, b in pairwise(bounds)]
 
 
 @dataclass(frozen=True)
-class Part:
+class ArenaRange:
     """The arenas [start, stop) of a case, for one process."""
 
     config: TrainConfig

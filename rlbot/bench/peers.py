@@ -26,8 +26,8 @@ from rlgym.rocket_league.reward_functions import CombinedReward, GoalReward, Tou
 from rlgym.rocket_league.sim import RocketSimEngine
 from rlgym.rocket_league.state_mutators import FixedTeamSizeMutator, MutatorSequence
 
-from rlbot.bench.cases import Part
-from rlbot.bench.tape import STEPS, random_rows
+from rlbot.bench.cases import ArenaRange
+from rlbot.bench.controls import STEPS, random_rows
 from rlbot.env import reset
 from rlbot.settings.schema import EnvConfig
 from rlbot.sim import load_meshes
@@ -36,16 +36,16 @@ _GOAL = np.array([0.0, 5120.0, 321.0], np.float32)
 
 
 class RLGymPeer:
-    """RLGym environments that play the controls of the tape."""
+    """RLGym environments that play the controls of the controls."""
 
-    def __init__(self, part: Part) -> None:
-        load_meshes(part.config.env.collision_meshes, "rocketsim2")
-        sizes = part.team_sizes()
-        settings, seed = part.config.env, part.config.seed
-        self._envs = [make_rlgym(settings, each, seed, part.start + n) for n, each in enumerate(sizes)]
+    def __init__(self, arenas: ArenaRange) -> None:
+        load_meshes(arenas.config.env.collision_meshes, "rocketsim2")
+        sizes = arenas.team_sizes()
+        settings, seed = arenas.config.env, arenas.config.seed
+        self._envs = [make_rlgym(settings, each, seed, arenas.start + n) for n, each in enumerate(sizes)]
         cars = [sum(each) for each in sizes]
         self._num_cars, self._at = sum(cars), 0
-        rows = random_rows(seed, part.start, self._num_cars)[..., None]
+        rows = random_rows(seed, arenas.start, self._num_cars)[..., None]
         self._rows = [np.split(row, np.cumsum(cars)[:-1]) for row in rows]  # (cars of the arena, 1) for each arena
         for env in self._envs:
             env.reset()

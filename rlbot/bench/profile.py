@@ -1,7 +1,7 @@
 """Where the time of a step of a rollout goes.
 
-A `Collector` collects as in training, on one core, in turns with and without a watch around each piece. A piece is
-charged only its own time, without the watched pieces that it calls and without the overhead of the watch, so the pieces
+A `Collector` collects as in training, on one core, in turns with and without a profiler around each piece. A piece is
+charged only its own time, without the watched pieces that it calls and without the profiler's overhead, so the pieces
 add up to the whole. Reward terms run in one compiled pass, so each is also timed alone.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 
 import rlbot.env.batch
 import rlbot.policy.actor
-from rlbot.bench.cases import Case, Part
+from rlbot.bench.cases import ArenaRange, Case
 from rlbot.collect import Collector
 from rlbot.collect.env_shard import EnvShard
 from rlbot.collect.rollout import Rollout
@@ -60,7 +60,7 @@ _ENGINE = {
 PIECES = tuple(dict.fromkeys([*(piece for _, piece in _ENGINE["rocketsim2"]), *(piece for _, _, piece in _WATCHED)]))
 
 
-class Watch:
+class StepProfiler:
     """Charges the time of nested calls to names; each call without the calls inside it."""
 
     def __init__(self) -> None:
@@ -101,11 +101,11 @@ class Watch:
 def profile(case: Case, config: BenchConfig) -> dict[str, float]:
     """{piece: us per arena step}, with the whole unwatched step under WHOLE. Reward terms are named "reward: NAME";
     their time is part of "reward". `case` must be on one core. There are bench.rounds turns of bench.seconds with the
-    watch, and as many without."""
-    (part,) = case.parts(config)
+    profiler, and as many without."""
+    (arenas,) = case.arena_ranges(config)
     components = build(case.config(config), print)
     components.publish()
-    watch = Watch()
+    profiler = StepProfiler()
     collector = components.make_collector(0)
     collector.collect()  # warm-up: everything is compiled, and caches are full
     took, unwatched_steps, steps = 0.0, 0, 0
@@ -113,19 +113,19 @@ def profile(case: Case, config: BenchConfig) -> dict[str, float]:
         began = perf_counter()
         unwatched_steps += _collect(collector, config.bench.seconds)
         took += perf_counter() - began
-        with _watching(watch, choose(part.config.env.engine)):
+        with _profiled(profiler, choose(arenas.config.env.engine)):
             steps += _collect(collector, config.bench.seconds)
-    found = {piece: watch.seconds[piece] / steps for piece in PIECES}
-    found |= {f"reward: {name}": alone for name, alone in _terms(part)} | {WHOLE: took / unwatched_steps}
-    return {name: value / part.stop * 1e6 for name, value in found.items()}
+    found = {piece: profiler.seconds[piece] / steps for piece in PIECES}
+    found |= {f"reward: {name}": alone for name, alone in _terms(arenas)} | {WHOLE: took / unwatched_steps}
+    return {name: value / arenas.stop * 1e6 for name, value in found.items()}
 
 
 @contextmanager
-def _watching(watch: Watch, engine: str) -> Iterator[None]:
-    """Within this context, all watched functions are charged to `watch`."""
+def _profiled(profiler: StepProfiler, engine: str) -> Iterator[None]:
+    """Within this context, all watched functions are charged to `profiler`."""
     arenas = module(engine).Arenas
     watched = [*((arenas, name, piece) for name, piece in _ENGINE[engine]), *_WATCHED]
-    new = [(owner, name, watch.around(piece, getattr(owner, name))) for owner, name, piece in watched]
+    new = [(owner, name, profiler.around(piece, getattr(owner, name))) for owner, name, piece in watched]
     with ExitStack() as stack:
         for owner, name, function in new:
             stack.callback(setattr, owner, name, getattr(owner, name))
@@ -155,9 +155,9 @@ def lines(found: dict[str, float]) -> Iterator[str]:
     yield f"{WHOLE:36} {found[WHOLE]:8.3f} {found[WHOLE] / total:7.1%}"
 
 
-def _terms(part: Part, pairs: int = 50, repeats: int = 5) -> Iterator[tuple[str, float]]:
+def _terms(arenas: ArenaRange, pairs: int = 50, repeats: int = 5) -> Iterator[tuple[str, float]]:
     """(name, seconds a step) of each reward term alone, minus the time of a reward without terms."""
-    env, rng = part.env(), np.random.default_rng(0)
+    env, rng = arenas.env(), np.random.default_rng(0)
     env.reset(seed=0)
     states: list[tuple[State, State]] = []
     for _ in range(pairs):
@@ -175,9 +175,9 @@ def _terms(part: Part, pairs: int = 50, repeats: int = 5) -> Iterator[tuple[str,
             best = min(best, perf_counter() - began)
         return best / pairs
 
-    settings = dataclasses.replace(part.config.reward, terms={}, zero_sum=())
+    settings = dataclasses.replace(arenas.config.reward, terms={}, zero_sum=())
     nothing = seconds(make_reward(settings))
-    for name, term in part.config.reward.terms.items():
+    for name, term in arenas.config.reward.terms.items():
         if term.weight != 0:
             alone = make_reward(dataclasses.replace(settings, terms={name: term}))
             yield name, max(seconds(alone) - nothing, 0.0)

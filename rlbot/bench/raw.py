@@ -1,9 +1,9 @@
 """Bare RocketSim v2 as the reference, bare v3, and BatchEnv with the same controls.
 
 Raw uses arenas with RocketSim's default settings. Timed, in plain loops: `car.set_controls` with a prepared CarControls
-for each car, and `arena.step(tick_skip)`. Not timed: recording the tape, drawing controls and resetting arenas. Raw and
+for each car, and `arena.step(tick_skip)`. Not timed: recording and drawing the controls, resetting arenas. Raw and
 env start from the same placements, use the same controls and reset the same arenas after the same steps, so the physics
-has the same work; they start again at the end of the tape. The resets of env within the tape are part of its time.
+has the same work; they start again at the end of the controls. The resets of env within them are part of its time.
 raw3 is RocketSim v3 through the extension: one call steps all arenas and reads their states.
 """
 
@@ -14,22 +14,22 @@ from typing import Any
 import numpy as np
 import RocketSim  # only the bench bypasses rlbot.sim, to measure what it adds
 
-from rlbot.bench.cases import Part
-from rlbot.bench.tape import STEPS, random_rows, record
+from rlbot.bench.cases import ArenaRange
+from rlbot.bench.controls import STEPS, random_rows, record
 from rlbot.env import ACTION_TABLE, reset
 from rlbot.sim import TEAM_OF_SLOT, load_meshes, make_arenas
 from rlbot.sim.rocketsim2.arenas import car_state
 
 
 class Raw:
-    """Arenas of bare RocketSim v2 that play a tape."""
+    """Arenas of bare RocketSim v2 that play recorded controls."""
 
-    def __init__(self, part: Part) -> None:
-        env = part.env()
-        load_meshes(part.config.env.collision_meshes, "rocketsim2")
-        tape = record(env, part.config.seed)
-        self._restarts = tape.restarts
-        self._seeds = [[part.config.seed, n] for n in range(part.start, part.stop)]
+    def __init__(self, arenas: ArenaRange) -> None:
+        env = arenas.env()
+        load_meshes(arenas.config.env.collision_meshes, "rocketsim2")
+        recorded = record(env, arenas.config.seed)
+        self._restarts = recorded.restarts
+        self._seeds = [[arenas.config.seed, n] for n in range(arenas.start, arenas.stop)]
         self._mix, self._slots, self._ticks = env.reset_mix, env.arenas.slots, env.rules.tick_skip
         self._num_cars = env.num_envs
         self._arenas = [RocketSim.Arena(RocketSim.GameMode.SOCCAR) for _ in self._slots]
@@ -39,7 +39,7 @@ class Raw:
         ]
         table = [_controls(row) for row in ACTION_TABLE.tolist()]
         cars_of = [np.flatnonzero(env.car_arena == n) for n in range(len(self._slots))]
-        self._script = [[[table[row] for row in rows[cars]] for cars in cars_of] for rows in tape.rows]
+        self._script = [[[table[row] for row in rows[cars]] for cars in cars_of] for rows in recorded.rows]
         self._at = STEPS
 
     def play(self, what: str, seconds: float) -> tuple[int, float]:
@@ -84,12 +84,12 @@ class Raw:
 class Raw3:
     """Some arenas of bare RocketSim v3, playing the same."""
 
-    def __init__(self, part: Part) -> None:
-        env = part.env()
-        load_meshes(part.config.env.collision_meshes, "rocketsim3")
-        tape = record(env, part.config.seed)
-        self._restarts, self._controls = tape.restarts, ACTION_TABLE[tape.rows]
-        self._seeds = [[part.config.seed, n] for n in range(part.start, part.stop)]
+    def __init__(self, arenas: ArenaRange) -> None:
+        env = arenas.env()
+        load_meshes(arenas.config.env.collision_meshes, "rocketsim3")
+        recorded = record(env, arenas.config.seed)
+        self._restarts, self._controls = recorded.restarts, ACTION_TABLE[recorded.rows]
+        self._seeds = [[arenas.config.seed, n] for n in range(arenas.start, arenas.stop)]
         self._mix, self._arenas = env.reset_mix, make_arenas(env.team_sizes, env.rules.tick_skip, engine="rocketsim3")
         self._state, self._after = self._arenas.state(), self._arenas.state()
         self._at = STEPS
@@ -117,11 +117,11 @@ class Raw3:
 
 
 class Env:
-    """The same arenas as a BatchEnv that plays the tape of Raw."""
+    """The same arenas as a BatchEnv that plays the controls of Raw."""
 
-    def __init__(self, part: Part) -> None:
-        self._env, self._seed = part.env(), part.config.seed
-        self._controls = ACTION_TABLE[random_rows(self._seed, part.start, self._env.num_envs)]
+    def __init__(self, arenas: ArenaRange) -> None:
+        self._env, self._seed = arenas.env(), arenas.config.seed
+        self._controls = ACTION_TABLE[random_rows(self._seed, arenas.start, self._env.num_envs)]
         self._at = STEPS
 
     def play(self, what: str, seconds: float) -> tuple[int, float]:

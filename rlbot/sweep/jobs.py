@@ -14,7 +14,7 @@ FAILURES = "failures.jsonl"  # in the sweep's directory; every process appends a
 
 
 @dataclass(frozen=True)
-class Job:
+class SweepJob:
     number: int
     overrides: tuple[str, ...]
     status: str  # finished, failed, or stopped (by Ctrl-C, by a time limit, or still running)
@@ -35,13 +35,13 @@ class Job:
         return {name: value for name, _, value in pairs}
 
 
-def collect(root: Path) -> list[Job]:
+def collect(root: Path) -> list[SweepJob]:
     """All jobs of the sweep in `root`, ordered by number. Raises OSError if a file cannot be read."""
     jobs = {job.number: job for job in map(_read, root.glob("**/.hydra/hydra.yaml"))}
     for failure in failures(root):
         number = int(failure["job"])
         directory = jobs[number].directory if number in jobs else None
-        jobs[number] = Job(number, tuple(failure["overrides"]), "failed", directory, error=failure["error"])
+        jobs[number] = SweepJob(number, tuple(failure["overrides"]), "failed", directory, error=failure["error"])
     return [jobs[number] for number in sorted(jobs)]
 
 
@@ -52,12 +52,12 @@ def failures(root: Path) -> list[dict[str, Any]]:
     return sorted(map(json.loads, lines), key=lambda failure: int(failure["job"]))
 
 
-def _read(settings: Path) -> Job:
+def _read(settings: Path) -> SweepJob:
     hydra = OmegaConf.load(settings).hydra
     directory = settings.parents[1]
     number, overrides = int(hydra.job.num), tuple(map(str, hydra.overrides.task))
     try:
         result = json.loads((directory / RESULT).read_bytes())
-        return Job(number, overrides, result["status"], directory, result)
+        return SweepJob(number, overrides, result["status"], directory, result)
     except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return Job(number, overrides, "stopped", directory)
+        return SweepJob(number, overrides, "stopped", directory)

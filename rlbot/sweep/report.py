@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rlbot.sweep.jobs import Job, collect
+from rlbot.sweep.jobs import SweepJob, collect
 from rlbot.sweep.plot import draw
 from rlbot.sweep.values import number, shown
 
@@ -51,7 +51,7 @@ def report(root: Path) -> list[str]:
     return [*lines, f"[OK] Written: {', '.join(map(str, written))}"]
 
 
-def swept_settings(jobs: Sequence[Job]) -> dict[str, str]:
+def swept_settings(jobs: Sequence[SweepJob]) -> dict[str, str]:
     """{name: short name} of the settings in which the jobs differ."""
     names = list(dict.fromkeys(name for job in jobs for name in job.settings))
     differing = [name for name in names if len({job.settings.get(name) for job in jobs}) > 1]
@@ -59,13 +59,13 @@ def swept_settings(jobs: Sequence[Job]) -> dict[str, str]:
     return {name: short if last[short := name.rpartition(".")[2]] == 1 else name for name in differing}
 
 
-def measured(jobs: Sequence[Job]) -> list[str]:
+def measured(jobs: Sequence[SweepJob]) -> list[str]:
     """The names of all measurements in the results of the jobs."""
     names = dict.fromkeys(name for job in jobs for name, value in job.result.items() if value is not None)
     return [name for name in names if name not in _KNOWN]
 
 
-def table(jobs: Sequence[Job], swept: dict[str, str], objective: str) -> list[str]:
+def table(jobs: Sequence[SweepJob], swept: dict[str, str], objective: str) -> list[str]:
     """The table as lines of text; only the best rows if there are many jobs."""
     others = [name for name in measured(jobs) if name != objective]
     rows = [["job", "status", objective, *swept.values(), *others]]
@@ -78,7 +78,7 @@ def table(jobs: Sequence[Job], swept: dict[str, str], objective: str) -> list[st
     return lines if len(jobs) <= _ROWS else [*lines, f"  and {len(jobs) - _ROWS} more in {TABLE}"]
 
 
-def what_mattered(jobs: Sequence[Job], swept: dict[str, str], objective: str) -> list[str]:
+def what_mattered(jobs: Sequence[SweepJob], swept: dict[str, str], objective: str) -> list[str]:
     """Lines of text: for each numeric setting its rank correlation (Spearman, 1904) with the objective, for others the
     mean objective of each value.
 
@@ -118,7 +118,7 @@ def spearman(first: Sequence[float], second: Sequence[float]) -> float:
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
-def _write(jobs: Sequence[Job], swept: dict[str, str], path: Path) -> None:
+def _write(jobs: Sequence[SweepJob], swept: dict[str, str], path: Path) -> None:
     metrics = measured(jobs)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

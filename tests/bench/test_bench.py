@@ -129,10 +129,10 @@ def test_the_profile_finds_time_in_every_piece() -> None:
     assert all(math.isfinite(us) and us > 0 for name, us in found.items() if not name.startswith("reward: "))
 
 
-def test_a_watch_charges_each_call_without_the_calls_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_profiler_charges_each_call_without_the_calls_inside(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(profile, "perf_counter", lambda: now)
-    watch = profile.Watch()
+    profiler = profile.StepProfiler()
 
     def taking(seconds: float, *inner: Callable[[], None]) -> Callable[[], None]:
         def function() -> None:
@@ -143,10 +143,10 @@ def test_a_watch_charges_each_call_without_the_calls_inside(monkeypatch: pytest.
 
         return function
 
-    physics = watch.around("physics", taking(5.0))
-    reset = watch.around("reset", taking(2.0, physics))  # a piece that is charged with what it calls
-    watch.around("the rest", taking(1.0, physics, reset, physics))()
-    assert watch.seconds == {"the rest": 1.0, "physics": 10.0, "reset": 7.0}
+    physics = profiler.around("physics", taking(5.0))
+    reset = profiler.around("reset", taking(2.0, physics))  # a piece that is charged with what it calls
+    profiler.around("the rest", taking(1.0, physics, reset, physics))()
+    assert profiler.seconds == {"the rest": 1.0, "physics": 10.0, "reset": 7.0}
 
 
 def test_cases() -> None:
@@ -155,20 +155,20 @@ def test_cases() -> None:
         Case("2v2", 2, 0), Case("2v2", 2, 4), Case("1v1", 2, 0), Case("1v1", 2, 4),
         Case("2v2", 8, 4), Case("2v2", 2, 3),
     ]  # fmt: skip
-    assert [(part.start, part.stop) for part in Case("1v1", 8, 3).parts(config)] == [(0, 2), (2, 5), (5, 8)]
+    assert [(each.start, each.stop) for each in Case("1v1", 8, 3).arena_ranges(config)] == [(0, 2), (2, 5), (5, 8)]
 
 
 def test_the_mixed_case_has_all_team_sizes_in_every_process() -> None:
-    parts = Case("mixed", 20, 2).parts(tiny())
-    for part in parts:
-        sizes = Counter(part.team_sizes())
+    ranges = Case("mixed", 20, 2).arena_ranges(tiny())
+    for arenas in ranges:
+        sizes = Counter(arenas.team_sizes())
         assert (sizes[1, 1], sizes[1, 2] + sizes[2, 1], sizes[2, 2]) == (7, 1, 2)  # shares 0.7, 0.1, 0.2
 
 
 def test_raw_plays_what_env_plays(engine: str) -> None:
     """The ball is where it is in the environment, also in the episodes after the first."""
-    (part,) = Case("2v2", 2, 0).parts(tiny("env.no_touch_limit=0.5", f"env.engine={engine}"))
-    raw, env = Raw(part) if engine == "rocketsim2" else Raw3(part), Env(part)
+    (arenas,) = Case("2v2", 2, 0).arena_ranges(tiny("env.no_touch_limit=0.5", f"env.engine={engine}"))
+    raw, env = Raw(arenas) if engine == "rocketsim2" else Raw3(arenas), Env(arenas)
     restarted = set()
     for step in range(20):
         assert raw.play("raw", 0.0)[0] == env.play("env", 0.0)[0] == 8
@@ -186,10 +186,10 @@ def test_rlgym_starts_where_env_starts(teams: str) -> None:
     pytest.importorskip("rlgym.rocket_league", reason="RLGym is in the extra peer, for Python 3.10 and 3.11")
     from rlbot.bench.peers import RLGymPeer
 
-    (part,) = Case(teams, 3, 0).parts(tiny("env.num_envs=3"))
-    env = part.env()
-    env.reset(seed=part.config.seed)
-    for n, peer in enumerate(RLGymPeer(part)._envs):
+    (arenas,) = Case(teams, 3, 0).arena_ranges(tiny("env.num_envs=3"))
+    env = arenas.env()
+    env.reset(seed=arenas.config.seed)
+    for n, peer in enumerate(RLGymPeer(arenas)._envs):
         assert np.allclose(peer.state.ball.position, env.state.ball_pos[n])
         cars = list(peer.state.cars.values())
         slots = env.arenas.slots[n]

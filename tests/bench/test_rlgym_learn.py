@@ -10,7 +10,7 @@ import pytest
 from rlbot.bench import __main__ as bench
 from rlbot.bench import measure
 from rlbot.bench.cases import Case
-from rlbot.bench.processes import Crew, Player
+from rlbot.bench.processes import Contestant, ContestantProcesses
 from rlbot.settings.command import compose
 
 TINY = [
@@ -18,17 +18,17 @@ TINY = [
     "hardware=cpu", "bench.peer=rlgym_learn",
 ]  # fmt: skip
 
-Players = list[Callable[[], Player]]
+Makers = list[Callable[[], Contestant]]
 
 
 @pytest.fixture
-def contestants(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], dict[str, Players]]:
-    """Of a number of workers: the players of each crew, none of them started."""
+def contestants(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], dict[str, Makers]]:
+    """Of a number of workers: the players of each processes, none of them started."""
 
     def of(workers: int) -> dict[str, Any]:
         with monkeypatch.context() as patched:
-            patched.setattr(measure, "Crew", lambda players, threads: players)
-            return dict(measure._crews(Case("1v1", 2, workers), compose(TINY, "bench")))
+            patched.setattr(measure, "ContestantProcesses", lambda players, threads: players)
+            return dict(measure._contestants(Case("1v1", 2, workers), compose(TINY, "bench")))
 
     return of
 
@@ -47,12 +47,12 @@ def test_it_trains_and_leaves_nothing(
         pytest.importorskip(package, reason="rlgym-learn is in the extra peer, for Python 3.10 and 3.11")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    with Crew(contestants(2)["rlgym_learn"], threads=None) as crew:
-        crew.ready()
-        assert crew.play("rlgym_learn", 0.01) > 0 and crew.play("rlgym_learn", 0.01) > 0
-        ((main, *workers),) = crew.peak_memory()
+    with ContestantProcesses(contestants(2)["rlgym_learn"], threads=None) as processes:
+        processes.ready()
+        assert processes.play("rlgym_learn", 0.01) > 0 and processes.play("rlgym_learn", 0.01) > 0
+        ((main, *workers),) = processes.peak_memory()
         assert main > 10 and len(workers) == 2
-        player = psutil.Process(crew._processes[0].pid)
+        player = psutil.Process(processes._children[0].process.pid)
         started = [player, *player.children(recursive=True)]
         assert len(started) >= 3
     assert not psutil.wait_procs(started, timeout=5)[1]

@@ -11,7 +11,7 @@ STEPS = 600  # 40 s of play at tick_skip 8: some episodes of every arena
 
 
 @dataclass(frozen=True)
-class Tape:
+class RecordedControls:
     """rows (STEPS, C): the row of the action table for each step and car. restarts: the arenas that are reset after
     each step."""
 
@@ -23,7 +23,7 @@ def random_rows(seed: int, first_arena: int, num_cars: int) -> NDArray[np.int64]
     return np.random.default_rng([seed, first_arena]).integers(0, len(ACTION_TABLE), (STEPS, num_cars))
 
 
-def record(env: BatchEnv, seed: int) -> Tape:
+def record(env: BatchEnv, seed: int) -> RecordedControls:
     """Play the controls once in `env` to find out where episodes end."""
     rows = random_rows(seed, env.first_arena, env.num_envs)
     restarts = []
@@ -31,4 +31,4 @@ def record(env: BatchEnv, seed: int) -> Tape:
     for row in rows:
         env.step(ACTION_TABLE[row])
         restarts.append(np.flatnonzero(env.ended).tolist())
-    return Tape(rows, restarts)
+    return RecordedControls(rows, restarts)
