@@ -151,3 +151,21 @@ def test_the_accepted_order_is_that_of_a_tick() -> None:
     assert order in ([3, 2, 1, 0], [0, 1, 2, 3])
     assert tick_order(arena, cars[::-1]) == [3 - i for i in order]  # the same cars under other numbers
     assert tick_order(arena, cars[1:3]) == [i - 1 for i in order if i in (1, 2)]
+
+
+def test_only_what_rocketsim_says_of_nan_is_taken_for_nan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An arena with NaN is read as far as it can be; another error of RocketSim's is raised as it is."""
+    arenas, state = started()
+    ball = arenas._arenas[0].ball.get_state()
+    ball.pos = RocketSim.Vec(math.nan, 0.0, 100.0)
+    arenas._arenas[0].ball.set_state(ball)
+    arenas.read(0, state)
+    assert math.isnan(state.ball_pos[0, 0]) and state.ball_pos[0, 2] == 100.0
+
+    class Failing:
+        def get_gym_state(self) -> None:
+            raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(arenas, "_arenas", [Failing()])
+    with pytest.raises(RuntimeError, match="out of memory"):
+        arenas.read(0, state)

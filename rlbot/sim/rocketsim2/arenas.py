@@ -48,11 +48,13 @@ _get_state, _more_of, _transposed = methodcaller("get_state"), attrgetter(*_MORE
 
 
 def _gym_bytes(arena: Any) -> bytes:
-    """The numbers of get_gym_state(), one array after the other; none where RocketSim refuses to show them: there is
-    NaN among them."""
+    """The numbers of get_gym_state(), one array after the other; none if RocketSim refuses to show them because there
+    is NaN among them. Any other error is raised."""
     try:
         return b"".join(map(_transposed, arena.get_gym_state()))
-    except RuntimeError:
+    except RuntimeError as error:
+        if "NaN" not in str(error):
+            raise
         return b""
 
 
