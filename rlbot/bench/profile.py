@@ -57,7 +57,11 @@ _ENGINE = {
     "rocketsim2": (("_advance", "physics"), ("_apply", "set controls"), ("step", "read state")),
     "rocketsim3": (("step", "physics"),),
 }
-PIECES = tuple(dict.fromkeys([*(piece for _, piece in _ENGINE["rocketsim2"]), *(piece for _, _, piece in _WATCHED)]))
+
+
+def pieces(engine: str) -> tuple[str, ...]:
+    """The pieces of a collect step on this engine, in the order of the table."""
+    return tuple(dict.fromkeys([*(piece for _, piece in _ENGINE[engine]), *(piece for _, _, piece in _WATCHED)]))
 
 
 class StepProfiler:
@@ -103,6 +107,7 @@ def profile(case: Case, config: BenchConfig) -> dict[str, float]:
     their time is part of "reward". `case` must be on one core. There are bench.rounds turns of bench.seconds with the
     profiler, and as many without."""
     (arenas,) = case.arena_ranges(config)
+    engine = choose(arenas.config.env.engine)
     components = build(case.config(config), print)
     components.publish()
     profiler = StepProfiler()
@@ -113,9 +118,9 @@ def profile(case: Case, config: BenchConfig) -> dict[str, float]:
         began = perf_counter()
         unwatched_steps += _collect(collector, config.bench.seconds)
         took += perf_counter() - began
-        with _profiled(profiler, choose(arenas.config.env.engine)):
+        with _profiled(profiler, engine):
             steps += _collect(collector, config.bench.seconds)
-    found = {piece: profiler.seconds[piece] / steps for piece in PIECES}
+    found = {piece: profiler.seconds[piece] / steps for piece in pieces(engine)}
     found |= {f"reward: {name}": alone for name, alone in _terms(arenas)} | {WHOLE: took / unwatched_steps}
     return {name: value / arenas.stop * 1e6 for name, value in found.items()}
 
@@ -143,9 +148,10 @@ def _collect(collector: Collector, seconds: float) -> int:
 
 def lines(found: dict[str, float]) -> Iterator[str]:
     """The profile as a table of ASCII."""
-    total = sum(found[piece] for piece in PIECES)
+    known = [piece for piece in pieces("rocketsim2") if piece in found]
+    total = sum(found[piece] for piece in known)
     yield f"{'piece of a collect step':36} {'us':>8} {'share':>7}"
-    for piece in PIECES:
+    for piece in known:
         yield f"{piece:36} {found[piece]:8.3f} {found[piece] / total:7.1%}"
         if piece == "reward":
             for name in found:

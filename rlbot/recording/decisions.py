@@ -8,6 +8,10 @@ from rlbot.policy import Bot, Critic
 from rlbot.recording.recorder import Decision
 from rlbot.recording.recording import TOP_ACTIONS
 
+_NOTHING = (
+    1e-30  # below, a number may be a denormal, which some processes take for 0 (PyTorch sets it) and others do not
+)
+
 
 def decision(
     player: object, observations: NDArray[np.float32], controls: NDArray[np.float32], critic: Critic | None = None
@@ -21,6 +25,7 @@ def decision(
         return Decision(controls, value)
     logits = player.policy.logits(observations)
     probabilities = np.exp(logits - logits.max(1, keepdims=True))
+    probabilities[probabilities < _NOTHING] = 0
     probabilities /= probabilities.sum(1, keepdims=True)
     top = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP_ACTIONS]
     action = (controls[:, None] != ACTION_TABLE).any(2).argmin(1)

@@ -118,7 +118,12 @@ def test_output_shows_progress_a_table_and_every_piece_of_the_profile(result: An
     for row in rows:
         assert any(line.split()[:2] == [row["name"], "1v1"] for line in lines)
     terms = [name for name, term in tiny().reward.terms.items() if term.weight != 0]
-    for piece in (*profile.PIECES, profile.WHOLE, "sum of the pieces", *(f"of which {name}" for name in terms)):
+    for piece in (
+        *profile.pieces(choose("auto")),
+        profile.WHOLE,
+        "sum of the pieces",
+        *(f"of which {name}" for name in terms),
+    ):
         assert any(line.startswith(f"{piece} ") for line in lines), piece
     assert (folder / "bench.png").read_bytes().startswith(b"\x89PNG")
 

@@ -15,7 +15,7 @@ from rlbot.env import BatchEnv, Rules
 from rlbot.recording import Decision, Recorder, Recording
 from rlbot.recording.recording import HEADER, from_bytes
 from rlbot.reward import Reward
-from rlbot.sim import Arenas
+from rlbot.sim import make_arenas
 from tests.conftest import random_controls
 
 RULES = Rules(time_limit=None, no_touch_limit=None)
@@ -79,7 +79,7 @@ def test_two_minutes_of_2v2_take_less_than_2_megabytes() -> None:
 
 
 def test_an_arena_starts_from_a_frame(match: Recording) -> None:
-    arenas = Arenas([(2, 2)], 8)
+    arenas = make_arenas([(2, 2)], 8)
     state = arenas.state()
     for frame in (0, 20, 55):
         arenas.place(0, match.placement(frame), state)
