@@ -19,6 +19,7 @@ PACKAGES = {  # distribution: the module that is imported
     "llvmlite": "llvmlite",
     "threadpoolctl": "threadpoolctl",
     "matplotlib": "matplotlib",
+    "pillow": "PIL",
     "tensorboard": "tensorboard",
     "nvidia-ml-py": "pynvml",
     "safetensors": "safetensors",
