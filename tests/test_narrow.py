@@ -13,10 +13,11 @@ ASK = """
 import torch
 from numba.core.registry import cpu_target
 try:
-    from numpy._core._multiarray_umath import __cpu_features__ as has
+    from numpy._core._multiarray_umath import __cpu_dispatch__ as used, __cpu_features__ as has
 except ImportError:
-    from numpy.core._multiarray_umath import __cpu_features__ as has
-print(any(has.get(name) for name in ("AVX", "AVX2", "X86_V3")), any(has.get(name) for name in ("AVX512F", "X86_V4")))
+    from numpy.core._multiarray_umath import __cpu_dispatch__ as used, __cpu_features__ as has
+wide = [name for name in used if has.get(name)]
+print(any(name in ("AVX", "AVX2", "X86_V3") for name in wide), any(name in ("AVX512F", "X86_V4") for name in wide))
 print(torch.backends.cpu.get_cpu_capability())
 print(cpu_target.target_context.codegen().magic_tuple()[1:])
 """

@@ -109,7 +109,7 @@ def run_in_terminal(script, columns):
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
-    environment.update(PYTHONPATH=str(ROOT), TERM="xterm", PYTHONIOENCODING="cp1252")
+    environment.update(PYTHONPATH=str(ROOT), TERM="xterm", PYTHONIOENCODING="cp1252", PYTHON_COLORS="0")
     process = subprocess.Popen([sys.executable, "-c", script], stdin=slave, stdout=slave, stderr=slave, env=environment)
     os.close(slave)
     output = b""
