@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rlbot.reward import terms
 from rlbot.values.convert import checked, no_such_name
 from rlbot.values.kinds import Fraction, Number, Positive
+from rlbot.values.target import call
 
 # (state before, state after) -> what each car earned (N, P); rlbot.sim.State lists the fields of a state.
 Function = Callable[[Any, Any], NDArray[np.float32]]
@@ -133,11 +134,7 @@ class Reward:
     @staticmethod
     def _own_term(name: str, function: Function, before: Any, after: Any) -> NDArray[np.float32]:
         present = after.present
-        try:
-            values = np.asarray(function(before, after))
-        except (Exception, SystemExit) as error:  # anything may happen in a user's function
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise ValueError(f"reward.terms.{name} fails: {reason}") from error
+        values = np.asarray(call(f"reward.terms.{name}", function, before, after))
         if values.dtype.kind not in "biuf":
             raise ValueError(f"reward.terms.{name} returns {values.dtype}; it must be an array of numbers")
         if values.shape != present.shape:

@@ -69,8 +69,8 @@ class RunDirectory:
 
     def continue_from(self, resume: "Resume") -> None:
         """Makes this new run the continuation of another one, which is not changed. Copies the checkpoint to resume
-        from, and the curves, ratings, reward files and entries in run.json of its run. Raises OSError, and ValueError
-        if the copied checkpoint is damaged."""
+        from, and the curves, ratings, files of the user and entries in run.json of its run. Raises OSError, and
+        ValueError if the copied checkpoint is damaged."""
         copy_checkpoint(resume.checkpoint, self.checkpoints, self.run_id)
         if resume.run is None:
             return

@@ -7,7 +7,7 @@ from typing import Any
 from rlbot.settings.checks import check
 from rlbot.settings.errors import ConfigError, one_line
 from rlbot.settings.names import NAME, settings, unknown
-from rlbot.settings.schema import OpponentConfig, RewardTerm, Root, TrainConfig
+from rlbot.settings.schema import Root, TrainConfig
 from rlbot.values.convert import Converter
 
 
@@ -28,9 +28,7 @@ def load_document(
 
 def document(config: Any) -> Any:
     """Returns settings as JSON-able values, in the form of the YAML files. Checkpoints and run.json hold them."""
-    if isinstance(config, RewardTerm):
-        return config.weight if config.target is None else config.document()
-    if isinstance(config, OpponentConfig):
+    if hasattr(config, "document"):
         return config.document()
     if dataclasses.is_dataclass(config):
         return {each.name: document(getattr(config, each.name)) for each in dataclasses.fields(config)}

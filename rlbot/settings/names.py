@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin, get_type_hints
 
-from rlbot.settings.schema import RewardTerm, TrainConfig
+from rlbot.settings.schema import TrainConfig
 from rlbot.values.convert import names_of, no_such_name
 
 NAME = "NAME"  # stands for a name that the user chooses, such as that of a stage
@@ -14,7 +14,12 @@ NAME = "NAME"  # stands for a name that the user chooses, such as that of a stag
 
 def is_group(kind: Any) -> bool:
     """Whether a type is a group of settings, each with a dotted name of its own."""
-    return dataclasses.is_dataclass(kind) and kind is not RewardTerm
+    return dataclasses.is_dataclass(kind) and not _reads_itself(kind)
+
+
+def _reads_itself(kind: Any) -> bool:
+    """Whether a type is written in a form of its own, such as a reward term: a weight, or {_target_: ...}."""
+    return hasattr(kind, "parse")
 
 
 def settings(kind: Any = TrainConfig, prefix: str = "") -> Iterator[str]:
@@ -22,7 +27,7 @@ def settings(kind: Any = TrainConfig, prefix: str = "") -> Iterator[str]:
     for name, inner in get_type_hints(kind).items():
         key = prefix + name
         yield key
-        if dataclasses.is_dataclass(inner):
+        if is_group(inner):
             yield from settings(inner, f"{key}.")
         elif get_origin(inner) is dict and is_group(get_args(inner)[1]):
             yield from settings(get_args(inner)[1], f"{key}.{NAME}.")
@@ -35,7 +40,7 @@ def unknown(key: str, root: Any = TrainConfig) -> str:
     parent = _kind_of(group, root)
     if get_origin(parent) is dict and is_group(get_args(parent)[1]):
         return f"{key}: there is no stage of this name; a stage is named, as in {group}.duel, not numbered"
-    if get_origin(parent) is dict or parent is RewardTerm:
+    if get_origin(parent) is dict or _reads_itself(parent):
         return unknown_name(key, name, _names_in(parent))
     siblings = list(get_type_hints(parent)) if dataclasses.is_dataclass(parent) else []
     if group and (near := difflib.get_close_matches(name, siblings, 1)):
@@ -61,7 +66,7 @@ def _kind_of(key: str, root: Any) -> Any:
 
 def _names_in(kind: Any) -> list[str]:
     """The names that a mapping may hold; empty if any name is allowed."""
-    if kind is RewardTerm:
+    if _reads_itself(kind):
         return []
     return list(names_of(get_args(kind)[0])) or built_in_terms()
 

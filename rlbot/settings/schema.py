@@ -1,12 +1,12 @@
 """The settings of every command: their names, types and ranges. Values live in conf/ alone."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-from rlbot.values.convert import MISSING, Converter, Names, Range
+from rlbot.values.convert import Converter, Names, Range
 from rlbot.values.kinds import Count, Fraction, Natural, NonNegative, Number, Positive, TeamSize, TickSkip
+from rlbot.values.target import Target
 
 # No machine can run more than this: an error message is better than running out of memory.
 Arenas = Annotated[int, Range(1, 100_000)]
@@ -37,32 +37,30 @@ class EnvConfig:
 
 @dataclass(frozen=True)
 class RewardTerm:
-    """A built-in term (`target` is None) or the user's own ("module.function" or "path/to/file.py:function")."""
+    """A built-in term (`target` is None) or the user's own."""
 
     weight: float
-    target: str | None
-    arguments: dict[str, Any]
+    target: Target | None
 
     @classmethod
-    def parse(cls, value: Any, key: str, converter: Converter) -> "RewardTerm | None":
+    def parse(cls, value: Any, key: str, converter: Converter) -> "RewardTerm":
         """Reads a weight, or {_target_: ..., weight: ..., and the arguments of the function}."""
-        if not isinstance(value, Mapping):
-            return cls(converter.convert(Number, value, key), None, {})
-        target = value.get("_target_")
-        if not isinstance(target, str) or not re.fullmatch(r"[\w.]+\.\w+|.+\.py:\w+", target):
-            converter.fault(f"{key}._target_", target, "must be module.function or path/to/file.py:function")
-        if "weight" not in value:
-            converter.problems.append(f"{key}.weight: is missing")
-            return None
-        weight = converter.convert(Number, value["weight"], f"{key}.weight")
-        arguments = {str(name): item for name, item in value.items() if name not in ("_target_", "weight")}
-        open_ones = [f"{key}.{name}" for name, item in arguments.items() if item == MISSING]
-        converter.problems += [f"{name}: has no value; give it one with {name}=VALUE" for name in open_ones]
-        return cls(weight, target, arguments)
+        return cls(*_number_or_target("weight", Number, value, key, converter))
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> Any:
         """Returns the form that `parse` reads."""
-        return {"_target_": self.target, "weight": self.weight, **self.arguments}
+        return self.weight if self.target is None else {**self.target.document(), "weight": self.weight}
+
+
+def _number_or_target(name: str, kind: Any, value: Any, key: str, converter: Converter) -> tuple[Any, Target | None]:
+    """Reads a number, or {_target_: ..., `name`: number, and the arguments of the function}."""
+    if not isinstance(value, Mapping):
+        return converter.convert(kind, value, key), None
+    target = Target.parse(value, key, converter, others=(name,))
+    if name not in value:
+        converter.problems.append(f"{key}.{name}: is missing")
+        return None, target
+    return converter.convert(kind, value[name], f"{key}.{name}"), target
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def _train(
         config = with_engine(config, saved[1]["policy"] if saved else None, warn)
         group.first((config, resume, saved))
         config = absolute(config)
-        played = config  # `config` with reward files that are gone replaced by their copies
+        played = config  # `config` with files of the user that are gone replaced by their copies
         if resume is not None and resume.run is not None:
             played, changed = locate(config, resume.run / "code", checkpoint_info(resume.checkpoint).timesteps)
             for line in changed:

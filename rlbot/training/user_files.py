@@ -1,16 +1,18 @@
-"""The user's own files that a run needs: their absolute paths, and copies of the reward files in the run directory, so
-that a run can be read and resumed on any machine."""
+"""The user's own files that a run needs: their absolute paths, and copies of the files of their own parts in the run
+directory, so that a run can be read and resumed on any machine."""
 
 import ast
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import rlbot
 from rlbot.curriculum import KINDS
 from rlbot.run.files import from_json, to_json, write_atomic
-from rlbot.settings.schema import OpponentConfig, RewardTerm, TrainConfig
+from rlbot.settings.schema import OpponentConfig, TrainConfig
+from rlbot.values.target import Target
 
 _INDEX = "files.json"  # in a folder of copies: the copy of each file, by the file's original path
 _STEP = re.compile(r"step_(\d+)(?:-(\d+))?")
@@ -24,44 +26,72 @@ def absolute(config: TrainConfig) -> TrainConfig:
         name: dataclasses.replace(stage, opponent=OpponentConfig(_absolute_names(stage.opponent.shares)))
         for name, stage in config.curriculum.stages.items()
     }
-    return dataclasses.replace(
+    config = dataclasses.replace(
         config,
         env=dataclasses.replace(config.env, collision_meshes=None if meshes is None else _absolute(meshes)),
         curriculum=dataclasses.replace(config.curriculum, stages=stages),
-        reward=dataclasses.replace(config.reward, terms={n: _at(t, None) for n, t in config.reward.terms.items()}),
     )
+    changed: TrainConfig = _changed(
+        config, lambda _, target: target if target.file is None else target.at(Path(_absolute(str(target.file))))
+    )
+    return changed
 
 
-def reward_files(config: TrainConfig) -> dict[str, Path]:
-    """Returns the files of the user's own reward terms, by the terms' names."""
-    named = {name: (term.target or "").rpartition(":")[0] for name, term in config.reward.terms.items()}
-    return {name: Path(file) for name, file in named.items() if file}
+def own_files(config: TrainConfig) -> dict[str, Path]:
+    """Returns the files of the user's own parts, by the dotted names of the parts."""
+    found: dict[str, Path] = {}
+
+    def note(key: str, target: Target) -> Target:
+        if target.file is not None:
+            found[key] = target.file
+        return target
+
+    _changed(config, note)
+    return found
+
+
+def _changed(value: Any, change: Callable[[str, Target], Target], key: str = "") -> Any:
+    """Returns settings in which every `Target`, wherever it is, is replaced by what `change` makes of its dotted name
+    and itself."""
+    if isinstance(value, Target):
+        return change(key.removesuffix(".target"), value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        items = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+        return dataclasses.replace(value, **_changed(items, change, key))
+    if isinstance(value, Mapping):
+        return {name: _changed(item, change, f"{key}.{name}" if key else name) for name, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_changed(item, change, f"{key}.{i}") for i, item in enumerate(value))
+    return value
 
 
 def locate(config: TrainConfig, code: Path, timesteps: int) -> tuple[TrainConfig, list[str]]:
-    """Returns the settings to use in a run that is resumed at `timesteps`, and a line for each reward file that has
-    changed or is gone. A file that still exists is used as it is now, otherwise its copy in `code`."""
+    """Returns the settings to use in a run that is resumed at `timesteps`, and a line for each file of the user's own
+    that has changed or is gone. A file that still exists is used as it is now, otherwise its copy in `code`."""
     kept = _newest(code, timesteps)
     lines: dict[Path, str] = {}
-    terms = dict(config.reward.terms)
-    for name, file in reward_files(config).items():
+
+    def found(key: str, target: Target) -> Target:
+        file = target.file
         copy = kept.get(str(file))
-        if copy is None:
-            continue
+        if file is None or copy is None:
+            return target
         if not file.is_file():
-            terms[name] = _at(terms[name], copy)
-            lines[file] = f"{file} is not there: reward.terms.{name} is taken from the copy in the run, {copy}"
-        elif file.read_bytes() != copy.read_bytes():
+            lines.setdefault(file, f"{file} is not there: {key} is taken from the copy in the run, {copy}")
+            return target.at(copy)
+        if file.read_bytes() != copy.read_bytes():
             lines[file] = f"{file} has changed since the run last started: the new one is used; the old one is {copy}"
-    return dataclasses.replace(config, reward=dataclasses.replace(config.reward, terms=terms)), list(lines.values())
+        return target
+
+    return _changed(config, found), list(lines.values())
 
 
 def keep(config: TrainConfig, code: Path, timesteps: int) -> str | None:
-    """Copies the reward files, and the files beside them that they import, into a new folder in `code`. Returns a line
-    that names them, or None if the newest copies are the same. Raises OSError if they cannot be written."""
+    """Copies the user's own files, and the files beside them that they import, into a new folder in `code`. Returns a
+    line that names them, or None if the newest copies are the same. Raises OSError if they cannot be written."""
     kept = _newest(code, timesteps)
     files: dict[str, bytes] = {}
-    for file in reward_files(config).values():
+    for file in own_files(config).values():
         if file.is_file():
             files |= {str(each): each.read_bytes() for each in with_neighbours(file)}
         else:
@@ -71,7 +101,7 @@ def keep(config: TrainConfig, code: Path, timesteps: int) -> str | None:
     taken = [folder.name for folder in code.glob("step_*")]
     names = (f"step_{timesteps:09d}" + (f"-{number}" if number > 1 else "") for number in range(1, len(taken) + 2))
     folder = code / next(name for name in names if name not in taken)
-    roots = list(dict.fromkeys(str(file.parent) for file in reward_files(config).values()))
+    roots = list(dict.fromkeys(str(file.parent) for file in own_files(config).values()))
     index = {}
     for place, content in files.items():
         root = next((each for each in roots if Path(each) in Path(place).parents), str(Path(place).parent))
@@ -82,7 +112,7 @@ def keep(config: TrainConfig, code: Path, timesteps: int) -> str | None:
         (folder / copy).write_bytes(content)
         index[place] = copy.as_posix()
     write_atomic(folder / _INDEX, to_json(index))
-    return f"Reward files copied to {folder}: {', '.join(index.values())}"
+    return f"Your own files copied to {folder}: {', '.join(index.values())}"
 
 
 def with_neighbours(file: Path) -> list[Path]:
@@ -128,14 +158,6 @@ def _newest(code: Path, timesteps: int) -> Mapping[str, Path]:
         if all(copy.is_file() for copy in copies.values()):
             return copies
     return {}
-
-
-def _at(term: RewardTerm, file: Path | None) -> RewardTerm:
-    """Returns the term with the path of its file replaced by `file`; None: by its own absolute path."""
-    place, colon, function = (term.target or "").rpartition(":")
-    if not place:
-        return term
-    return dataclasses.replace(term, target=f"{_absolute(place) if file is None else file}{colon}{function}")
 
 
 def _absolute_names(shares: Mapping[str, float]) -> dict[str, float]:

@@ -15,6 +15,7 @@ from rlbot.settings.command import compose
 from rlbot.settings.document import add_missing, document, load_document
 from rlbot.settings.errors import ConfigError
 from rlbot.settings.schema import RewardTerm, TrainConfig
+from rlbot.values.target import Target
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = [
@@ -107,7 +108,7 @@ def test_default_curriculum_is_three_stages(default: TrainConfig) -> None:
 
 def test_punishments_are_negative(default: TrainConfig) -> None:
     assert {name for name, term in default.reward.terms.items() if term.weight < 0} == {"concede"}
-    assert default.reward.terms["goal"] == RewardTerm(10.0, None, {})
+    assert default.reward.terms["goal"] == RewardTerm(10.0, None)
 
 
 def test_debug_recipe_runs_every_stage_and_wins_over_the_root() -> None:
@@ -153,7 +154,7 @@ def test_a_list_item_is_set_by_its_index() -> None:
 def test_a_term_of_the_users_own() -> None:
     term = "{_target_: mine.py:fast, weight: 2, top_speed: 2300}"
     reward = compose([f"+reward.terms.fast={term.replace('mine.py:fast', repr('mine.py:fast'))}"]).reward
-    assert reward.terms["fast"] == RewardTerm(2.0, "mine.py:fast", {"top_speed": 2300})
+    assert reward.terms["fast"] == RewardTerm(2.0, Target("mine.py:fast", {"top_speed": 2300}))
     assert compose(["+reward.terms.fast={_target_: a.b, weight: 1}", "reward.zero_sum=[fast]"]).reward.zero_sum == (
         "fast",
     )

@@ -44,10 +44,16 @@ def config(*overrides: str) -> TrainConfig:
     return compose(["+reward.terms.height={_target_: 'rewards.py:height', weight: 1}", *overrides])
 
 
+def name_of(settings: TrainConfig, term: str = "height") -> str:
+    target = settings.reward.terms[term].target
+    assert target is not None
+    return target.name
+
+
 def test_settings_mean_the_same_from_any_folder(folder: Path) -> None:
     (folder / "bot").mkdir()
     settings = absolute(config("+curriculum.stages.duel.opponent={bot: 1, random: 1}"))
-    assert settings.reward.terms["height"].target == f"{folder / 'rewards.py'}:height"
+    assert name_of(settings) == f"{folder / 'rewards.py'}:height"
     assert settings.reward.terms["goal"].target is None
     assert {str(folder / "bot"), "random"} <= set(settings.curriculum.stages["duel"].opponent.shares)
     assert absolute(settings) == settings
@@ -63,15 +69,15 @@ def test_a_run_goes_on_with_its_copy_where_the_file_is_gone(
 ) -> None:
     settings, code = absolute(config()), tmp_path / "run/code"
     line = keep(settings, code, 0)
-    assert line is not None and line.startswith(f"Reward files copied to {code / 'step_000000000'}: rewards.py, ")
+    assert line is not None and line.startswith(f"Your own files copied to {code / 'step_000000000'}: rewards.py, ")
     assert keep(settings, code, 500) is None and locate(settings, code, 500) == (settings, [])
     folder.rename(tmp_path / "elsewhere")
     monkeypatch.chdir(tmp_path)
     played, (line,) = locate(settings, code, 500)
     copy = code / "step_000000000/rewards.py"
     assert str(folder / "rewards.py") in line and "is not there" in line and str(copy) in line
-    assert played.reward.terms["height"].target == f"{copy}:height"
-    assert settings.reward.terms["height"].target == f"{folder / 'rewards.py'}:height"  # what is saved
+    assert name_of(played) == f"{copy}:height"
+    assert name_of(settings) == f"{folder / 'rewards.py'}:height"  # what is saved
     make_reward(played.reward)  # with the files beside it
     assert keep(settings, code, 500) is None
     with pytest.raises(ValueError, match=r"reward\.terms\.height\._target_=.*no file"):
@@ -105,8 +111,7 @@ def test_files_of_one_name_from_two_folders(folder: Path, tmp_path: Path) -> Non
     assert copies == {"rewards.py", "1/rewards.py"}
     (tmp_path / "rewards.py").unlink()
     played, _ = locate(settings, tmp_path / "code", 0)
-    term = played.reward.terms["low"]
-    assert term.target is not None and Path(term.target.rpartition(":")[0]).read_text().startswith("def low")
+    assert Path(name_of(played, "low").rpartition(":")[0]).read_text().startswith("def low")
 
 
 def test_runs_without_reward_files_copy_nothing(folder: Path, tmp_path: Path) -> None:
