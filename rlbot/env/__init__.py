@@ -1,5 +1,8 @@
 """The game as a learning problem: observation, action, reset, end of episode, the batch of arenas, Gymnasium envs."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from rlbot.env.action import ACTION_TABLE, CONTROL_NAMES
 from rlbot.env.batch import BatchEnv
 from rlbot.env.finite import replay
@@ -7,4 +10,24 @@ from rlbot.env.rules import Rules
 from rlbot.env.soccar import RocketSimEnv
 from rlbot.env.vector import RocketSimVectorEnv
 
-__all__ = ["ACTION_TABLE", "CONTROL_NAMES", "BatchEnv", "RocketSimEnv", "RocketSimVectorEnv", "Rules", "replay"]
+if TYPE_CHECKING:
+    from rlbot.env.parallel import parallel_env
+
+__all__ = [
+    "ACTION_TABLE",
+    "CONTROL_NAMES",
+    "BatchEnv",
+    "RocketSimEnv",
+    "RocketSimVectorEnv",
+    "Rules",
+    "parallel_env",
+    "replay",
+]
+
+_OPTIONAL = {"parallel_env": "rlbot.env.parallel"}  # what needs a package that is not always there
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OPTIONAL:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_OPTIONAL[name]), name)

@@ -42,6 +42,21 @@ def _air_rows() -> list[tuple[int, ...]]:
 ACTION_TABLE: NDArray[np.float32] = np.array(_ground_rows() + _air_rows(), dtype=np.float32)  # (90, 8)
 
 
+def choose_controls(given: Any, out: NDArray[np.float32], name: str = "actions") -> None:
+    """Write the rows of ACTION_TABLE that `given` (C,) or () chooses into `out` (C, 8) or (8,).
+
+    Raises ValueError if `given` has another shape or holds anything but whole numbers from 0 to 89; `out` then stays
+    unchanged. `name`: what error messages call `given`.
+    """
+    choices, shape, most = np.asarray(given), out.shape[:-1], len(ACTION_TABLE) - 1
+    if choices.shape != shape:
+        what = f" of shape {choices.shape}" if choices.ndim else f"={given!r}"
+        raise ValueError(f"{name}{what}: must be of shape {shape}, the number of a row of ACTION_TABLE for each car")
+    if choices.dtype.kind not in "iu" or (choices.size and not 0 <= choices.min() <= choices.max() <= most):
+        raise ValueError(f"{name}={given!r}: must be whole numbers from 0 to {most}, rows of ACTION_TABLE")
+    out[:] = ACTION_TABLE[choices]
+
+
 class NonFiniteControls(ValueError):
     """The controls hold NaN or infinity. `row` is the first row of the given array that does."""
 

@@ -11,7 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rlbot.env import finite, reset
-from rlbot.env.action import NonFiniteControls, take_controls
+from rlbot.env.action import ACTION_TABLE, NonFiniteControls, take_controls
 from rlbot.env.counts import COUNTS, NOBODY, count
 from rlbot.env.finite import all_finite
 from rlbot.env.nonfinite import NonFinite, NonFiniteCount, NonFiniteCounts
@@ -23,6 +23,7 @@ from rlbot.sim import FIRST_ENGINE, make_arenas, version
 
 OBSERVATION_SPACE = gymnasium.spaces.Box(-LIMIT, LIMIT, (OBSERVATION_SIZE,), np.float32)
 ACTION_SPACE = gymnasium.spaces.Box(-1.0, 1.0, (8,), np.float32)
+DISCRETE_ACTION_SPACE = gymnasium.spaces.Discrete(len(ACTION_TABLE))  # for environments that choose from the table
 
 
 BROKEN = 4  # value of `ended` if the last step gave a number that is not finite

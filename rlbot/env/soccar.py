@@ -8,19 +8,20 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from rlbot.env.action import take_controls
-from rlbot.env.batch import ACTION_SPACE, OBSERVATION_SPACE
+from rlbot.env.action import choose_controls, take_controls
+from rlbot.env.batch import ACTION_SPACE, DISCRETE_ACTION_SPACE, OBSERVATION_SPACE
 from rlbot.env.rules import Rules
 from rlbot.env.vector import Policy, RocketSimVectorEnv
 from rlbot.picture import TopView
 from rlbot.sim import State
 
 
-class RocketSimEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
+class RocketSimEnv(gymnasium.Env[NDArray[np.float32], Any]):
     """Soccar as a Gymnasium environment: `gymnasium.make("rlbot:RocketSim-v0", blue=1, orange=1, opponent="idle")`.
 
     You play the first blue car. Observation: Box (180,), see `rlbot.env.observation.OBSERVATION`. Action: Box (8,) in
-    [-1, 1]: throttle, steer, pitch, yaw, roll, jump, boost, handbrake; the last three are pressed if above 0.
+    [-1, 1]: throttle, steer, pitch, yaw, roll, jump, boost, handbrake; the last three are pressed if above 0. With
+    `discrete=True` it is Discrete (90): a row of `rlbot.env.ACTION_TABLE`.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012 - gymnasium's own declaration
@@ -36,6 +37,7 @@ class RocketSimEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         collision_meshes: str | Path | None = None,
         render_mode: str | None = None,
         engine: str = "auto",
+        discrete: bool = False,
     ) -> None:
         """The arguments and errors are those of RocketSimVectorEnv, for one arena. `render_mode`: "rgb_array", or None
         for no pictures."""
@@ -44,7 +46,9 @@ class RocketSimEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._game = RocketSimVectorEnv(
             1, blue, orange, opponent, terms, reset_mix, rules, collision_meshes, engine=engine
         )
-        self.observation_space, self.action_space = OBSERVATION_SPACE, ACTION_SPACE
+        self.observation_space = OBSERVATION_SPACE
+        self.action_space = DISCRETE_ACTION_SPACE if discrete else ACTION_SPACE
+        self._take = choose_controls if discrete else take_controls
         self.render_mode = render_mode
         self._view = TopView() if render_mode is not None else None
         self._over, self._steps, self._seconds_per_step = False, 0, rules.seconds_per_step
@@ -69,13 +73,13 @@ class RocketSimEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         observations, _ = self._game.reset(seed=seed)
         return observations[0], {}
 
-    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Advance by tick_skip ticks under `action` (8,), clipped to [-1, 1]. A goal terminates the episode, a limit
-        truncates it; the returned observation is then the last one.
+    def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Advance by tick_skip ticks under `action` (8,), clipped to [-1, 1], or () if it is discrete. A goal
+        terminates the episode, a limit truncates it; the returned observation is then the last one.
 
         Raises ValueError if `action`, or the controls that the opponent returns, have another shape or hold a number
         that is not finite."""
-        take_controls(action, self._action, "action")
+        self._take(action, self._action, "action")
         observations, rewards, terminated, truncated, info = self._game.step(self._action[None])
         self._over, self._steps = bool(info), self._steps + 1
         last = info["final_obs"][0] if info else observations[0]

@@ -9,8 +9,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from rlbot.env.action import NonFiniteControls, take_controls
-from rlbot.env.batch import ACTION_SPACE, OBSERVATION_SPACE, BatchEnv
+from rlbot.env.action import NonFiniteControls, choose_controls, take_controls
+from rlbot.env.batch import ACTION_SPACE, DISCRETE_ACTION_SPACE, OBSERVATION_SPACE, BatchEnv
 from rlbot.env.rules import Rules
 from rlbot.reward import Reward, Term
 from rlbot.sim import State, load_meshes
@@ -51,10 +51,11 @@ class RocketSimVectorEnv(VectorEnv):
         render_mode: str | None = None,
         autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
         engine: str = "auto",
+        discrete: bool = False,
     ) -> None:
         """`opponent`: "idle", "random", or a function from observations (B, 180) to controls (B, 8), which is called
         once a step for the B other cars of all arenas. `terms`: weights of built-in reward terms; {} gives
-        a reward of 0. `reset_mix`: share of each kind of reset.
+        a reward of 0. `reset_mix`: share of each kind of reset. `discrete`: actions (N,) are rows of ACTION_TABLE.
 
         Raises ValueError if a value is not allowed or no collision meshes are found.
         """
@@ -75,9 +76,11 @@ class RocketSimVectorEnv(VectorEnv):
         mix = DEFAULT_RESETS if reset_mix is None else reset_mix
         self._batch = BatchEnv([sizes] * count, reward, mix, rules, autoreset_mode=autoreset_mode, engine=engine)
         self.metadata, self.num_envs = self._batch.metadata, count
-        self.single_observation_space, self.single_action_space = OBSERVATION_SPACE, ACTION_SPACE
+        self._take = choose_controls if discrete else take_controls
+        self.single_observation_space = OBSERVATION_SPACE
+        self.single_action_space = DISCRETE_ACTION_SPACE if discrete else ACTION_SPACE
         self.observation_space = batch_space(OBSERVATION_SPACE, count)
-        self.action_space = batch_space(ACTION_SPACE, count)
+        self.action_space = batch_space(self.single_action_space, count)
         self._opponent = opponent
         mine = self._batch.car_slot == 0
         self._mine, self._others = np.flatnonzero(mine), np.flatnonzero(~mine)
@@ -104,14 +107,14 @@ class RocketSimVectorEnv(VectorEnv):
         return self._observations[self._mine], info
 
     def step(
-        self, actions: NDArray[np.float32]
+        self, actions: NDArray[Any]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
-        """Advance by tick_skip ticks under `actions` (N, 8), clipped to [-1, 1]. Returns as BatchEnv.step, a row for
-        each arena.
+        """Advance by tick_skip ticks under `actions` (N, 8), clipped to [-1, 1], or (N,) if they are discrete. Returns
+        as BatchEnv.step, a row for each arena.
 
         Raises ValueError if `actions`, or the controls that `opponent` returns, have another shape or are not finite;
         the message says which of the two."""
-        take_controls(actions, self._actions)
+        self._take(actions, self._actions)
         self._controls[self._mine] = self._actions
         if self._opponent == "random":
             self._controls[self._others] = self.np_random.uniform(-1.0, 1.0, self._replies.shape)

@@ -1,8 +1,13 @@
 """The table of 90 actions against the rules that define it."""
 
+import re
+from typing import Any
+
 import numpy as np
+import pytest
 
 from rlbot.env import ACTION_TABLE
+from rlbot.env.action import choose_controls
 
 THROTTLE, STEER, PITCH, YAW, ROLL, JUMP, BOOST, HANDBRAKE = ACTION_TABLE.T
 
@@ -33,3 +38,30 @@ def test_air_rows() -> None:
     np.testing.assert_array_equal(handbrake, (jump == 1) & turning)
     assert (jump == 0).sum() == 48 and (jump == 1).sum() == 18  # 8 pitch-roll pairs x 3 yaws x 2, and 9 x 2
     np.testing.assert_array_equal(air[0], [0, -1, -1, -1, -1, 0, 0, 0])
+
+
+def test_choices_are_rows_of_the_table() -> None:
+    out = np.zeros((3, 8), np.float32)
+    choose_controls([89, 0, 24], out)
+    np.testing.assert_array_equal(out, ACTION_TABLE[[89, 0, 24]])
+    choose_controls(np.int64(7), out[0])
+    np.testing.assert_array_equal(out[0], ACTION_TABLE[7])
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ([0, 90], "actions=[0, 90]: must be whole numbers from 0 to 89, rows of ACTION_TABLE"),
+        ([-1, 0], "actions=[-1, 0]: must be whole numbers from 0 to 89"),
+        ([0.0, 1.0], "actions=[0.0, 1.0]: must be whole numbers from 0 to 89"),
+        ([True, False], "actions=[True, False]: must be whole numbers from 0 to 89"),
+        ([0], "actions of shape (1,): must be of shape (2,), the number of a row of ACTION_TABLE for each car"),
+        (3, "actions=3: must be of shape (2,)"),
+        (np.zeros((2, 8)), "actions of shape (2, 8): must be of shape (2,)"),
+    ],
+)
+def test_choices_that_are_none_are_refused(choices: Any, message: str) -> None:
+    out = np.full((2, 8), 0.5, np.float32)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        choose_controls(choices, out)
+    assert (out == 0.5).all()

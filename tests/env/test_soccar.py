@@ -12,16 +12,27 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import RecordVideo
 
 import rlbot.env
-from rlbot.env import RocketSimEnv, Rules
+from rlbot.env import ACTION_TABLE, RocketSimEnv, Rules
 from rlbot.env.reset import RESETS
 from tests.conftest import random_controls
 
 
 @pytest.mark.filterwarnings("ignore:.*Box observation space.*:UserWarning")
-def test_gymnasiums_checker_passes() -> None:
-    env = gymnasium.make("RocketSim-v0", opponent="random")
-    assert env.observation_space.shape == (180,) and env.action_space.shape == (8,)
+@pytest.mark.parametrize(("discrete", "shape"), [(False, (8,)), (True, ())])
+def test_gymnasiums_checker_passes(discrete: bool, shape: tuple[int, ...]) -> None:
+    env = gymnasium.make("RocketSim-v0", opponent="random", discrete=discrete)
+    assert env.observation_space.shape == (180,) and env.action_space.shape == shape
     check_env(env.unwrapped, skip_render_check=True)
+
+
+def test_a_discrete_action_is_a_row_of_the_table() -> None:
+    env, same = gymnasium.make("RocketSim-v0", discrete=True), gymnasium.make("RocketSim-v0")
+    assert isinstance(env.action_space, gymnasium.spaces.Discrete) and env.action_space.n == 90
+    np.testing.assert_array_equal(env.reset(seed=2)[0], same.reset(seed=2)[0])
+    for choice in (np.int64(25), 7, 89):
+        np.testing.assert_array_equal(env.step(choice)[0], same.step(ACTION_TABLE[choice])[0])
+    with pytest.raises(ValueError, match=r"^action=90: must be whole numbers from 0 to 89"):
+        env.step(90)
 
 
 def test_pictures_of_an_episode() -> None:
@@ -69,6 +80,7 @@ def test_gymnasiums_recorder_writes_a_film(tmp_path: Path) -> None:
 def test_stable_baselines3s_checker_passes() -> None:
     checker = pytest.importorskip("stable_baselines3.common.env_checker", reason="extra dev is not installed")
     checker.check_env(RocketSimEnv(blue=1, orange=2), warn=True)
+    checker.check_env(RocketSimEnv(discrete=True), warn=True)
 
 
 @pytest.mark.parametrize("opponent", ["idle", "random", lambda obs: np.sign(obs[:, :8])])

@@ -1,5 +1,6 @@
 """RocketSim-v0 as a vector environment, and Gymnasium's wrappers around it and around the batch."""
 
+import multiprocessing
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.wrappers import vector
 
 import rlbot
-from rlbot.env import BatchEnv, RocketSimEnv, RocketSimVectorEnv, Rules
+from rlbot.env import ACTION_TABLE, BatchEnv, RocketSimEnv, RocketSimVectorEnv, Rules
 from rlbot.env.action import NonFiniteControls
 from rlbot.reward import Reward, Term
 from tests.conftest import random_controls
@@ -54,6 +55,41 @@ def test_make_vec_gives_one_batch_of_the_same_game() -> None:
         ends += bool(info)
     assert ends == 1 and info["_final_obs"].all() and info["final_info"]["ended"].tolist() == [3, 3, 3]
     assert env.unwrapped.state.ball_pos.shape == (3, 3)  # type: ignore[attr-defined]
+
+
+def test_discrete_actions_choose_rows_of_the_table() -> None:
+    env, same = games(discrete=True), games()
+    assert env.action_space == gymnasium.spaces.MultiDiscrete([90] * 3)
+    np.testing.assert_array_equal(env.reset(seed=4)[0], same.reset(seed=4)[0])
+    for _ in range(20):
+        choices = env.action_space.sample()
+        for mine, theirs in zip(env.step(choices)[:4], same.step(ACTION_TABLE[choices])[:4], strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+    with pytest.raises(ValueError, match=re.escape("actions of shape (3, 8): must be of shape (3,)")):
+        env.step(np.zeros((3, 8)))
+
+
+@pytest.mark.parametrize(("context", "discrete"), [("fork", True), ("spawn", False)])
+def test_processes_of_gymnasium_play_the_same_games_as_its_loop(context: str, discrete: bool) -> None:
+    """With one seed a game, as Gymnasium gives them to environments of their own."""
+    if context not in multiprocessing.get_all_start_methods():
+        pytest.skip("this system has no fork")
+    played = []
+    for mode, more in (("sync", {}), ("async", {"context": context})):
+        env = gymnasium.make_vec(
+            "rlbot:RocketSim-v0", num_envs=2, vectorization_mode=mode, vector_kwargs=more, rules=SHORT,
+            discrete=discrete,
+        )  # fmt: skip
+        rng, rows = np.random.default_rng(0), [env.reset(seed=3)[0]]
+        assert env.single_observation_space.dtype == np.float32 and env.observation_space.shape == (2, 180)
+        for _ in range(17):  # over the end of an episode
+            actions = rng.integers(90, size=2) if discrete else random_controls(rng, 2)
+            obs, rewards, terminated, truncated, _ = env.step(actions)
+            rows.append(np.concatenate([obs, rewards[:, None], terminated[:, None], truncated[:, None]], 1)[:, -180:])
+        played.append(np.concatenate(rows))
+        env.close()
+        env.close()
+    np.testing.assert_array_equal(*played)
 
 
 def test_without_a_seed_no_two_arenas_and_no_two_batches_are_equal() -> None:

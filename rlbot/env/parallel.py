@@ -1,0 +1,141 @@
+"""One arena as a PettingZoo environment in which every car is an agent."""
+
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, TypeVar
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from rlbot.env.action import choose_controls, take_controls
+from rlbot.env.batch import ACTION_SPACE, DISCRETE_ACTION_SPACE, OBSERVATION_SPACE, BatchEnv
+from rlbot.env.rules import Rules
+from rlbot.env.vector import DEFAULT_RESETS, DEFAULT_TERMS
+from rlbot.picture import TopView
+from rlbot.reward import Reward, Term
+from rlbot.sim import TEAM_OF_SLOT, State, load_meshes
+from rlbot.values.convert import checked
+from rlbot.values.kinds import Number, TeamSize
+
+try:
+    from pettingzoo import ParallelEnv
+except ImportError as error:
+    raise ImportError("parallel_env needs PettingZoo: pip install 'rlbot-trainer[pettingzoo]'") from error
+
+_Row = TypeVar("_Row")
+
+
+class parallel_env(ParallelEnv[str, NDArray[np.float32], Any]):  # type: ignore[misc] # mypy does not look at it
+    """Soccar for PettingZoo: `rlbot.env.parallel_env(blue=2, orange=2)`. The agents are blue_0, blue_1, orange_0, ...
+
+    Every agent observes Box (180,) from its own side, see `rlbot.env.observation.OBSERVATION`, and acts by Box (8,) in
+    [-1, 1], the controls of its car, or by Discrete (90), a row of `rlbot.env.ACTION_TABLE`, if `discrete` is True. An
+    episode ends for all agents at once: a goal terminates it, a limit truncates it.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012 - PettingZoo's own declaration
+        "name": "rocketsim_v0", "render_modes": ["rgb_array"], "render_fps": 15, "is_parallelizable": True,
+    }  # fmt: skip
+
+    def __init__(
+        self,
+        blue: int = 1,
+        orange: int = 1,
+        terms: Mapping[str, float] | None = None,
+        reset_mix: Mapping[str, float] | None = None,
+        rules: Rules = Rules(),  # noqa: B008 - frozen
+        collision_meshes: str | Path | None = None,
+        render_mode: str | None = None,
+        engine: str = "auto",
+        discrete: bool = False,
+    ) -> None:
+        """The arguments and errors are those of RocketSimEnv, without an opponent."""
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode={render_mode!r}: give 'rgb_array' or None; rlbot.watch shows matches in 3D")
+        sizes = (checked(TeamSize, blue, "blue"), checked(TeamSize, orange, "orange"))
+        weights = DEFAULT_TERMS if terms is None else checked(dict[str, Number], terms, "terms")
+        load_meshes(collision_meshes, engine)
+        self._batch = BatchEnv(
+            [sizes], Reward([Term(name, weight) for name, weight in weights.items()]),
+            DEFAULT_RESETS if reset_mix is None else reset_mix, rules, autoreset_mode=AutoresetMode.NEXT_STEP,
+            engine=engine,
+        )  # fmt: skip
+        teams = TEAM_OF_SLOT[self._batch.car_slot].tolist()
+        self.possible_agents = [
+            f"{'orange' if team else 'blue'}_{teams[:row].count(team)}" for row, team in enumerate(teams)
+        ]
+        self.agents: list[str] = []
+        # Every agent has spaces of its own, so that seeding one leaves the others alone.
+        self.observation_spaces = {agent: deepcopy(OBSERVATION_SPACE) for agent in self.possible_agents}
+        actions = DISCRETE_ACTION_SPACE if discrete else ACTION_SPACE
+        self.action_spaces = {agent: deepcopy(actions) for agent in self.possible_agents}
+        self._take = choose_controls if discrete else take_controls
+        self._controls = np.zeros((len(teams), 8), np.float32)
+        self._view = TopView() if render_mode is not None else None
+        self.render_mode, self._steps, self._seconds_per_step = render_mode, 0, rules.seconds_per_step
+        if render_mode is not None:  # recorders play the pictures back at the pace of the game
+            self.metadata = {**self.metadata, "render_fps": round(1 / rules.seconds_per_step)}
+
+    @property
+    def arena(self) -> State:
+        """The current state as arrays of one row."""
+        return self._batch.state
+
+    def observation_space(self, agent: str) -> gymnasium.spaces.Space[NDArray[np.float32]]:
+        return self.observation_spaces[agent]
+
+    def action_space(self, agent: str) -> gymnasium.spaces.Space[Any]:
+        return self.action_spaces[agent]
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, NDArray[np.float32]], dict[str, dict[str, Any]]]:
+        """Start an episode with all agents. Seeds work as in RocketSimEnv."""
+        self.agents, self._steps = self.possible_agents[:], 0
+        if self._view is not None:
+            self._view.clear()
+        observations, _ = self._batch.reset(seed=seed)
+        return self._by_agent(observations), {agent: {} for agent in self.agents}
+
+    def step(
+        self, actions: Mapping[str, Any]
+    ) -> tuple[
+        dict[str, NDArray[np.float32]], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]
+    ]:
+        """Advance by tick_skip ticks under the actions of all agents. Returns observations, rewards, terminations,
+        truncations and infos; those of the step that ends an episode hold "ended", see BatchEnv. After it there are no
+        agents, and all five are empty until the next `reset`.
+
+        Raises ValueError, which names the agent, if an agent's action is missing, has another shape or is not finite,
+        and if an action is of nobody.
+        """
+        if not self.agents:
+            return {}, {}, {}, {}, {}
+        if set(actions) != set(self.agents):
+            raise ValueError(f"actions={sorted(actions)}: must be of the agents {', '.join(self.agents)}")
+        for row, agent in enumerate(self.agents):
+            self._take(actions[agent], self._controls[row], f"action of {agent}")
+        observations, rewards, terminated, truncated, info = self._batch.step(self._controls)
+        self._steps += 1
+        infos: dict[str, dict[str, Any]] = {agent: {} for agent in self.agents}
+        if info:
+            infos = {agent: {"ended": int(info["ended"][0])} for agent in self.agents}
+        result = (
+            self._by_agent(observations), self._by_agent(rewards.tolist()), self._by_agent(terminated.tolist()),
+            self._by_agent(truncated.tolist()), infos,
+        )  # fmt: skip
+        if info:
+            self.agents = []
+        return result
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """The field from above as it is now, (440, 640, 3), or None if there is no render_mode."""
+        if self._view is None:
+            return None
+        return self._view.draw(self._batch.state, self._steps * self._seconds_per_step)
+
+    def _by_agent(self, rows: Iterable[_Row]) -> dict[str, _Row]:
+        return dict(zip(self.possible_agents, rows, strict=True))
