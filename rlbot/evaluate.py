@@ -1,10 +1,8 @@
 """`python -m rlbot.evaluate`: plays matches from kickoff and counts goals, to measure how good a bot is."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rlbot.processes.cores import available_cores
 from rlbot.settings import command
@@ -21,7 +19,7 @@ def main(config: EvaluateConfig, directory: Path) -> float:
     """Returns the score of the checkpoint (a draw is half a win); in a tournament, the rating of the newest version."""
     from rlbot.sim import obtain_meshes  # imported here because it is slow: errors in the settings are reported before
 
-    with _asking():
+    with building():
         obtain_meshes(config.collision_meshes)
     return _tournament(config, directory) if config.tournament else _matches(config, directory)
 
@@ -31,8 +29,9 @@ def _matches(config: EvaluateConfig, directory: Path) -> float:
     from rlbot.policy import load
     from rlbot.rating.evaluation import compare
     from rlbot.run import Console
+    from rlbot.run.files import to_json, write_atomic
 
-    with _asking():
+    with building():
         first: Player = load(config.checkpoint)
         second: Player = (
             config.opponent  # type: ignore[assignment]  # one of the two
@@ -42,7 +41,7 @@ def _matches(config: EvaluateConfig, directory: Path) -> float:
         conditions = _conditions(config, [("checkpoint", first), ("opponent", second)])
     with Console(directory / "evaluate.log") as console:
         result = compare(first, second, config.matches, conditions, _machine(config), directory, console, config.record)
-        _write(directory / "evaluation.json", {**result, "settings": document(config)})
+        write_atomic(directory / "evaluation.json", to_json({**result, "settings": document(config)}))
         console.ok(f"Written: {directory / 'evaluation.json'}, {directory / 'heatmap.png'}")
     return float(result["score"])
 
@@ -51,8 +50,9 @@ def _tournament(config: EvaluateConfig, directory: Path) -> float:
     from rlbot.policy import load
     from rlbot.rating import evaluation, tournament
     from rlbot.run import Console, resolve_resume, valid_checkpoints
+    from rlbot.run.files import to_json, write_atomic
 
-    with _asking():
+    with building():
         newest = resolve_resume(config.checkpoint, Path("outputs"), "checkpoint").checkpoint
         paths, warnings = valid_checkpoints(newest.parent)
         versions = sorted((load(path) for path in paths), key=lambda bot: bot.timesteps)
@@ -65,20 +65,10 @@ def _tournament(config: EvaluateConfig, directory: Path) -> float:
         for warning in warnings:
             console.warn(warning)
         result = evaluation.rate(versions, others, pairings, conditions, _machine(config), directory, console)
-        _write(directory / "tournament.json", {**result, "settings": document(config)})
+        write_atomic(directory / "tournament.json", to_json({**result, "settings": document(config)}))
         console.ok(f"Written: {directory / 'tournament.json'}, {directory / 'ratings.png'}")
     newest_name = list(players)[len(versions) - 1]
     return float(next(row["rating"] for row in result["ratings"] if row["name"] == newest_name))
-
-
-@contextmanager
-def _asking() -> Iterator[None]:
-    """In this context a ValueError is a mistake in the settings, and is reported in one line."""
-    with building():
-        try:
-            yield
-        except ValueError as error:
-            raise ValueError("; ".join(str(error).splitlines())) from error
 
 
 def _conditions(config: EvaluateConfig, players: "list[tuple[str, Player]]") -> "Conditions":
@@ -101,12 +91,6 @@ def _machine(config: EvaluateConfig) -> "Machine":
     from rlbot.rating.evaluation import Machine
 
     return Machine(config.collision_meshes, available_cores() if config.workers is None else config.workers)
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    from rlbot.run.files import to_json, write_atomic
-
-    write_atomic(path, to_json(content))
 
 
 if __name__ == "__main__":

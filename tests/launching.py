@@ -1,4 +1,4 @@
-"""`python -m rlbot.train` in a real process that tests watch, signal and kill."""
+"""The commands in real processes: run to the end, or watched, signalled and killed while they train."""
 
 import os
 import signal
@@ -18,6 +18,29 @@ import rlbot
 ROOT = Path(rlbot.__file__).parents[1]
 PATIENCE = 300.0  # s until a test gives up: for machines with other things to do
 LONG = "total_timesteps=1_000_000_000"
+
+
+def start_command(folder: Path, *command: str, **environment: str) -> "subprocess.Popen[str]":
+    """Starts `python -m COMMAND` in a folder. Its console takes only what Western Windows shows."""
+    return subprocess.Popen(
+        [sys.executable, "-m", *command],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "cp1252", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run_command(folder: Path, *command: str, **environment: str) -> tuple[int, str, str]:
+    """Runs `python -m COMMAND` in a folder. Returns exit status, stdout and stderr."""
+    return ended(start_command(folder, *command, **environment))
+
+
+def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    """Waits for the end of a process. Returns exit status, stdout and stderr."""
+    out, err = process.communicate(timeout=PATIENCE)
+    return process.returncode, out, err
 
 
 class Training:

@@ -2,23 +2,19 @@
 
 import json
 import math
-import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-import rlbot
 from rlbot import recording
 from rlbot.run import load_checkpoint
+from tests.launching import curves, ended, run_command, start_command
 
-ROOT = Path(rlbot.__file__).parents[1]
 TOTAL = 3000
 # Three stages of which the second, against the past, is long enough to be stopped in.
 ARGUMENTS = [
@@ -28,26 +24,9 @@ ARGUMENTS = [
 QUICK = ["experiment=debug", "total_timesteps=250", "env.workers=0", "hardware.threads=1", "rating.enabled=False"]
 
 
-def start(folder: Path, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "rlbot.train", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def train(folder: Path, *arguments: str, **environment: str) -> tuple[int, str, str]:
-    process = start(folder, *arguments, **environment)
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
-
-
 def interrupted(folder: Path, number: signal.Signals, *arguments: str) -> tuple[int, str, str]:
     """A run that gets a signal after its first iteration."""
-    process = start(folder, *arguments)
+    process = start_command(folder, "rlbot.train", *arguments)
     assert process.stdout is not None
     seen = ""
     for line in process.stdout:
@@ -55,26 +34,19 @@ def interrupted(folder: Path, number: signal.Signals, *arguments: str) -> tuple[
         if "] Timestep: " in line:
             process.send_signal(number)
             break
-    out, err = process.communicate(timeout=300)
-    return process.returncode, seen + out, err
+    status, out, err = ended(process)
+    return status, seen + out, err
 
 
 def checkpoints(run: Path) -> list[Path]:
     return sorted((run / "checkpoints").glob("step_*"))
 
 
-def curves(run: Path) -> dict[str, list[tuple[int, float]]]:
-    accumulator = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0}).Reload()
-    return {
-        tag: [(point.step, point.value) for point in accumulator.Scalars(tag)] for tag in accumulator.Tags()["scalars"]
-    }
-
-
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A run from the start to the end in two worker processes, and what it printed."""
     folder = tmp_path_factory.mktemp("straight")
-    status, out, err = train(folder, *ARGUMENTS, "env.workers=2", "hydra.run.dir=run")
+    status, out, err = run_command(folder, "rlbot.train", *ARGUMENTS, "env.workers=2", "hydra.run.dir=run")
     assert (status, err) == (0, "")
     return folder / "run", out
 
@@ -195,11 +167,11 @@ def test_a_run_that_is_stopped_and_resumed_three_times_ends_with_the_same_bits(
 ) -> None:
     """To its own end, by Ctrl-C, by SIGTERM; in this process alone, where the other run had two workers."""
     alone = "env.workers=0"
-    outcomes = [train(tmp_path, *ARGUMENTS, alone, "total_timesteps=700")]
+    outcomes = [run_command(tmp_path, "rlbot.train", *ARGUMENTS, alone, "total_timesteps=700")]
     assert "Training finished at 770 timesteps" in outcomes[0][1]
     outcomes.append(interrupted(tmp_path, signal.SIGINT, "resume=latest", alone, f"total_timesteps={TOTAL}"))
     outcomes.append(interrupted(tmp_path, signal.SIGTERM, "resume=latest"))  # the settings of the checkpoint
-    outcomes.append(train(tmp_path, "resume=latest"))
+    outcomes.append(run_command(tmp_path, "rlbot.train", "resume=latest"))
     assert [status for status, *_ in outcomes] == [0] * 4
     stops = []
     for _, out, err in outcomes[1:3]:
@@ -227,7 +199,7 @@ def test_a_run_that_is_stopped_and_resumed_three_times_ends_with_the_same_bits(
 
 
 def test_a_rating_process_that_is_killed_does_not_stop_the_training(tmp_path: Path) -> None:
-    process = start(tmp_path, *ARGUMENTS, "env.workers=0", "hydra.run.dir=run")
+    process = start_command(tmp_path, "rlbot.train", *ARGUMENTS, "env.workers=0", "hydra.run.dir=run")
     assert process.stdout is not None
     seen = ""
     while "Checkpoint saved" not in seen:
@@ -247,7 +219,7 @@ def test_a_rating_process_that_is_killed_does_not_stop_the_training(tmp_path: Pa
 def test_resuming_with_another_network_is_told_and_changes_nothing(straight: tuple[Path, str]) -> None:
     run, _ = straight
     before = (run / "run.json").read_bytes(), sorted(path.name for path in run.rglob("*"))
-    status, _, err = train(run.parent, f"resume={run}", "model=mlp", "env.workers=0")
+    status, _, err = run_command(run.parent, "rlbot.train", f"resume={run}", "model=mlp", "env.workers=0")
     assert status == 1 and err.startswith("[ERROR] resume=") and len(err.splitlines()) == 2
     assert "its network has another shape" in err and "Traceback" not in err
     assert before == ((run / "run.json").read_bytes(), sorted(path.name for path in run.rglob("*")))
@@ -256,7 +228,7 @@ def test_resuming_with_another_network_is_told_and_changes_nothing(straight: tup
 
 def test_a_job_of_a_sweep_that_fails_does_not_spoil_the_others(tmp_path: Path) -> None:
     sweep = ["seed=1,2", "learner.minibatch_size=64,512", "hydra.sweep.dir=sweep"]
-    status, out, err = train(tmp_path, "--multirun", *QUICK, *sweep)
+    status, out, err = run_command(tmp_path, "rlbot.train", "--multirun", *QUICK, *sweep)
     assert status == 1 and out.count("[OK] Training finished at 256 timesteps") == 2
     told = "learner.minibatch_size=512: must be at most learner.batch_size=256"
     failed = [
@@ -283,12 +255,12 @@ def test_two_runs_at_once_one_with_a_term_of_its_own_on_a_console_of_windows(tmp
     (tmp_path / "mine.py").write_text(OWN, encoding="utf-8")
     term = "+reward.terms.mine={_target_: 'mine.py:height', weight: 0.5, above: 1.0}"
     both = [
-        start(tmp_path, *QUICK, term, "user.name='\u0141ukasz'", PYTHONIOENCODING="cp1252"),
-        start(tmp_path, *QUICK, "user.name=plain", PYTHONIOENCODING="cp1252"),
+        start_command(tmp_path, "rlbot.train", *QUICK, term, "user.name='\u0141ukasz'"),
+        start_command(tmp_path, "rlbot.train", *QUICK, "user.name=plain"),
     ]
     for process, name in zip(both, ("\\u0141ukasz", "plain"), strict=True):
-        out, err = process.communicate(timeout=300)
-        assert (process.returncode, err) == (0, "") and f"[OK] User: {name}" in out.splitlines()
+        status, out, err = ended(process)
+        assert (status, err) == (0, "") and f"[OK] User: {name}" in out.splitlines()
     runs = sorted(tmp_path.glob("outputs/2*/*"))
     assert len(runs) == 2
     names = [json.loads((run / "run.json").read_text(encoding="utf-8"))["user"] for run in runs]
@@ -300,7 +272,9 @@ def test_two_runs_at_once_one_with_a_term_of_its_own_on_a_console_of_windows(tmp
 def test_a_term_of_the_users_own_that_fails_is_told_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(OWN, encoding="utf-8")
     term = "+reward.terms.mine={_target_: 'mine.py:raising', weight: 0}"
-    status, _, err = train(tmp_path, *QUICK, term, "+curriculum.stages.duel.reward.mine=1")  # in one stage only
+    status, _, err = run_command(
+        tmp_path, "rlbot.train", *QUICK, term, "+curriculum.stages.duel.reward.mine=1"
+    )  # in one stage only
     assert (status, err) == (1, "[ERROR] reward.terms.mine fails: ZeroDivisionError: division by zero\n")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
 
@@ -324,7 +298,7 @@ def test_a_term_that_breaks_for_good_ends_the_run_which_can_be_resumed(tmp_path:
     arguments = ["experiment=debug", "curriculum=duel", "env.workers=2", "hardware.threads=1", "rating.enabled=false"]
     arguments += ["total_timesteps=3000", "checkpoint_interval=250", "learner.max_bad_updates=3"]
     term = "+reward.terms.mine={_target_: 'mine.py:later', weight: 1}"
-    status, out, err = train(tmp_path, *arguments, term, "hydra.run.dir=run")
+    status, out, err = run_command(tmp_path, "rlbot.train", *arguments, term, "hydra.run.dir=run")
     run = tmp_path / "run"
     lines = err.splitlines()
     assert status == 1 and len(lines) == 2 and all(line.startswith("[ERROR] ") for line in lines)
@@ -338,7 +312,7 @@ def test_a_term_that_breaks_for_good_ends_the_run_which_can_be_resumed(tmp_path:
     assert [value > 0 for _, value in curves(run)["env/bad_arenas"]] == [False, False, True, True, True]
 
     (tmp_path / "mine.py").write_text(BREAKS.replace("np.nan", "0.2"), encoding="utf-8")
-    status, out, err = train(tmp_path, "resume=run", "total_timesteps=1000")
+    status, out, err = run_command(tmp_path, "rlbot.train", "resume=run", "total_timesteps=1000")
     assert (status, err) == (0, "") and "Resumed at 512 timesteps" in out
     assert out.count("[WARN]") == 2 and f"[WARN] {tmp_path / 'mine.py'} has changed since the run last started" in out
     assert "[WARN] Learning rate now: " in out  # the schedule of a shorter run

@@ -10,15 +10,13 @@ from rlbot.settings.errors import building
 from rlbot.settings.schema import ExportConfig
 
 if TYPE_CHECKING:
-    from rlbot.export.folder import About
+    from rlbot.export.folder import BotInfo
     from rlbot.policy import Bot
-
-Files = dict[str, bytes]
 
 
 def main(config: ExportConfig, directory: Path) -> None:
-    """Write the folder."""
-    # Heavy imports wait until the settings are known to be sound: a slip on the command line is answered at once.
+    """Writes the folder."""
+    # Imported here because they are slow: errors in the settings are reported before.
     from rlbot.export import folder
     from rlbot.policy import load
     from rlbot.run import Console
@@ -27,7 +25,7 @@ def main(config: ExportConfig, directory: Path) -> None:
     with building():
         bot = load(config.checkpoint)
         name = config.name or f"Bot {_short(bot.timesteps)}"
-        about = folder.About(name, config.developer or "", _rating(bot), config.deterministic)
+        about = folder.BotInfo(name, config.developer or "", _rating(bot), config.deterministic)
         made = _FORMATS[config.format](bot, about, config, warnings.append)
         out = directory / about.slug if config.out is None else Path(config.out).expanduser()
         folder.write(out, made)
@@ -35,10 +33,10 @@ def main(config: ExportConfig, directory: Path) -> None:
         for warning in warnings:
             console.warn(warning)
         size = sum(map(len, made.values())) / 1e6
-        console.ok(f"Written: {out}, {size:.1f} MB: {about.name}, {bot.path}; its README.md tells how to use it")
+        console.ok(f"Written: {out}, {size:.1f} MB: {about.name}, {bot.path}; its README.md says how to use it")
 
 
-def _rlbot(bot: "Bot", about: "About", config: ExportConfig, warn: Callable[[str], None]) -> Files:
+def _rlbot(bot: "Bot", about: "BotInfo", config: ExportConfig, warn: Callable[[str], None]) -> dict[str, bytes]:
     from rlbot.export.folder import rlbot_folder, rlgym_folder
     from rlbot.export.self_play import ENGINE
     from rlbot.sim import load_meshes, obtain_meshes
@@ -48,7 +46,7 @@ def _rlbot(bot: "Bot", about: "About", config: ExportConfig, warn: Callable[[str
     return rlbot_folder(bot, about) if config.format == "rlbot" else rlgym_folder(bot, about)
 
 
-def _onnx(bot: "Bot", about: "About", config: ExportConfig, warn: Callable[[str], None]) -> Files:
+def _onnx(bot: "Bot", about: "BotInfo", config: ExportConfig, warn: Callable[[str], None]) -> dict[str, bytes]:
     from rlbot.export import network, onnx_graph
     from rlbot.export.folder import network_folder
 
@@ -63,7 +61,7 @@ def _onnx(bot: "Bot", about: "About", config: ExportConfig, warn: Callable[[str]
     return network_folder(bot, about, "policy.onnx", data)
 
 
-def _torchscript(bot: "Bot", about: "About", config: ExportConfig, warn: Callable[[str], None]) -> Files:
+def _torchscript(bot: "Bot", about: "BotInfo", config: ExportConfig, warn: Callable[[str], None]) -> dict[str, bytes]:
     from rlbot.export import network
     from rlbot.export.folder import network_folder
 

@@ -28,8 +28,9 @@ _FILLED_IN = ("bot.toml", "README.md")
 
 
 @dataclasses.dataclass(frozen=True)
-class About:
-    """Texts about the bot. Name and developer must be valid in TOML and in the game; the settings check that."""
+class BotInfo:
+    """How an exported bot is presented and played. The settings check that name and developer are valid in TOML and in
+    the game."""
 
     name: str
     developer: str
@@ -46,7 +47,7 @@ class About:
         return f"rlbot-trainer/{self.slug}"
 
 
-def rlbot_folder(bot: Bot, about: About) -> dict[str, bytes]:
+def rlbot_folder(bot: Bot, about: BotInfo) -> dict[str, bytes]:
     """Every file of a folder for RLBot v5, by its name.
 
     Raises RuntimeError if the program in the folder does not play like the policy.
@@ -54,7 +55,7 @@ def rlbot_folder(bot: Bot, about: About) -> dict[str, bytes]:
     return _bot_folder(bot, about, _read(TEMPLATE))
 
 
-def rlgym_folder(bot: Bot, about: About) -> dict[str, bytes]:
+def rlgym_folder(bot: Bot, about: BotInfo) -> dict[str, bytes]:
     """The same for rlgym-rlbot: an observation builder, an action parser and a subclass of its RLGymBot between RLBot
     and the policy."""
     shared = {name: data for name, data in _read(TEMPLATE).items() if not name.startswith("agent/self_test")}
@@ -66,7 +67,7 @@ def _read(template: Path) -> dict[str, bytes]:
     return {path.relative_to(template).as_posix(): path.read_bytes() for path in paths}
 
 
-def _bot_folder(bot: Bot, about: About, made: dict[str, bytes]) -> dict[str, bytes]:
+def _bot_folder(bot: Bot, about: BotInfo, made: dict[str, bytes]) -> dict[str, bytes]:
     """The files of a template with its words filled in, the weights, the recorded play and the manifest."""
     arrays = weights(bot)
     made[files.WEIGHTS] = _npz(arrays)
@@ -86,7 +87,7 @@ def _bot_folder(bot: Bot, about: About, made: dict[str, bytes]) -> dict[str, byt
     return with_manifest(made, document)
 
 
-def manifest(bot: Bot, about: About) -> dict[str, Any]:
+def manifest(bot: Bot, about: BotInfo) -> dict[str, Any]:
     """The manifest without the list of files: how the bot was trained and how it must be played."""
     pads = zip(PAD_POSITION.tolist(), PAD_COOLDOWN.tolist(), strict=True)
     return {
@@ -143,7 +144,7 @@ def weights(bot: Bot) -> dict[str, NDArray[np.float32]]:
     return arrays
 
 
-def network_folder(bot: Bot, about: About, name: str, data: bytes) -> dict[str, bytes]:
+def network_folder(bot: Bot, about: BotInfo, name: str, data: bytes) -> dict[str, bytes]:
     """Every file of a folder that holds only the network, as the file `name`."""
     text = Template((Path(__file__).parent / "network.md").read_text(encoding="utf-8")).substitute(
         name=about.name, file=name, outputs=bot.network.head.outputs, tick_skip=bot.tick_skip

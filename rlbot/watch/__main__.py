@@ -1,9 +1,8 @@
-"""`python -m rlbot.watch`: see it play, in a browser; or write a recorded match as a page or a film."""
+"""`python -m rlbot.watch`: shows a live or a recorded match in the browser, or exports a recorded one."""
 
 import threading
 import webbrowser
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,18 +15,18 @@ if TYPE_CHECKING:
 
 
 def main(config: WatchConfig, directory: Path) -> None:
-    """Serves the page until Ctrl-C, or writes the export."""
-    command.Guard.clean()  # Hydra made a directory; nothing is put into it
+    """Serves the viewer until Ctrl-C, or writes the export."""
+    command.Guard.clean()  # removes the directory that Hydra made: this command writes nothing into it
     if config.export is not None:
         return _export(config)
-    # Heavy imports wait until the settings are known to be sound: a slip on the command line is answered at once.
+    # Imported here because they are slow: errors in the settings are reported before.
     from rlbot.recording import load
     from rlbot.watch import page
     from rlbot.watch.server import Content, serving
     from rlbot.watch.stream import playing
 
     with suppress(KeyboardInterrupt), ExitStack() as stack:
-        with _asking():
+        with building():
             recording = None if config.recording is None else load(config.recording)
             match = _live(config, stack) if recording is None else None
             files = page.content(config.collision_meshes, recording)
@@ -69,19 +68,9 @@ def _export(config: WatchConfig) -> None:
     from rlbot.watch.export import export
 
     assert config.recording is not None and config.export is not None
-    with _asking():
+    with building():
         size = export(load(config.recording), Path(config.export), config.collision_meshes)
     print(f"[OK] Written: {config.export} ({size / 1e6:.1f} MB)", flush=True)
-
-
-@contextmanager
-def _asking() -> Iterator[None]:
-    """Where a ValueError is about what was asked for: it is told in one line."""
-    with building():
-        try:
-            yield
-        except ValueError as error:
-            raise ValueError("; ".join(str(error).splitlines())) from error
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def _is_new_enough(name: str) -> str | None:
 def exported(path: Path, bot: Bot, python: Path | None = None, rlgym: bool = False) -> Path:
     """A folder with this bot at `path`; with `python`, its environment stands where bot.toml looks for it."""
     make = folder.rlgym_folder if rlgym else folder.rlbot_folder
-    folder.write(path, make(bot, folder.About("Tested", "nobody")))
+    folder.write(path, make(bot, folder.BotInfo("Tested", "nobody")))
     if python is not None:
         try:
             (path / ".venv").symlink_to(python.parents[1], target_is_directory=True)

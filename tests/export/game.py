@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rlbot.env import reset
 from rlbot.env.observation import OBSERVATION
 from rlbot.export.capture import Capture
-from rlbot.export.folder import About, manifest, weights
+from rlbot.export.folder import BotInfo, manifest, weights
 from rlbot.export.self_play import PACKET_PADS, PACKET_SLOTS, PLAYER_IDS, Play
 from rlbot.export.template.agent.files import make_pilot
 from rlbot.export.template.agent.network import Network
@@ -60,7 +60,7 @@ class Game:
         self.own = self.play.slots.index(self.slot)
         self.player_id, self.team = int(PLAYER_IDS[self.slot]), int(self.slot >= 2)
         self._rng = np.random.default_rng(self.seed)
-        document = manifest(self.bot, About("Tested", "nobody"))
+        document = manifest(self.bot, BotInfo("Tested", "nobody"))
         network = Network(document["network"], weights(self.bot), document["action_table"])
         self.shadow = make_pilot(document, network, field_info(flat, MATCH_PADS).boost_pads)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rlbot.env import ACTION_TABLE, reset
 from rlbot.env.observation import OBSERVATION, columns
 from rlbot.export.capture import Capture, rotator
-from rlbot.export.folder import About, manifest, weights
+from rlbot.export.folder import BotInfo, manifest, weights
 from rlbot.export.self_play import PACKET_PADS, PACKET_SLOTS, PLAYER_IDS, Play
 from rlbot.export.template.agent.geometry import directions, inside, on_ground
 from rlbot.export.template.agent.network import Network
@@ -230,7 +230,7 @@ def test_wheels_on_floor_wall_ceiling_and_curve() -> None:
 @pytest.fixture
 def make(trained: Bot) -> Callable[..., Pilot]:
     """Pilots of the policy with opinions, at any pace."""
-    document = manifest(trained, About("Tested", "nobody"))
+    document = manifest(trained, BotInfo("Tested", "nobody"))
     network = Network(document["network"], weights(trained), document["action_table"])
 
     def pilot(tick_skip: int = 8, action_delay: int = 0, deterministic: bool = True) -> Pilot:
@@ -309,7 +309,7 @@ def test_the_own_car_is_found_by_its_id(make: Callable[..., Pilot]) -> None:
 
 
 def exported_network(bot: Bot) -> Network:
-    document = manifest(bot, About("Tested", "nobody"))
+    document = manifest(bot, BotInfo("Tested", "nobody"))
     return Network(document["network"], weights(bot), document["action_table"])
 
 
@@ -337,7 +337,7 @@ def test_the_likeliest_and_the_drawn_actions_of_every_head(tmp_path: Any, head: 
 
 
 def test_an_unknown_activation_is_named(trained: Bot) -> None:
-    document = manifest(trained, About("Tested", "nobody"))
+    document = manifest(trained, BotInfo("Tested", "nobody"))
     network = Network({**document["network"], "activation": "mish"}, weights(trained), document["action_table"])
     with pytest.raises(ValueError, match="mish"):
         network.logits(observations(1)[0])

@@ -1,36 +1,19 @@
 """`python -m rlbot.export` in processes of its own, on a checkpoint that lies where training puts it."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import rlbot
 from rlbot.export import __main__ as command
 from rlbot.policy import load
 from rlbot.watch.cast import cast
 from rlbot.watch.live import LiveMatch
+from tests.launching import run_command
 from tests.policy.test_bot import observations, write
 from tests.policy.test_exported import network_alone
 from tests.watch.test_live import following
-
-ROOT = Path(rlbot.__file__).parents[1]
-
-
-def python(folder: Path, *arguments: str) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "cp1252"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +28,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_it_writes_can_be_evaluated_like_the_checkpoint(workplace: Path) -> None:
-    status, out, err = python(workplace, "rlbot.export", "checkpoint=outputs/run", "hydra.run.dir=done")
+    status, out, err = run_command(workplace, "rlbot.export", "checkpoint=outputs/run", "hydra.run.dir=done")
     assert (status, err) == (0, "")
     assert out.isascii() and out.startswith("[OK] Written: ") and "Bot 2.5M" in out
     assert "[OK] Written: " in (workplace / "done" / "export.log").read_text()
@@ -55,7 +38,7 @@ def test_what_it_writes_can_be_evaluated_like_the_checkpoint(workplace: Path) ->
     assert manifest["rating"] == {"1v1": {"points": 123.0, "error": 4.0}}
     assert (made / "agent" / "pilot.py").is_file() and not list(made.rglob("__pycache__"))
     arguments = ("matches=2", "match_seconds=2", "workers=0", "hydra.run.dir=evaluated")
-    status, _, err = python(workplace, "rlbot.evaluate", f"checkpoint={made}", "opponent=outputs/run", *arguments)
+    status, _, err = run_command(workplace, "rlbot.evaluate", f"checkpoint={made}", "opponent=outputs/run", *arguments)
     assert (status, err) == (0, "")
     players = json.loads((workplace / "evaluated" / "evaluation.json").read_text())["players"]
     player = players["checkpoint"]
@@ -76,7 +59,7 @@ def test_it_can_be_watched_without_a_critic(workplace: Path, tmp_path: Path) -> 
 
 def test_the_network_alone(workplace: Path) -> None:
     arguments = ("checkpoint=outputs/run", "format=torchscript", "name=A b", "out=alone", "deterministic=false")
-    status, out, err = python(workplace, "rlbot.export", *arguments)
+    status, out, err = run_command(workplace, "rlbot.export", *arguments)
     assert (status, err) == (0, "") and "[OK] Written: alone, " in out
     assert {path.name for path in (workplace / "alone").iterdir()} == {"policy.pt", "README.md", "manifest.json"}
     from rlbot.export.network import run_torchscript
@@ -95,7 +78,7 @@ def test_a_format_whose_package_is_missing_leaves_nothing(workplace: Path) -> No
     else:
         pytest.skip("the extra onnx is installed")
     before = set(workplace.rglob("*"))
-    status, out, err = python(workplace, "rlbot.export", "checkpoint=outputs/run", "format=onnx", "out=never")
+    status, out, err = run_command(workplace, "rlbot.export", "checkpoint=outputs/run", "format=onnx", "out=never")
     assert (status, out) == (1, "") and set(workplace.rglob("*")) == before
     assert err.startswith("[ERROR] format=onnx: the package onnx is missing; install it with `pip install ")
 

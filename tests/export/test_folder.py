@@ -18,7 +18,7 @@ import pytest
 from rlbot.env import ACTION_TABLE
 from rlbot.env.observation import OBSERVATION, columns
 from rlbot.export import folder
-from rlbot.export.folder import TEMPLATE, About
+from rlbot.export.folder import TEMPLATE, BotInfo
 from rlbot.export.self_play import PACKET_SLOTS, PLAYER_IDS, record
 from rlbot.export.template.agent.recording import CAR_COLUMNS
 from rlbot.policy import Bot
@@ -214,4 +214,4 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "slug"), [("Bot 5M", "bot-5m"), ("...", "bot"), ("a_b", "a-b")])
 def test_names_become_ids(name: str, slug: str) -> None:
-    assert About(name, "").agent_id == f"rlbot-trainer/{slug}"
+    assert BotInfo(name, "").agent_id == f"rlbot-trainer/{slug}"

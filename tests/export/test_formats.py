@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rlbot.export import folder, network, onnx_graph
-from rlbot.export.folder import About
+from rlbot.export.folder import BotInfo
 from rlbot.policy import load
 from tests.policy.test_bot import HEADS, observations, write
 from tests.policy.test_exported import network_alone
@@ -72,7 +72,7 @@ def test_a_runtime_that_computes_something_else_is_noticed(tmp_path: Path) -> No
 @pytest.mark.parametrize("head", HEADS)
 def test_the_manifest_and_the_readme_go_with_it(tmp_path: Path, head: str) -> None:
     bot = load(write(tmp_path, f"model.action_head={head}")[0])
-    made = folder.network_folder(bot, About("Tested", ""), "policy.pt", b"data")
+    made = folder.network_folder(bot, BotInfo("Tested", ""), "policy.pt", b"data")
     assert set(made) == {"policy.pt", "README.md", "manifest.json"}
     manifest = json.loads(made["manifest.json"])
     assert manifest["network"]["action_head"] == head and set(manifest["files"]) == {"policy.pt", "README.md"}

@@ -15,7 +15,7 @@ from tests.policy.test_bot import HEADS, observations, write
 
 def network_alone(path: Path, bot: policy.Bot) -> Path:
     """The part of an exported folder that is read here."""
-    document = folder.manifest(bot, folder.About("Tested", "nobody", {"1v1": {"points": 5}}))
+    document = folder.manifest(bot, folder.BotInfo("Tested", "nobody", {"1v1": {"points": 5}}))
     made = {"weights.npz": folder._npz(folder.weights(bot))}
     folder.write(path, folder.with_manifest(made, document))
     return path

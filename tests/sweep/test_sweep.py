@@ -7,14 +7,11 @@ import os
 import re
 import shlex
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import rlbot
 from rlbot.run import RESULT
 from rlbot.settings.command import compose
 from rlbot.settings.errors import ConfigError
@@ -24,8 +21,8 @@ from rlbot.sweep import FAILURES, collect
 from rlbot.sweep.plot import axis_of
 from rlbot.sweep.report import report, spearman
 from rlbot.training.report import OBJECTIVES
+from tests.launching import ROOT, ended, run_command, start_command
 
-ROOT = Path(rlbot.__file__).parents[1]
 PNG = b"\x89PNG\r\n"
 TINY = [
     "experiment=debug", "total_timesteps=250", "env.workers=0", "hardware.threads=1", "rating.enabled=false",
@@ -164,22 +161,6 @@ def test_every_objective_is_measured() -> None:
     assert {*OBJECTIVES, "rating"} == set(TrainConfig.__annotations__["objective"].__args__)
 
 
-def train(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "rlbot.train", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "cp1252"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
-
-
 def test_mistakes_in_a_sweep_leave_nothing(tmp_path: Path) -> None:
     for arguments, told in (
         (
@@ -188,7 +169,7 @@ def test_mistakes_in_a_sweep_leave_nothing(tmp_path: Path) -> None:
         ),
         (["-m", "sweep=joblib", "seed=1,2"], "[ERROR] sweep: a recipe for a sweep is added, +sweep=NAME with -m"),
     ):
-        status, out, err = ended(train(tmp_path, *arguments))
+        status, out, err = run_command(tmp_path, "rlbot.train", *arguments)
         assert (status, out) == (1, "") and err.startswith(told) and len(err.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -196,7 +177,7 @@ def test_mistakes_in_a_sweep_leave_nothing(tmp_path: Path) -> None:
 @needs("optuna_sweeper", "sweep")
 def test_a_search_with_optuna(tmp_path: Path) -> None:
     search = ["+sweep=optuna_ppo", "hydra.sweeper.n_trials=2", "learner.minibatch_size=choice(32, 64)"]
-    status, out, err = ended(train(tmp_path, "-m", *search, *TINY))
+    status, out, err = run_command(tmp_path, "rlbot.train", "-m", *search, *TINY)
     assert (status, err) == (0, "")
     lines = out.splitlines()
     assert "[OK] Jobs of the sweep: 2 finished; highest touches first" in lines
@@ -217,9 +198,8 @@ def test_a_search_with_optuna(tmp_path: Path) -> None:
 @pytest.mark.slow
 @needs("joblib_launcher", "sweep")
 def test_jobs_at_once_with_joblib(tmp_path: Path) -> None:
-    status, out, err = ended(
-        train(tmp_path, "-m", "+sweep=joblib", *TINY, "objective=reward", "reward.terms.touch=1,2,nonsense")
-    )
+    swept = ["+sweep=joblib", *TINY, "objective=reward", "reward.terms.touch=1,2,nonsense"]
+    status, out, err = run_command(tmp_path, "rlbot.train", "-m", *swept)
     assert status == 1 and len(err.splitlines()) == 1  # nothing but ours, joblib's warnings neither
     assert err.startswith("[ERROR] job 2 (+sweep=joblib ") and "reward.terms.touch=nonsense: must be a number" in err
     assert "[WARN] objective=reward while reward.terms.touch changes: " in out
@@ -231,7 +211,9 @@ def test_jobs_at_once_with_joblib(tmp_path: Path) -> None:
 @needs("submitit_launcher", "slurm")
 @pytest.mark.skipif(os.name == "nt", reason="submitit is not for Windows")
 def test_jobs_of_submitit(tmp_path: Path) -> None:
-    status, out, err = ended(train(tmp_path, "-m", "+sweep=slurm", "hydra/launcher=submitit_local", *TINY, "seed=1,2"))
+    status, out, err = run_command(
+        tmp_path, "rlbot.train", "-m", "+sweep=slurm", "hydra/launcher=submitit_local", *TINY, "seed=1,2"
+    )
     assert (status, err) == (0, "")
     assert "[OK] Jobs of the sweep: 2 finished; highest touches first" in out.splitlines()
     assert (tmp_path / "sweep" / "sweep.png").read_bytes().startswith(PNG)
@@ -240,7 +222,7 @@ def test_jobs_of_submitit(tmp_path: Path) -> None:
 @pytest.mark.slow
 @needs("ray_launcher", "ray")
 def test_jobs_on_ray(tmp_path: Path) -> None:
-    status, out, _ = ended(train(tmp_path, "-m", "+sweep=ray", *TINY, "seed=1,2"))
+    status, out, _ = run_command(tmp_path, "rlbot.train", "-m", "+sweep=ray", *TINY, "seed=1,2")
     assert status == 0
     assert "[OK] Jobs of the sweep: 2 finished; highest touches first" in out.splitlines()
 
@@ -248,7 +230,7 @@ def test_jobs_on_ray(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signal for one process")
 def test_ctrl_c_leaves_the_table_of_the_jobs_until_then(tmp_path: Path) -> None:
-    process = train(tmp_path, "-m", *TINY, "total_timesteps=1000,1_000_000,1001")
+    process = start_command(tmp_path, "rlbot.train", "-m", *TINY, "total_timesteps=1000,1_000_000,1001")
     assert process.stdout is not None
     seen = ""
     for line in process.stdout:
@@ -259,8 +241,7 @@ def test_ctrl_c_leaves_the_table_of_the_jobs_until_then(tmp_path: Path) -> None:
     status, out, err = ended(process)
     assert status == 130 and "[ERROR] interrupted" in err.splitlines()
     assert "[OK] Jobs of the sweep: 1 finished, 1 stopped; highest touches first" in (seen + out).splitlines()
-    again = subprocess.run(
-        [sys.executable, "-m", "rlbot.sweep", "sweep"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert again.stdout.splitlines()[0] == "[OK] Jobs of the sweep: 1 finished, 1 stopped; highest touches first"
+    status, again, _ = run_command(tmp_path, "rlbot.sweep", "sweep")
+    assert (
+        status == 0 and again.splitlines()[0] == "[OK] Jobs of the sweep: 1 finished, 1 stopped; highest touches first"
+    )
