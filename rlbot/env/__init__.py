@@ -12,6 +12,7 @@ from rlbot.env.vector import RocketSimVectorEnv
 
 if TYPE_CHECKING:
     from rlbot.env.parallel import parallel_env
+    from rlbot.env.sb3 import SB3VecEnv
 
 __all__ = [
     "ACTION_TABLE",
@@ -20,11 +21,15 @@ __all__ = [
     "RocketSimEnv",
     "RocketSimVectorEnv",
     "Rules",
+    "SB3VecEnv",
     "parallel_env",
     "replay",
 ]
 
-_OPTIONAL = {"parallel_env": "rlbot.env.parallel"}  # what needs a package that is not always there
+_OPTIONAL = {
+    "parallel_env": "rlbot.env.parallel",
+    "SB3VecEnv": "rlbot.env.sb3",
+}  # what needs a package that is not always there
 
 
 def __getattr__(name: str) -> Any:

@@ -99,6 +99,7 @@ class BatchEnv(VectorEnv):
         if mode == AutoresetMode.DISABLED:
             raise ValueError(f"autoreset_mode={mode.value}: must be SameStep or NextStep")
         self.metadata = {**self.metadata, "autoreset_mode": mode}
+        self.autoreset_mode = mode  # where TorchRL looks for it, as in Gymnasium's own vector environments
         self._same_step = mode == AutoresetMode.SAME_STEP
         self.rules, self.reward = rules, reward
         self.engine = version(engine)

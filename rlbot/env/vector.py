@@ -75,7 +75,7 @@ class RocketSimVectorEnv(VectorEnv):
         load_meshes(collision_meshes, engine)
         mix = DEFAULT_RESETS if reset_mix is None else reset_mix
         self._batch = BatchEnv([sizes] * count, reward, mix, rules, autoreset_mode=autoreset_mode, engine=engine)
-        self.metadata, self.num_envs = self._batch.metadata, count
+        self.metadata, self.autoreset_mode, self.num_envs = self._batch.metadata, self._batch.autoreset_mode, count
         self._take = choose_controls if discrete else take_controls
         self.single_observation_space = OBSERVATION_SPACE
         self.single_action_space = DISCRETE_ACTION_SPACE if discrete else ACTION_SPACE
