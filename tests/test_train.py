@@ -81,6 +81,7 @@ def test_what_the_console_says_in_its_order(straight: tuple[Path, str]) -> None:
         "[OK] Checkpoint interval: 500",
         "[OK] Hardware: ",
         f"[START] Training from 0 to {TOTAL} timesteps",
+        "[START] Making the arenas of stage 0 (duel)",
         "[START] Stage 0 (duel): 1v1 against self, until 300 timesteps; 2 arenas, 4 learning cars",
         f"[OK] Timestep: 256/{TOTAL} (",
         "[OK] Checkpoint saved at 512 timesteps",

@@ -49,6 +49,9 @@ class RunReporter:
             f"{collector.num_arenas} arenas, {collector.num_agents} learning cars"
         )
 
+    def started(self, text: str) -> None:
+        self._console.start(text)
+
     def note(self, text: str) -> None:
         self._console.ok(text)
 
@@ -128,6 +131,9 @@ class Silent:
     """A reporter that reports nothing: for ranks other than 0, and for measurements."""
 
     def stage(self, index: int, stage: Stage, collector: Collector) -> None:
+        """Does nothing."""
+
+    def started(self, text: str) -> None:
         """Does nothing."""
 
     def note(self, text: str) -> None:

@@ -86,6 +86,7 @@ def restore(components: Components, saved: Any, console: Console, resume: Resume
                 timesteps=progress.timesteps,
                 weights=components.publish(),
                 make_collector=components.make_collector,
+                started=console.start,
                 note=console.ok,
             )
             try:

@@ -27,6 +27,7 @@ class Record:
 
     def __init__(self) -> None:
         self.stages: list[tuple[int, str, int]] = []
+        self.waits: list[str] = []
         self.notes: list[str] = []
         self.progress: list[Progress] = []
         self.metrics: list[dict[str, float]] = []
@@ -34,6 +35,9 @@ class Record:
 
     def stage(self, index: int, stage: Stage, collector: Collector) -> None:
         self.stages.append((index, stage.name, collector.num_agents))
+
+    def started(self, text: str) -> None:
+        self.waits.append(text)
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -89,6 +93,7 @@ def whole() -> tuple[Record, Components, Progress]:
 def test_stages_change_at_their_bounds(whole: tuple[Record, Components, Progress]) -> None:
     record, _, progress = whole
     assert record.stages == [(0, "duel", 4), (1, "outnumbered", 3), (2, "doubles", 8)]
+    assert record.waits[1:] == [f"Making the arenas of stage {name}" for name in ("1 (outnumbered)", "2 (doubles)")]
     assert record.timesteps == TIMESTEPS and progress.timesteps == TIMESTEPS[-1]
     assert [metrics["curriculum/stage"] for metrics in record.metrics] == [0, 0, 1, 1, 2, 2, 2]
     assert [each.stage for each in record.progress] == [0, 0, 1, 1, 2, 2, 2]
