@@ -22,6 +22,7 @@ from rlbot.settings.names import NAME, settings
 from rlbot.settings.schema import ROOTS, OpponentConfig, StageConfig, TrainConfig
 from rlbot.sim.state import ARENA, CAR
 from rlbot.values.convert import Range, names_of
+from rlbot.values.ramp import Ramp
 
 DOCS = Path(__file__).resolve().parent
 CONF = DOCS.parent / "conf"
@@ -169,6 +170,8 @@ def _kind(root: Any, name: str) -> Any:
 def _values(kind: Any) -> str:
     """The allowed values of a setting, in words."""
     origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType) and Ramp in arguments:
+        return f"{_values(arguments[0])}, or a ramp"
     if origin in (Union, types.UnionType):
         return f"{_values(arguments[0])}, or `null`"
     if origin is Annotated:
@@ -176,7 +179,7 @@ def _values(kind: Any) -> str:
             return _values(arguments[0]) + _limits(arguments[1])
         return ", ".join(f"`{name}`" for name in names_of(kind))
     if hasattr(kind, "parse"):
-        return "name, path, or mapping of them to shares" if kind is OpponentConfig else "weight"
+        return "name, path, or mapping of them to shares" if kind is OpponentConfig else "weight or ramp"
     if origin is Literal:
         return ", ".join(f"`{name}`" for name in arguments)
     if origin is tuple:

@@ -41,10 +41,12 @@ class Shared:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a rollout is collected with: the actor's weights, and the odds of past versions."""
+    """What a rollout is collected with: the actor's weights, the odds of past versions, and the weights of the reward
+    that differ from the settings'."""
 
     weights: NDArray[np.float32]
     odds: Odds
+    reward: Mapping[str, float]
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Returns the arrays that `of` reads, for a snapshot."""
@@ -52,14 +54,14 @@ class Plan:
         return {f"{_PLAN}weights": self.weights, f"{_PLAN}versions": versions, f"{_PLAN}chances": chances}
 
     @classmethod
-    def of(cls, arrays: Mapping[str, Any]) -> "Plan | None":
-        """Returns the plan in a snapshot's arrays; None if there is none."""
+    def of(cls, arrays: Mapping[str, Any], document: Mapping[str, Any]) -> "Plan | None":
+        """Returns the plan in a snapshot; None if there is none."""
         if f"{_PLAN}weights" not in arrays:
             return None
         weights, versions, chances = (
             np.asarray(arrays[f"{_PLAN}{name}"]) for name in ("weights", "versions", "chances")
         )
-        return cls(weights, (versions, chances))
+        return cls(weights, (versions, chances), document.get(f"{_PLAN}reward", {}))
 
 
 class Collector:
@@ -126,21 +128,22 @@ class Collector:
             self.close()
             raise
 
-    def plan(self) -> None:
+    def plan(self, reward: Mapping[str, float] | None = None) -> None:
         """Fixes what the next rollout is collected with, the current weights and opponents, without collecting it. A
-        snapshot holds this plan, and a collector that restores it collects that rollout."""
-        self._plan = Plan(self._vector.copy(), self._pool.odds(self._draw))
+        snapshot holds this plan, and a collector that restores it collects that rollout. `reward`: weights of the
+        reward that differ from the settings'; see `Reward.weigh`."""
+        self._plan = Plan(self._vector.copy(), self._pool.odds(self._draw), dict(reward or {}))
 
-    def begin(self) -> None:
+    def begin(self, reward: Mapping[str, float] | None = None) -> None:
         """Starts collecting the next rollout with the current weights, and returns at once: the workers play it."""
         assert not self._begun
-        self.plan()
+        self.plan(reward)
         self._play()
 
     def _play(self) -> None:
         assert self._plan is not None
         self._rollouts[self._turn].clear()
-        self._send("collect", [(self._turn, self._plan.odds)] * len(self._workers))
+        self._send("collect", [(self._turn, self._plan.odds, self._plan.reward)] * len(self._workers))
         self._begun = True
 
     def wait(self) -> None:
@@ -148,11 +151,12 @@ class Collector:
         if self._begun and self._answers is None:
             self._answers = self._receive()
 
-    def collect(self) -> tuple[Rollout, dict[str, float]]:
-        """Returns the rollout that was begun, or collects one now, and its metrics. Episodes continue from the rollout
-        before. With overlap a rollout's memory is reused by the second one after it, otherwise by the next one."""
+    def collect(self, reward: Mapping[str, float] | None = None) -> tuple[Rollout, dict[str, float]]:
+        """Returns the rollout that was begun, or collects one now (`reward`: see `plan`), and its metrics. Episodes
+        continue from the rollout before. With overlap a rollout's memory is reused by the second one after it,
+        otherwise by the next one."""
         if not self._begun:
-            self.begin()
+            self.begin(reward)
         self.wait()
         assert self._answers is not None
         answers, rollout = self._answers, self._rollouts[self._turn]
@@ -217,7 +221,7 @@ class Collector:
         if len(stats.against):
             metrics["opponents/score_against_past"] = float(stats.against[:, 3].mean())
         earned, paid = (each.sum(0).tolist() for each in (stats.earned, stats.paid))
-        for k, (name, transformed) in enumerate(env_info.terms):
+        for k, (name, transformed) in enumerate(stats.terms):
             metrics[f"reward_term/{name}"] = earned[k] / steps
             if transformed:
                 metrics[f"reward_term_transformed/{name}"] = paid[k] / steps
@@ -238,7 +242,9 @@ class Collector:
         for name, value in document.items():
             values = [each[name] for _, each in parts]  # numbers are equal, unless a worker was replaced
             document[name] = [*chain(*values)] if isinstance(value, list) else max(values)
-        return arrays | (self._plan.state() if self._plan is not None else {}), document
+        if self._plan is None:
+            return arrays, document
+        return arrays | self._plan.state(), document | {f"{_PLAN}reward": dict(self._plan.reward)}
 
     def restore(self, arrays: Mapping[str, Any], document: Mapping[str, Any]) -> None:
         """Continues from a `snapshot()`. Raises ValueError if it is of another engine or of other arenas (number or
@@ -246,8 +252,9 @@ class Collector:
         played = document.get("engine", FIRST_ENGINE)
         if played != self.env_info.engine:
             raise ValueError(f"they were played on {played}, this run plays on {self.env_info.engine}")
-        plan = Plan.of(arrays)
+        plan = Plan.of(arrays, document)
         arrays = {name: np.asarray(each) for name, each in arrays.items() if not name.startswith(_PLAN)}
+        document = {name: each for name, each in document.items() if not name.startswith(_PLAN)}
         self._check_teams(arrays.get("team_sizes"))
         self._send("restore", list(self._cut(arrays, document)))
         self._receive()

@@ -41,7 +41,6 @@ class EnvInfo:
     """What the metrics need to know about the environment."""
 
     seconds_per_step: float
-    terms: tuple[tuple[str, bool], ...]  # of the reward: name, and whether a transform changes its value
     engine: str  # with its version
 
 
@@ -51,6 +50,7 @@ class RolloutStats:
     ended (E). Sums are taken only after the shards are joined, because the last bits of a sum depend on its order."""
 
     num_steps: int
+    terms: tuple[tuple[str, bool], ...]  # of the reward: name, and whether a transform changes its value
     rewards: NDArray[np.float64]  # (A,) sums over the rollout
     counts: NDArray[np.float64]  # (A, len(COUNTS))
     earned: NDArray[np.float64]  # (A, K) weighted sum of each reward term, before the transforms
@@ -70,6 +70,7 @@ class RolloutStats:
 
         return cls(
             parts[0].num_steps,
+            parts[0].terms,
             rows("rewards"),
             rows("counts"),
             rows("earned"),
@@ -120,20 +121,27 @@ class EnvShard:
         self._episode_return = np.zeros(env.num_envs)
         self._episode_steps = np.zeros(env.num_envs, np.int64)
         self._obs, _ = env.reset(seed=matchup.seed)
+        self._weights: Mapping[str, float] = {}  # of the reward, if they are not those of the settings
         self._settled = False  # whether the arenas have just been restored from a snapshot
         self._begun = self.snapshot()  # the state before the last rollout
 
     @property
     def env_info(self) -> EnvInfo:
-        reward = self.env.reward
-        terms = tuple((name, reward.is_transformed(k)) for k, name in enumerate(reward.names))
-        return EnvInfo(self.env.rules.seconds_per_step, terms, self.env.engine)
+        return EnvInfo(self.env.rules.seconds_per_step, self.env.engine)
 
     def collect(
-        self, rollout: Rollout, odds: Odds | None = None, beat: Callable[[], None] = lambda: None
+        self,
+        rollout: Rollout,
+        odds: Odds | None = None,
+        beat: Callable[[], None] = lambda: None,
+        weights: Mapping[str, float] | None = None,
     ) -> RolloutStats:
         """Fills `rollout` (T, A) and returns its statistics. Versions of the pool are drawn by `odds`; None: by the
-        odds of the rollout before. `beat` is called once per step."""
+        odds of the rollout before. `beat` is called once per step. `weights`: those of the reward that differ from the
+        settings'; see `Reward.weigh`."""
+        if (weights or {}) != self._weights:
+            self._weights = weights or {}
+            self.env.weigh(self._weights)
         # RocketSim has state that cannot be saved. So arenas are restored from a snapshot before every rollout: then a
         # resumed run continues exactly like one that never stopped. Only once, because each time rounds positions.
         if not self._settled:
@@ -179,8 +187,10 @@ class EnvShard:
         if self.opponents is not None:
             versions = self.opponents.played(np.arange(len(self.env.arenas)))
             playing = np.unique(versions[versions >= 0])
+        reward = self.env.reward
         return RolloutStats(
             rollout.num_steps,
+            tuple((name, reward.is_transformed(k)) for k, name in enumerate(reward.names)),
             earned[mine],
             self.env.counts[mine].copy(),
             term_totals.before[mine].copy(),

@@ -58,12 +58,13 @@ class LocalWorker:
 
     def execute(self, command: str, argument: Any, beat: Callable[[], None]) -> Any:
         """Executes a command and returns the answer. The commands and their arguments: collect (index of the rollout,
-        odds of the opponents), snapshot (whether to return the one before the last rollout), restore (a snapshot)."""
+        odds of the opponents, weights of the reward), snapshot (whether to return the one before the last rollout),
+        restore (a snapshot)."""
         if command == "collect":
-            turn, odds = argument
+            turn, odds, weights = argument
             rollout = self._rollouts[turn]
             rollout.clear()
-            stats = self._shard.collect(rollout, odds, beat)
+            stats = self._shard.collect(rollout, odds, beat, weights)
             return stats, rollout.final_index, rollout.final_observations
         if command == "snapshot":
             return self._shard.snapshot(argument)

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from rlbot.values.ramp import Ramp, value_at
+
 KINDS = ("self", "past", "random", "idle")  # of opponents; any other name is the path of a policy
 TEAM_SIZES = {"1v1": (1, 1), "1v2": (1, 2), "2v2": (2, 2)}
 
@@ -14,15 +16,26 @@ class Stage:
 
     teams: shares of "1v1", "1v2", "2v2" among the arenas. opponents: shares of "self", "past", "random", "idle" and
     paths of policies (see `self_play` and `Opponents`). reward: weights that replace those of the run in this stage.
-    reset_mix: shares that replace the run's reset shares, if not empty.
+    reset_mix: shares that replace the run's reset shares, if not empty. weights: those of the run.
     """
 
     name: str
     until: int | None
     teams: Mapping[str, float]
     opponents: Mapping[str, float]
-    reward: Mapping[str, float] = field(default_factory=dict)
+    reward: Mapping[str, float | Ramp] = field(default_factory=dict)
     reset_mix: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[str, float | Ramp] = field(default_factory=dict)
+
+    def reward_weights(self, timesteps: int, began: int) -> dict[str, float]:
+        """Returns the weight of every reward term at `timesteps` of the run; the stage began at `began`. Ramps of the
+        run count from the start of the training, those of the stage from its beginning."""
+        weights = {name: value_at(weight, timesteps) for name, weight in self.weights.items()}
+        return weights | {name: value_at(weight, timesteps - began) for name, weight in self.reward.items()}
+
+    def ramped(self) -> list[str]:
+        """Returns the names of the reward terms whose weight is a ramp in this stage."""
+        return [name for name, weight in {**self.weights, **self.reward}.items() if isinstance(weight, Ramp)]
 
 
 def stage_at(stages: Sequence[Stage], timesteps: int) -> int:

@@ -279,6 +279,11 @@ class BatchEnv(VectorEnv):
     def _generators(self, entropy: list[int]) -> list[np.random.Generator]:
         return [np.random.default_rng([*entropy, self.first_arena + n]) for n in range(len(self.arenas))]
 
+    def weigh(self, weights: Mapping[str, float]) -> None:
+        """Change weights of the reward, as `Reward.weigh` says; sets `term_totals` to zero."""
+        self.reward.weigh(weights)
+        self.term_totals = TermTotals(self.num_envs, len(self.reward.names))
+
     def clear_statistics(self) -> None:
         """Set `term_totals` (sum of each reward term), `counts` (touches, goals, ...) and `faults` to zero."""
         self.term_totals.clear()

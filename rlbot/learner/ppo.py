@@ -167,6 +167,8 @@ class PPO:
         metrics["learner/updates"] = float(len(steps))
         metrics["learner/bad_updates"] = float(len(steps) - len(good))
         metrics["learner/learning_rate"] = self.learning_rate
+        metrics["learner/entropy_coef"] = self.entropy_coef
+        metrics["learner/clip_range"] = self.clip_range
         self.hardware.group.copy_first(self._parameters)  # different processors may round differently
         return metrics
 

@@ -69,19 +69,27 @@ class Reward:
     ) -> None:
         """`zero_sum`: names of terms. Raises ValueError if a weight is not finite, `clip` is not above 0, `team_spirit`
         is outside [0, 1], or a name is not a term's."""
-        for term in items:
-            checked(Number, term.weight, f"reward.terms.{term.name}")
+        self._items = tuple(items)
         known = [*terms.TERMS, *(term.name for term in items)]
         for name in zero_sum:
             if name not in known:
                 raise ValueError(no_such_name(f"reward.zero_sum.{name}", name, known))
+        self._zero_sum_names = tuple(zero_sum)
+        self._team_spirit = float(checked(Fraction, team_spirit, "reward.team_spirit"))
+        self._clip = float(checked(Positive, clip, "reward.clip"))
+        self.weigh({})
+
+    def weigh(self, weights: Mapping[str, float]) -> None:
+        """Gives terms other weights, from the next `earn` on; the others get those that they were made with. A term of
+        weight 0 is not computed, and not among `names`. Raises ValueError if a weight is not finite."""
+        items = with_weights(self._items, weights)
+        for term in items:
+            checked(Number, term.weight, f"reward.terms.{term.name}")
         active = [term for term in items if term.weight != 0]
         self.names = [term.name for term in active]
         self.labels = [f"reward.terms.{t.name}" + (f" ({t.source})" if t.source else "") for t in active]
         self._weights = np.array([term.weight for term in active], np.float64)
-        self._zero_sum = np.array([name in zero_sum for name in self.names], np.bool_)
-        self._team_spirit = float(checked(Fraction, team_spirit, "reward.team_spirit"))
-        self._clip = float(checked(Positive, clip, "reward.clip"))
+        self._zero_sum = np.array([name in self._zero_sum_names for name in self.names], np.bool_)
         built_in = [k for k, term in enumerate(active) if term.function is None]
         self._rows = np.array(built_in, np.int64)
         self._which = terms.indices([self.names[k] for k in built_in])

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from rlbot.values.convert import Converter, Names, Range
 from rlbot.values.kinds import Count, Fraction, Natural, NonNegative, Number, Positive, TeamSize, TickSkip
+from rlbot.values.ramp import KEYS, Ramp
 from rlbot.values.target import Target
 
 # No machine can run more than this: an error message is better than running out of memory.
@@ -39,22 +40,24 @@ class EnvConfig:
 class RewardTerm:
     """A built-in term (`target` is None) or the user's own."""
 
-    weight: float
+    weight: float | Ramp
     target: Target | None
 
     @classmethod
     def parse(cls, value: Any, key: str, converter: Converter) -> "RewardTerm":
-        """Reads a weight, or {_target_: ..., weight: ..., and the arguments of the function}."""
-        return cls(*_number_or_target("weight", Number, value, key, converter))
+        """Reads a weight, or {_target_: ..., weight: ..., and the arguments of the function}. A weight may be a
+        ramp."""
+        return cls(*_number_or_target("weight", Number | Ramp, value, key, converter))
 
     def document(self) -> Any:
         """Returns the form that `parse` reads."""
-        return self.weight if self.target is None else {**self.target.document(), "weight": self.weight}
+        weight = self.weight.document() if isinstance(self.weight, Ramp) else self.weight
+        return weight if self.target is None else {**self.target.document(), "weight": weight}
 
 
 def _number_or_target(name: str, kind: Any, value: Any, key: str, converter: Converter) -> tuple[Any, Target | None]:
-    """Reads a number, or {_target_: ..., `name`: number, and the arguments of the function}."""
-    if not isinstance(value, Mapping):
+    """Reads a number, or {_target_: ..., `name`: number, and the arguments of the function}. `kind` may allow ramps."""
+    if not isinstance(value, Mapping) or (value.keys() & KEYS and "_target_" not in value):
         return converter.convert(kind, value, key), None
     target = Target.parse(value, key, converter, others=(name,))
     if name not in value:
@@ -85,15 +88,15 @@ class LearnerConfig:
     batch_size: Annotated[int, Range(1, 100_000_000)]
     minibatch_size: Count
     epochs: Count
-    learning_rate: Positive
+    learning_rate: Positive | Ramp
     anneal_learning_rate: bool
     anneal_from: Natural
     anneal_to: Fraction
     gamma: Annotated[float, Range(0, 1, above=True)]
     gae_lambda: Fraction
-    clip_range: Positive
+    clip_range: Positive | Ramp
     clip_range_value: Positive | None
-    entropy_coef: NonNegative
+    entropy_coef: NonNegative | Ramp
     value_coef: NonNegative
     max_grad_norm: Positive
     target_kl: Positive | None
@@ -127,7 +130,7 @@ class StageConfig:
     until: Count | None
     teams: dict[Teams, NonNegative]
     opponent: OpponentConfig
-    reward: dict[str, Number]
+    reward: dict[str, Number | Ramp]
     reset: dict[ResetKind, NonNegative]
 
 

@@ -137,6 +137,7 @@ def make_ppo(config: TrainConfig, model: ActorCritic, hardware: Hardware) -> PPO
     settings = dataclasses.asdict(config.learner)
     for name in ("batch_size", "anneal_learning_rate", "anneal_from", "anneal_to", "max_bad_updates"):  # the loop's
         del settings[name]
+    settings |= make_schedule(config).learner_at(0)
     return PPO(model, hardware=hardware, seed=config.seed, **settings)
 
 
@@ -151,12 +152,14 @@ def make_schedule(config: TrainConfig) -> Schedule:
         learner.overlap,
         learner.anneal_from,
         learner.anneal_to,
+        {"entropy_coef": learner.entropy_coef, "clip_range": learner.clip_range},
     )
 
 
 def make_stages(config: TrainConfig) -> tuple[Stage, ...]:
+    weights = {name: term.weight for name, term in config.reward.terms.items()}
     return tuple(
-        Stage(name, each.until, each.teams, each.opponent.shares, each.reward, each.reset)
+        Stage(name, each.until, each.teams, each.opponent.shares, each.reward, each.reset, weights)
         for name, each in config.curriculum.stages.items()
     )
 

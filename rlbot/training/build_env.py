@@ -8,6 +8,7 @@ from rlbot.reward import Reward, Term
 from rlbot.reward.compose import with_weights
 from rlbot.settings.schema import RewardConfig, TrainConfig
 from rlbot.sim import MAX_CARS, load_meshes
+from rlbot.values.ramp import Ramp, example
 
 
 def make_rules(config: TrainConfig) -> Rules:
@@ -15,14 +16,16 @@ def make_rules(config: TrainConfig) -> Rules:
     return Rules(env.tick_skip, env.action_delay, env.time_limit, env.no_touch_limit)
 
 
-def make_reward(config: RewardConfig, changes: Mapping[str, float] | None = None) -> Reward:
-    """`changes`: the reward weights of a stage. Raises ValueError if a user's own term cannot be loaded."""
+def make_reward(config: RewardConfig, changes: Mapping[str, float | Ramp] | None = None) -> Reward:
+    """`changes`: the reward weights of a stage. In place of a ramp stands one of its ends, until the run gives the
+    weights (`Reward.weigh`). Raises ValueError if a user's own term cannot be loaded."""
     terms = []
     for name, term in config.terms.items():
         own = term.target
         function = own.load(f"reward.terms.{name}") if own else None
-        terms.append(Term(name, term.weight, function, own.name if own else None))
-    return Reward(with_weights(terms, changes or {}), config.zero_sum, config.team_spirit, config.clip)
+        terms.append(Term(name, example(term.weight), function, own.name if own else None))
+    weights = {name: example(weight) for name, weight in (changes or {}).items()}
+    return Reward(with_weights(terms, weights), config.zero_sum, config.team_spirit, config.clip)
 
 
 def make_env(config: TrainConfig, stage: Stage, start: int = 0, stop: int | None = None) -> BatchEnv:

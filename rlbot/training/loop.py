@@ -1,8 +1,8 @@
 """The training loop: collect -> learn -> schedule -> log -> save, read from top to bottom."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ from rlbot.collect import Collector
 from rlbot.curriculum import Pool, Stage, stage_at
 from rlbot.learner import PPO
 from rlbot.training.nan_guard import NanGuard
+from rlbot.values.ramp import Ramp, value_at
 
 
 @dataclass
@@ -24,6 +25,7 @@ class Progress:
     seconds: float = 0.0  # s of training, including those before a resume
     reward: float = 0.0  # mean reward per step in the last iteration; keep_best compares it
     stage: int = -1
+    stage_began: int = 0  # timesteps
 
 
 class Reporter(Protocol):
@@ -37,23 +39,31 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True)
 class Schedule:
-    """When the run ends, saves, and lowers the learning rate, in timesteps."""
+    """When the run ends and saves, in timesteps, and the learner's settings at each of them."""
 
     total_timesteps: int
     checkpoint_interval: int
-    learning_rate: float
+    learning_rate: float | Ramp
     anneal_learning_rate: bool
     overlap: bool = False  # whether the next rollout is collected while the learner trains on this one
     anneal_from: int = 0  # timesteps at which the learning rate begins to fall
     anneal_to: float = 0.0  # the share of the learning rate that is left at total_timesteps
+    learner: Mapping[str, float | Ramp] = field(default_factory=dict)  # other settings of PPO that may be ramps
 
     def learning_rate_at(self, timesteps: int) -> float:
         """Returns the learning rate: constant until anneal_from, then falling linearly to anneal_to * learning_rate at
-        total_timesteps. Without anneal_learning_rate it is constant."""
+        total_timesteps. Without anneal_learning_rate it is constant. If it is a ramp, only the ramp counts."""
+        if isinstance(self.learning_rate, Ramp):
+            return self.learning_rate.at(timesteps)
         if not self.anneal_learning_rate:
             return self.learning_rate
         left = 1.0 - max(timesteps - self.anneal_from, 0) / max(self.total_timesteps - self.anneal_from, 1)
         return self.learning_rate * (self.anneal_to + (1.0 - self.anneal_to) * max(left, 0.0))
+
+    def learner_at(self, timesteps: int) -> dict[str, float]:
+        """Returns the attributes of PPO for an iteration that begins at `timesteps`."""
+        settings = {name: value_at(value, timesteps) for name, value in self.learner.items()}
+        return settings | {"learning_rate": self.learning_rate_at(timesteps)}
 
 
 # Where training starts: the progress, and the restored collector of the current stage (None: the stage starts anew).
@@ -128,19 +138,23 @@ def train(
                     started=reporter.started,
                     note=reporter.note,
                 )
-                progress.stage = index
+                if index != progress.stage:
+                    progress.stage, progress.stage_began = index, progress.timesteps
                 reporter.stage(index, stages[index], collector)
                 began = time.perf_counter()  # the time for starting workers does not count as training
 
-            rollout, metrics = collector.collect()
+            reward = stages[index].reward_weights(progress.timesteps, progress.stage_began)
+            rollout, metrics = collector.collect(reward)
             steps = rollout.num_steps * collector.num_agents
             before, progress.timesteps = progress.timesteps, progress.timesteps + steps
             if schedule.overlap and stage_at(stages, progress.timesteps) == index:
                 # At the end the next rollout is only planned: a run that is resumed with a higher total begins with it.
                 over = progress.timesteps >= schedule.total_timesteps
-                collector.plan() if over else collector.begin()
+                next_reward = stages[index].reward_weights(progress.timesteps, progress.stage_began)
+                collector.plan(next_reward) if over else collector.begin(next_reward)
             collected = time.perf_counter()
-            ppo.learning_rate = schedule.learning_rate_at(before)
+            for name, value in schedule.learner_at(before).items():
+                setattr(ppo, name, value)
             metrics |= ppo.update(rollout)
             learned = time.perf_counter()
 
@@ -154,6 +168,7 @@ def train(
                 "speed/collecting_share": (collected - began) / (learned - began),
                 "speed/learning_share": (learned - collected) / (learned - began),
                 "curriculum/stage": float(index),
+                **{f"reward_weight/{name}": reward[name] for name in stages[index].ramped()},
             }
             reporter.iteration(progress, metrics)
             arena_steps = rollout.num_steps * collector.num_arenas

@@ -77,6 +77,8 @@ def restore(components: Components, saved: Any, console: Console, resume: Resume
         components.ppo.load_state(tensors["learner"], documents["learner_state"])
         components.pool.load_state(tensors["opponents"])
         progress.stage = _same_stage(progress.stage, documents["config"], components)
+        if progress.stage > 0 and "stage_began" not in documents["progress"]:  # saved by an older version
+            progress.stage_began = components.stages[progress.stage - 1].until or 0
         collector = None
         if progress.stage == stage_at(components.stages, progress.timesteps):  # otherwise another stage begins
             collector = open_stage(

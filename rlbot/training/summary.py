@@ -7,6 +7,7 @@ from typing import Any
 from rlbot.settings.schema import TrainConfig
 from rlbot.training.build import Components, make_schedule
 from rlbot.training.loop import Schedule
+from rlbot.values.ramp import Ramp, shown_ramp
 
 
 def summary(config: TrainConfig, components: Components) -> Iterator[str]:
@@ -23,7 +24,7 @@ def summary(config: TrainConfig, components: Components) -> Iterator[str]:
     parts = max(1, round(learner.batch_size / learner.minibatch_size))
     size = f"about {learner.batch_size // parts}" if learner.batch_size % parts else f"{learner.batch_size // parts}"
     yield f"Batch size: {learner.batch_size} ({parts} minibatches of {size}, {learner.epochs} epochs)"
-    yield f"Learning rate: {learner.learning_rate:g}{_falling(config)}"
+    yield f"Learning rate: {shown_ramp(learner.learning_rate)}{_falling(config)}"
     yield f"Checkpoint interval: {config.checkpoint_interval} timesteps"
     if config.hardware.time_limit is not None:
         yield f"Time limit: {config.hardware.time_limit:g} minutes, then the run saves and ends"
@@ -31,7 +32,7 @@ def summary(config: TrainConfig, components: Components) -> Iterator[str]:
 
 def _falling(config: TrainConfig) -> str:
     learner = config.learner
-    if not learner.anneal_learning_rate:
+    if isinstance(learner.learning_rate, Ramp) or not learner.anneal_learning_rate:
         return ""
     since = f" from {learner.anneal_from} timesteps on" if learner.anneal_from else ""
     return f" (falling{since} to {learner.learning_rate * learner.anneal_to:g} at {config.total_timesteps})"
@@ -47,7 +48,7 @@ def rate_of_a_resumed_run(config: TrainConfig, timesteps: int, saved: Mapping[st
         was = Schedule(
             before["total_timesteps"],
             before["checkpoint_interval"],
-            learner["learning_rate"],
+            Ramp.of(learner["learning_rate"]),
             learner["anneal_learning_rate"],
             anneal_from=learner.get("anneal_from", 0),
             anneal_to=learner.get("anneal_to", 0.0),
@@ -57,11 +58,12 @@ def rate_of_a_resumed_run(config: TrainConfig, timesteps: int, saved: Mapping[st
     if math.isclose(now, was, rel_tol=1e-6, abs_tol=1e-12):
         yield f"[OK] Learning rate now: {now:g}"
         return
+    changed = f"[WARN] Learning rate now: {now:g}; with the settings before it was {was:g}."
+    if isinstance(config.learner.learning_rate, Ramp):
+        yield changed
+        return
     rate = was if was > 0.0 else 0.1 * config.learner.learning_rate
-    yield (
-        f"[WARN] Learning rate now: {now:g}; with the settings before it was {was:g}. For a schedule that begins "
-        f"here: learner.anneal_from={timesteps} learner.learning_rate={rate:.2g}"
-    )
+    yield f"{changed} For a schedule that begins here: learner.anneal_from={timesteps} learner.learning_rate={rate:.2g}"
 
 
 def _workers(config: TrainConfig, components: Components) -> str:

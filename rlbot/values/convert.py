@@ -1,8 +1,8 @@
 """Converts plain values (as from a YAML file) to frozen dataclasses, and finds all faults, not only the first.
 
-The types of the dataclass fields may be bool, int, float, str, Literal, X | None, tuple[X, ...], dict[str, X] and other
-dataclasses. Annotated[int, Range(...)] limits a number, Annotated[str, Names(...)] a name or the keys of a dict. Values
-that may be mistakes are not converted: 1e3 is not a whole number, and "yes" is not a bool.
+The types of the dataclass fields may be bool, int, float, str, Literal, X | None, X | Ramp, tuple[X, ...], dict[str, X]
+and other dataclasses. Annotated[int, Range(...)] limits a number, Annotated[str, Names(...)] a name or the keys of a
+dict. Values that may be mistakes are not converted: 1e3 is not a whole number, and "yes" is not a bool.
 """
 
 import dataclasses
@@ -14,6 +14,8 @@ import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from rlbot.values.ramp import KEYS, Ramp
 
 MISSING = "???"  # OmegaConf's mark for a value that must be given
 
@@ -91,8 +93,10 @@ class Converter:
         if isinstance(value, str) and value == MISSING:
             self.problems.append(f"{key}: has no value; give it one with {key}=VALUE")
             return None
-        if origin in (Union, types.UnionType):  # X | None
-            return None if value is None else self.convert(arguments[0], value, key)
+        if origin in (Union, types.UnionType):  # X | None, or X | Ramp
+            if Ramp in arguments and isinstance(value, Mapping):
+                return self._ramp(arguments[0], value, key)
+            return None if value is None and Ramp not in arguments else self.convert(arguments[0], value, key)
         if origin is Annotated:
             number = self.convert(arguments[0], value, key)
             if number is not None and isinstance(arguments[1], Names):
@@ -123,6 +127,13 @@ class Converter:
         self.problems += [f"{prefix}{name}: is missing" for name in hints if name not in value]
         given = {name: self.convert(hints[name], value[name], prefix + name) for name in hints if name in value}
         return kind(**(dict.fromkeys(hints) | given))
+
+    def _ramp(self, kind: Any, value: Mapping[Any, Any], key: str) -> Ramp | None:
+        if value.keys() != KEYS:
+            self.fault(key, value, "must be a number, or a ramp {from: NUMBER, to: NUMBER, over: TIMESTEPS}")
+            return None
+        start, end = (self.convert(kind, value[name], f"{key}.{name}") for name in ("from", "to"))
+        return Ramp(start, end, self.convert(Annotated[int, Range(1)], value["over"], f"{key}.over"))
 
     def _mapping(self, kinds: tuple[Any, Any], value: Mapping[Any, Any], key: str) -> dict[str, Any]:
         for name in value:

@@ -76,6 +76,27 @@ def assert_same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> Non
         np.testing.assert_array_equal(values, other[name], err_msg=name)
 
 
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_reward_weights_reach_every_worker_with_the_next_rollout(workers: int) -> None:
+    """Each rollout has its own; then the same as if they had been those of the settings from the start."""
+    zero = dict.fromkeys(command.compose(SETTINGS).reward.terms, 0.0)
+    terms = {"speed_to_ball": 0.5, "own_half": 0.25}
+    settings = [f"curriculum.stages.duel.reward.{name}={weight}" for name, weight in (zero | terms).items()]
+    with collector(f"env.workers={workers}", *(f"++{each}" for each in settings)) as (made, _):
+        arrays(made)
+        expected = arrays(made)
+    with collector(f"env.workers={workers}") as (made, _):
+        _, metrics = made.collect()
+        assert "reward_term/face_ball" in metrics and "reward_term/own_half" not in metrics
+        rollout, metrics = made.collect(zero | terms)
+        np.testing.assert_array_equal(rollout.rewards, expected["rewards"])
+        assert {name for name in metrics if name.startswith("reward_term/")} == {
+            "reward_term/speed_to_ball", "reward_term/own_half"
+        }  # fmt: skip
+        rollout, _ = made.collect(zero)
+        assert not rollout.rewards.any()
+
+
 @pytest.mark.parametrize("stage", [0, 1])
 def test_what_is_handed_over_does_not_depend_on_the_number_of_workers(stage: int) -> None:
     """To the last bit, and in the same order: arrays, metrics, scores against past versions, snapshots."""

@@ -198,8 +198,8 @@ def test_the_tally_counts_episodes_and_what_the_terms_paid() -> None:
         sum(getattr(stats, name) for stats in told) for name in ("counts", "earned", "paid", "rewards")
     )
     assert (counts[:, COUNTS.index("steps")] == 3 * STEPS).all()
-    names = [name for name, _ in play.shard.env_info.terms]
-    assert names == ["touch", "goal", "concede", "air"] and play.shard.env_info.terms[0][1]
+    names = [name for name, _ in stats.terms]
+    assert names == ["touch", "goal", "concede", "air"] and stats.terms[0][1]
     air = counts[:, COUNTS.index("air")]
     assert earned[:, 3] == pytest.approx(0.25 * air) and paid[:, 3] == pytest.approx(0.25 * air) and air.any()
     assert rewards == pytest.approx(paid.sum(1), abs=1e-3)  # nothing was clipped

@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from rlbot.curriculum import Stage, self_play, stage_at, team_sizes
+from rlbot.values.ramp import Ramp
 
 
 def stage(until: int | None = None, **teams: float) -> Stage:
@@ -17,6 +18,15 @@ def test_a_stage_ends_where_the_next_begins_and_the_last_never() -> None:
     assert {timesteps: stage_at(stages, timesteps) for timesteps in at} == at
     assert stage_at([stage(100)], 500) == 0  # an `until` of the last stage ends nothing
     assert stage_at([stage(None)], 0) == 0
+
+
+def test_ramps_of_the_run_count_from_its_start_and_those_of_a_stage_from_its_beginning() -> None:
+    run = {"touch": Ramp(1.0, 0.0, 1000), "goal": 10.0, "air": Ramp(0.0, 0.1, 100)}
+    each = Stage("score", None, {"1v1": 1.0}, {"self": 1.0}, {"goal": Ramp(2.0, 4.0, 200), "air": 0.5}, weights=run)
+    assert each.reward_weights(600, began=600) == pytest.approx({"touch": 0.4, "goal": 2.0, "air": 0.5})
+    assert each.reward_weights(700, began=600) == pytest.approx({"touch": 0.3, "goal": 3.0, "air": 0.5})
+    assert each.reward_weights(5000, began=600) == {"touch": 0.0, "goal": 4.0, "air": 0.5}
+    assert each.ramped() == ["touch", "goal"]
 
 
 @pytest.mark.parametrize(

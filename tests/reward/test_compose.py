@@ -95,6 +95,25 @@ def test_the_books_hold_every_term_before_and_after_the_transforms() -> None:
     assert not term_totals.before.any() and not term_totals.after.any()
 
 
+def test_weights_may_be_changed_between_two_steps() -> None:
+    before, after = state((1, 1)), state((1, 1))
+    after.car_boost[0, [0, 2]] = 100, 25
+    reward = Reward([Term("boost_keep", 2.0), Term("air", 0.0)], ["boost_keep"])
+    for weights, names, expected in (
+        ({"air": 3.0}, ["boost_keep", "air"], [2 * (1 - 0.5) + 3, 2 * (0.5 - 1) + 3]),
+        ({"boost_keep": 0.0, "air": 1.0}, ["air"], [1, 1]),
+        ({}, ["boost_keep"], [1, -1]),
+    ):
+        reward.weigh(weights)
+        assert reward.names == names
+        out = np.zeros(2, np.float32)
+        totals = TermTotals(2, len(names))
+        reward.pay(reward.earn(before, after), after, np.array([0, 0]), np.array([0, 2]), totals, out)
+        np.testing.assert_allclose(out, expected)
+    with pytest.raises(ValueError, match=r"reward\.terms\.touch=NaN: must be a finite number"):
+        reward.weigh({"touch": float("nan")})
+
+
 @pytest.mark.parametrize(
     ("items", "settings", "message"),
     [

@@ -1,6 +1,7 @@
 """The loop with real components: stages, learning rate, checkpoints, the pool, stopping and going on."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rlbot.training.build import Components, build
 from rlbot.training.loop import Progress, Schedule, Start, train
 from rlbot.training.nan_guard import BadUpdates, NanGuard
 from rlbot.training.summary import rate_of_a_resumed_run
+from rlbot.values.ramp import Ramp
 
 SCHEDULE = Schedule(total_timesteps=200, checkpoint_interval=60, learning_rate=8e-4, anneal_learning_rate=True)
 # An iteration has 32 timesteps with 4 cars of self-play until 64, 33 with the 3 blue cars of 1v2, 32 with 8 cars.
@@ -140,6 +142,27 @@ def test_the_learning_rate_that_a_resumed_run_goes_on_with_is_said() -> None:
     assert line.startswith("[WARN] Learning rate now: 0.0008; with the settings before it was 0.")
     (line,) = told(500, "total_timesteps=1000", "learner.anneal_learning_rate=false")
     assert line.startswith("[WARN] Learning rate now: 0.0008; with the settings before it was 0.0004")
+
+
+def test_ramps_set_the_learner_and_the_reward_of_every_iteration() -> None:
+    """Iterations begin at 0, 32, 64, 97 timesteps; the second stage at 64."""
+    ramp = "{{from:{},to:{},over:{}}}".format
+    record, _, _ = run(
+        dataclasses.replace(SCHEDULE, total_timesteps=100, learning_rate=Ramp(8e-4, 0.0, 128), learner={
+            "entropy_coef": Ramp(0.0, 0.064, 64), "clip_range": 0.1
+        }),
+        overrides=f"reward.terms.save={ramp(0, 2, 100)} ++curriculum.stages.outnumbered.reward.goal={ramp(1, 34, 66)}",
+    )  # fmt: skip
+
+    def curve(name: str) -> list[float]:
+        return [metrics.get(name, float("nan")) for metrics in record.metrics]
+
+    assert curve("learner/learning_rate") == pytest.approx([8e-4, 6e-4, 4e-4, 8e-4 * 31 / 128])
+    assert curve("learner/entropy_coef") == pytest.approx([0.0, 0.032, 0.064, 0.064])
+    assert curve("learner/clip_range") == [0.1] * 4
+    assert curve("reward_weight/save") == pytest.approx([0.0, 0.64, 1.28, 1.94])
+    assert curve("reward_weight/goal") == pytest.approx([math.nan, math.nan, 1.0, 1 + 33 / 2], nan_ok=True)
+    assert [each.stage_began for each in record.progress] == [0, 0, 64, 64]
 
 
 def test_a_checkpoint_whenever_a_multiple_was_passed_and_once_at_the_end(

@@ -14,6 +14,8 @@ ARGUMENTS = [
     "experiment=debug", "seed=3", "learner.overlap=true", "learner.anneal_learning_rate=false", "hardware.threads=1",
     "curriculum.stages.duel.until=300", "curriculum.stages.outnumbered.until=2000", "curriculum.draw=prioritised",
     "env.no_touch_limit=2", "checkpoint_interval=500", "rating.enabled=false",
+    "reward.terms.speed_to_ball={from: 0, to: 1, over: 2000}", "learner.entropy_coef={from: 0.01, to: 0, over: 1500}",
+    "++curriculum.stages.outnumbered.reward.face_ball={from: 0, to: 1, over: 500}",
 ]  # fmt: skip
 
 
