@@ -95,9 +95,9 @@ def test_stages_and_terms_that_only_the_checkpoint_has_can_be_changed(folder: Pa
         config = found[0]
         assert [stage.until for stage in config.curriculum.stages.values()] == [100, 200, 500, None]
         assert "demo" not in config.reward.terms and config.seed == 5
-    assert config.reward.terms["own"].arguments == {}, "named again, it is replaced"
+    assert config.reward.terms["own"].target.arguments == {}, "named again, it is replaced"
     found = start("resume=run", "curriculum.stages.a.opponent={past: 0.25, idle: 0.75}")
-    assert not isinstance(found, str) and found[0].reward.terms["own"].arguments == {"reach": 5}
+    assert not isinstance(found, str) and found[0].reward.terms["own"].target.arguments == {"reach": 5}
     stages = found[0].curriculum.stages
     assert stages["a"].opponent.shares == {"past": 0.25, "idle": 0.75}
     assert stages["b"].opponent.shares == {"self": 0.5, "idle": 0.5}
