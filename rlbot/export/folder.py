@@ -168,7 +168,7 @@ def _plays_alike(document: Mapping[str, Any], network: Network, scene: self_play
     return not self_test.compare(document, network, scene.arrays(), Plain()).faults
 
 
-def _npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+def _npz(arrays: Mapping[str, Any]) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()

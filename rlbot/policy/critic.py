@@ -34,7 +34,7 @@ class Critic:
 
     def value(self, observations: NDArray[np.float32]) -> Floats:
         """(B, observation_size) -> (B,): the expected return, in the units of the scaled return of training."""
-        x = observations
+        x: Floats = observations
         for weight, bias, gain, shift in self._layers:
             x = x @ weight.T
             finish_layer(x, len(x), bias, gain, shift, self._network.layer_norm, self._activation)

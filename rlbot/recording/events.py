@@ -77,7 +77,7 @@ def _demolitions(states: State, ticks: NDArray[np.int32], steps: NDArray[np.int6
         gained = states.car_demos[after] > states.car_demos[before]
         rivals = np.flatnonzero(gained & (TEAM_OF_SLOT[victim] != TEAM_OF_SLOT))
         distance = np.linalg.norm(states.car_pos[after, rivals] - states.car_pos[after, victim], axis=-1)
-        by = int(rivals[distance.argmin()]) if len(rivals) else None
+        by = int(rivals[np.argmin(distance)]) if len(rivals) else None
         yield Event(int(ticks[after]), "demolition", 1 - int(TEAM_OF_SLOT[victim]), by, victim)
 
 
@@ -87,5 +87,5 @@ def _pads(states: State, ticks: NDArray[np.int32], steps: NDArray[np.int64]) -> 
         after = steps[t] + 1
         alive = (states.present[after] > 0) & (states.car_is_demoed[after] == 0)
         distance = np.linalg.norm(states.car_pos[after, :, :2] - PAD_POSITION[pad], axis=-1)
-        slot = int(np.where(alive, distance, np.inf).argmin())
+        slot = int(np.argmin(np.where(alive, distance, np.inf)))
         yield Event(int(ticks[after]), "pad", int(TEAM_OF_SLOT[slot]), slot, pad)

@@ -53,9 +53,9 @@ class Network:
     def likeliest(self, logits: Floats) -> Floats:
         """Controls (8,) of the likeliest action."""
         if self.head == "table":
-            return self._of_row(int(logits.argmax()))
+            return self._of_row(int(np.argmax(logits)))
         if self.head == "multi_discrete":
-            return self._of_choices([int(part.argmax()) for part in _parts(logits)])
+            return self._of_choices([int(np.argmax(part)) for part in _parts(logits)])
         return self._of_numbers(logits)
 
     def draw(self, logits: Floats, generator: np.random.Generator) -> Floats:
@@ -65,7 +65,7 @@ class Network:
         if self.head == "multi_discrete":
             return self._of_choices([_choose(part, generator) for part in _parts(logits)])
         assert self.log_std is not None
-        spread = np.exp(np.clip(self.log_std, *LOG_STD_RANGE))
+        spread: Floats = np.exp(np.clip(self.log_std, *LOG_STD_RANGE))
         return self._of_numbers(logits + spread * generator.standard_normal(8, np.float32))
 
     def _of_row(self, row: int) -> Floats:
@@ -97,7 +97,8 @@ def activate(x: Floats, name: str) -> Floats:
         result = x / (1 + np.exp(-np.maximum(x, -80)))  # exp would overflow
     else:
         raise ValueError(f"the network's activation {name} is unknown")
-    return result.astype(np.float32)
+    activated: Floats = result.astype(np.float32)
+    return activated
 
 
 def _parts(logits: Floats) -> list[Floats]:
@@ -106,5 +107,5 @@ def _parts(logits: Floats) -> list[Floats]:
 
 
 def _choose(logits: Floats, generator: np.random.Generator) -> int:
-    cumulative = np.cumsum(np.exp(logits - logits.max(), dtype=np.float64))
+    cumulative = np.cumsum(np.exp(logits - np.max(logits), dtype=np.float64))
     return min(int(np.searchsorted(cumulative, generator.random() * cumulative[-1], "right")), len(logits) - 1)

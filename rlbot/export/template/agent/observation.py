@@ -38,8 +38,8 @@ def observe(tracker: Tracker, player_id: int, previous_action: list[float]) -> N
     numbers += timers if me.team == 0 else timers[::-1]  # the own half comes first
     for other in _seen(tracker, player_id):
         numbers += _other_car(other, me, sign)
-    clipped = np.clip(np.array(numbers), -LIMIT, LIMIT)
-    return clipped.astype(np.float32)
+    clipped: NDArray[np.float32] = np.clip(np.array(numbers), -LIMIT, LIMIT).astype(np.float32)
+    return clipped
 
 
 def _seen(tracker: Tracker, player_id: int) -> list[Car | None]:

@@ -83,7 +83,7 @@ class Pilot:
 
     def _told(self, phase: int) -> Floats:
         if phase == COUNTDOWN:
-            controls = self._held.copy()
+            controls: Floats = self._held.copy()
             controls[JUMP] = 0  # held down since before the start, it would not be a jump
             return controls
         return self._held if phase in (KICKOFF, ACTIVE) else NEUTRAL
