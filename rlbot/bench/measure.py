@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from rlbot.bench.cases import Case
+from rlbot.bench.cases import ArenaRange, Case
 from rlbot.bench.processes import Contestant, ContestantProcesses
 from rlbot.bench.raw import Env, Raw, Raw3
 from rlbot.settings.schema import BenchConfig
-from rlbot.sim import choose
+from rlbot.sim import built, choose
 
 _WARM_UP = 0.2  # s
 
@@ -19,15 +20,18 @@ _WARM_UP = 0.2  # s
 @dataclass(frozen=True)
 class Row:
     """The result of one measured part (raw, env, train, ...) of one case. cores: 1 if workers is 0, else all cores.
+    engine: what it plays on.
 
     `rates` are agent steps a second of each round, `agent_steps_per_s` is their median, `spread` is (max - min) /
-    median. `ratio_to_raw` is the median of the ratios within each round, so that a phase in which the machine is slower
-    does not change it. `gpu_load`: median percent of the time that the GPU was busy at the end of the turns of "train"
-    and "learn" (None without a GPU). `main_mb` and `worker_mb`: peak memory in MB of the learner's process (None if
-    there is none) and of each other process. That of raw includes the BatchEnv in which its controls were recorded.
+    median. `ratio_to_raw` is to bare RocketSim v2: the median of the ratios within each round, so that a phase in which
+    the machine is slower does not change it. `gpu_load`: median percent of the time that the GPU was busy at the end of
+    the turns of "train" and "learn" (None without a GPU). `main_mb` and `worker_mb`: peak memory in MB of the learner's
+    process (None if there is none) and of each other process. That of raw includes the BatchEnv in which its controls
+    were recorded.
     """
 
     name: str
+    engine: str
     cores: int
     team_size: str
     num_envs: int
@@ -41,29 +45,43 @@ class Row:
     worker_mb: list[float]
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """Processes that take part in a case, the turns that they take, and the engine that they play on."""
+
+    turns: tuple[str, ...]
+    engine: str
+    processes: ContestantProcesses
+    learns: bool = False  # the first process of it is a learner's
+
+
+_LEARNING = ("train", "learn")  # the turns that use a GPU
+
+
 def measure(case: Case, config: BenchConfig, cores: int, tell: Callable[[str], None]) -> list[Row]:
     """Play the rounds of one case. Raises ValueError if this machine does not support a setting."""
     with ExitStack() as stack:
-        contestants = {name: stack.enter_context(processes) for name, processes in _contestants(case, config)}
-        for processes in contestants.values():
-            processes.ready()
-        turns = {name: processes for key, processes in contestants.items() for name in _TURNS[key]}
-        for name, processes in turns.items():
-            processes.play(name, min(_WARM_UP, config.bench.seconds))
-        rates: dict[str, list[float]] = {name: [] for name in turns}
-        loads: dict[str, list[float]] = {name: [] for name in turns}
+        entries = list(_entries(case, config, stack.enter_context))
+        for entry in entries:
+            entry.processes.ready()
+        turns = [(entry, name) for entry in entries for name in entry.turns]
+        for entry, name in turns:
+            entry.processes.play(name, min(_WARM_UP, config.bench.seconds))
+        rates: list[list[float]] = [[] for _ in turns]
+        loads: list[list[float]] = [[] for _ in turns]
         for number in range(1, config.bench.rounds + 1):
-            for name, processes in turns.items():
-                rates[name].append(processes.play(name, config.bench.seconds))
-                if name in _LEARNING and (load := processes.gpu_load()) is not None:
-                    loads[name].append(load)
-            found = ", ".join(f"{name} {each[-1]:.0f}" for name, each in rates.items())
+            for k, (entry, name) in enumerate(turns):
+                rates[k].append(entry.processes.play(name, config.bench.seconds))
+                if name in _LEARNING and (load := entry.processes.gpu_load()) is not None:
+                    loads[k].append(load)
+            found = ", ".join(
+                f"{name} {SHORT[entry.engine]} {each[-1]:.0f}" for (entry, name), each in zip(turns, rates, strict=True)
+            )
             tell(f"{describe(case)}: round {number}/{config.bench.rounds}: {found} steps/s")
-        memory = {key: processes.peak_memory() for key, processes in contestants.items()}
+        memory = {entry.processes: entry.processes.peak_memory() for entry in entries}
     return [
-        _row(case, cores, name, rates[name], rates["raw"], loads[name], key, memory[key])
-        for key in contestants
-        for name in _TURNS[key]
+        _row(case, cores, name, entry, rates[k], rates[0], loads[k], memory[entry.processes])
+        for k, (entry, name) in enumerate(turns)
     ]
 
 
@@ -72,41 +90,44 @@ def describe(case: Case) -> str:
     return f"{case.team_size}, {case.num_envs} arenas, {where}"
 
 
-# The contestants of a case, and the turns that each takes. Those that end in 2 play on RocketSim v2, where the others
-# play on v3.
-_TURNS = {
-    "raw": ("raw",),
-    "raw3": ("raw3",),
-    "env": ("env",),
-    "train": ("collect", "train", "learn", "products"),
-    "opponents": ("opponents",),
-    "env2": ("env2",),
-    "train2": ("collect2", "train2"),
-    "rlgym": ("rlgym",),
-    "rlgym_learn": ("rlgym_learn",),
-}
-_LEARNING = ("train", "learn", "train2")  # the turns that use a GPU
+SHORT = {"rocketsim2": "v2", "rocketsim3": "v3"}
 
 
-def _contestants(case: Case, config: BenchConfig) -> Iterator[tuple[str, ContestantProcesses]]:
-    ranges = case.arena_ranges(config)
-    yield "raw", ContestantProcesses([partial(Raw, arenas) for arenas in ranges], threads=1)
-    if choose("auto") == "rocketsim3":
-        yield "raw3", ContestantProcesses([partial(Raw3, arenas) for arenas in ranges], threads=1)
-    yield "env", ContestantProcesses([partial(Env, arenas) for arenas in ranges], threads=1)
-    for stage, name in enumerate(("train", "opponents")):
-        yield name, ContestantProcesses([partial(_trainer, case, config, stage)], threads=None if case.workers else 1)
-    if config.bench.both_engines and choose(config.env.engine) == "rocketsim3":
-        on2 = dataclasses.replace(config, env=dataclasses.replace(config.env, engine="rocketsim2"))
-        yield "env2", ContestantProcesses([partial(Env, arenas) for arenas in case.arena_ranges(on2)], threads=1)
-        yield "train2", ContestantProcesses([partial(_trainer, case, on2, 0)], threads=None if case.workers else 1)
+def _entries(
+    case: Case, config: BenchConfig, enter: Callable[[ContestantProcesses], ContestantProcesses]
+) -> Iterator[_Entry]:
+    """Bare RocketSim v2 first: it is what all others are compared with."""
+    played = choose(config.env.engine)
+    engines = list(dict.fromkeys([played, *(built() if config.bench.both_engines else ())]))
+
+    def each_range(make: Callable[[ArenaRange], Contestant], engine: str) -> ContestantProcesses:
+        ranges = case.arena_ranges(_on(engine, config))
+        return enter(ContestantProcesses([partial(make, arenas) for arenas in ranges], threads=1))
+
+    def one(make: Callable[[], Contestant]) -> ContestantProcesses:
+        return enter(ContestantProcesses([make], threads=None if case.workers else 1))
+
+    yield _Entry(("raw",), "rocketsim2", each_range(Raw, "rocketsim2"))
+    if "rocketsim3" in engines:
+        yield _Entry(("raw",), "rocketsim3", each_range(Raw3, "rocketsim3"))
+    for engine in engines:
+        yield _Entry(("env",), engine, each_range(Env, engine))
+    for engine in engines:
+        turns = ("collect", "train", "learn", "products") if engine == played else ("collect", "train", "learn")
+        yield _Entry(turns, engine, one(partial(_trainer, case, _on(engine, config), 0)), learns=True)
+    yield _Entry(("opponents",), played, one(partial(_trainer, case, config, 1)), learns=True)
     if config.bench.peer is not None:
         from rlbot.bench.peers import RLGymPeer
 
-        yield "rlgym", ContestantProcesses([partial(RLGymPeer, arenas) for arenas in ranges], threads=1)
+        yield _Entry(("rlgym",), "rocketsim2", each_range(RLGymPeer, "rocketsim2"))
     # rlgym-learn needs worker processes and one team size.
     if config.bench.peer == "rlgym_learn" and case.workers and case.team_size != "mixed":
-        yield "rlgym_learn", ContestantProcesses([partial(_rlgym_learn, case, config)], threads=None)
+        yield _Entry(("rlgym_learn",), "rocketsim2", one(partial(_rlgym_learn, case, config)), learns=True)
+
+
+def _on(engine: str, config: BenchConfig) -> BenchConfig:
+    changed: Any = {"engine": engine}
+    return dataclasses.replace(config, env=dataclasses.replace(config.env, **changed))
 
 
 def _trainer(case: Case, config: BenchConfig, stage: int) -> Contestant:
@@ -125,16 +146,16 @@ def _row(
     case: Case,
     cores: int,
     name: str,
+    entry: _Entry,
     rates: list[float],
     raw: list[float],
     loads: list[float],
-    key: str,
     memory: list[list[float]],
 ) -> Row:
-    learner = key in ("train", "train2", "opponents", "rlgym_learn")
     median = statistics.median(rates)
     return Row(
         name=name,
+        engine=entry.engine,
         cores=cores if case.workers else 1,
         team_size=case.team_size,
         num_envs=case.num_envs,
@@ -144,6 +165,6 @@ def _row(
         spread=(max(rates) - min(rates)) / median,
         rates=rates,
         gpu_load=statistics.median(loads) if loads else None,
-        main_mb=memory[0][0] if learner else None,
-        worker_mb=memory[0][1:] if learner else [each[0] for each in memory],
+        main_mb=memory[0][0] if entry.learns else None,
+        worker_mb=memory[0][1:] if entry.learns else [each[0] for each in memory],
     )

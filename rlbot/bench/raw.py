@@ -4,7 +4,8 @@ Raw uses arenas with RocketSim's default settings. Timed, in plain loops: `car.s
 for each car, and `arena.step(tick_skip)`. Not timed: recording and drawing the controls, resetting arenas. Raw and
 env start from the same placements, use the same controls and reset the same arenas after the same steps, so the physics
 has the same work; they start again at the end of the controls. The resets of env within them are part of its time.
-raw3 is RocketSim v3 through the extension: one call steps all arenas and reads their states.
+Each engine resets where its own episodes end.
+Raw3 is RocketSim v3 through the extension: one call steps all arenas and reads their states.
 """
 
 from collections.abc import Iterable

@@ -5,14 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rlbot.bench.measure import Row
+from rlbot.bench.measure import SHORT, Row
 
 _COLORS = {
     "raw": "#555555",
-    "raw3": "#000000",
-    "env2": "#56b4e9",
-    "collect2": "#7fd6b9",
-    "train2": "#f0a070",
     "env": "#0072b2",
     "collect": "#009e73",
     "opponents": "#f0e442",
@@ -25,18 +21,18 @@ _COLORS = {
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
-    """The table as lines of ASCII."""
+    """The table as lines of ASCII; "of v2" is the ratio to bare RocketSim v2."""
     yield (
-        f"{'':11} {'teams':5} {'arenas':>6} {'cores':>5} {'workers':>7} {'steps/s':>10} {'of raw':>7} {'spread':>7} "
-        f"{'GPU':>4} {'main MB':>8} {'worker MB':>9}"
+        f"{'':11} {'engine':6} {'teams':5} {'arenas':>6} {'cores':>5} {'workers':>7} {'steps/s':>9} {'of v2':>6} "
+        f"{'spread':>6} {'GPU':>4} {'main MB':>7} {'worker MB':>9}"
     )
     for row in rows:
         main = "-" if row.main_mb is None else f"{row.main_mb:.0f}"
         load = "-" if row.gpu_load is None else f"{row.gpu_load:.0f}%"
         worker = f"{max(row.worker_mb):.0f}" if row.worker_mb else "-"
         yield (
-            f"{row.name:11} {row.team_size:5} {row.num_envs:6d} {row.cores:5d} {row.workers:7d} "
-            f"{row.agent_steps_per_s:10.0f} {row.ratio_to_raw:7.3f} {row.spread:7.1%} {load:>4} {main:>8} {worker:>9}"
+            f"{row.name:11} {SHORT[row.engine]:6} {row.team_size:5} {row.num_envs:6d} {row.cores:5d} {row.workers:7d} "
+            f"{row.agent_steps_per_s:9.0f} {row.ratio_to_raw:6.2f} {row.spread:6.1%} {load:>4} {main:>7} {worker:>9}"
         )
 
 
@@ -47,7 +43,9 @@ def write_json(rows: Sequence[Row], path: Path) -> None:
 
 def write_result(rows: Sequence[Row], path: Path) -> float:
     """Write result.json, which a sweep compares, from the rows of one case; returns timesteps a second of training."""
-    rates = {row.name: row.agent_steps_per_s for row in rows}
+    rates: dict[str, float] = {}
+    for row in rows:  # the engine that trains comes first
+        rates.setdefault(row.name, row.agent_steps_per_s)
     result = {
         "status": "finished",
         "objective": "train",
@@ -67,7 +65,7 @@ def _thousands(number: float, _: object) -> str:
 
 def draw(rows: Sequence[Row], team_size: str, num_envs: int, workers: int, path: Path) -> None:
     """Write a PNG of throughput against the number of arenas (with `workers` workers) and against the number of workers
-    (with `num_envs` arenas; 0: everything on one core)."""
+    (with `num_envs` arenas; 0: everything on one core). Lines of RocketSim v2 are dashed."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -84,14 +82,16 @@ def draw(rows: Sequence[Row], team_size: str, num_envs: int, workers: int, path:
     for axis, (key, label, shown) in zip(axes, panels, strict=True):
         points = sorted({getattr(row, key) for row in shown})
         places = {x: place for place, x in enumerate(points)}
-        for name in dict.fromkeys(row.name for row in shown):
-            line = sorted((places[getattr(row, key)], row) for row in shown if row.name == name)
+        for name, engine in dict.fromkeys((row.name, row.engine) for row in shown):
+            these = [row for row in shown if (row.name, row.engine) == (name, engine)]
+            line = sorted((places[getattr(row, key)], row) for row in these)
             middle = [row.agent_steps_per_s for _, row in line]
             low = [row.agent_steps_per_s - min(row.rates) for _, row in line]
             high = [max(row.rates) - row.agent_steps_per_s for _, row in line]
             axis.errorbar(
                 [x for x, _ in line], middle, (low, high),
-                label=name, color=_COLORS[name], marker="o", markersize=4, capsize=3,
+                label=f"{name} {SHORT[engine]}", color=_COLORS[name], marker="o", markersize=4, capsize=3,
+                linestyle="--" if engine == "rocketsim2" else "-",
             )  # fmt: skip
         axis.set_xticks(range(len(points)), [str(x) for x in points])
         axis.set_xlabel(label)

@@ -33,7 +33,7 @@ class Trainer:
 
     def play(self, what: str, seconds: float) -> tuple[int, float]:
         """Whole rollouts or iterations until `seconds` have passed; returns agent steps and the seconds they took."""
-        turns = {"train": self._train, "train2": self._train, "learn": self._learn, "products": self._multiply}
+        turns = {"train": self._train, "learn": self._learn, "products": self._multiply}
         return turns.get(what, self._collect)(seconds)
 
     def _collect(self, seconds: float) -> tuple[int, float]:

@@ -2,7 +2,7 @@
 that imports RocketSim."""
 
 from rlbot.sim.arenas import Arenas
-from rlbot.sim.engines import ENGINES, FIRST_ENGINE, choose, describe, make_arenas, version
+from rlbot.sim.engines import ENGINES, FIRST_ENGINE, built, choose, describe, make_arenas, version
 from rlbot.sim.meshes import find_meshes, load_meshes, obtain_meshes
 from rlbot.sim.placement import CarPlacement, Placement
 from rlbot.sim.state import BLUE, MAX_CARS, ORANGE, PAD_COOLDOWN, PAD_POSITION, TEAM_OF_SLOT, State
@@ -20,6 +20,7 @@ __all__ = [
     "CarPlacement",
     "Placement",
     "State",
+    "built",
     "choose",
     "describe",
     "find_meshes",

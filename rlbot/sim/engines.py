@@ -13,16 +13,20 @@ FIRST_ENGINE = "rocketsim2 2.2.1"  # what played where a file does not say so: i
 EXTENSION = "rlbot_native"  # built from native/
 
 
+def built() -> tuple[str, ...]:
+    """The engines that can play here."""
+    return ENGINES if find_spec(EXTENSION) else ENGINES[:1]
+
+
 def choose(wanted: str = "auto") -> str:
     """The engine that plays: the wanted one, or for "auto" rocketsim3 where it is built and rocketsim2 elsewhere.
 
     Raises ValueError for an unknown one, and for rocketsim3 where it is not built."""
-    there = find_spec(EXTENSION) is not None
     if wanted == "auto":
-        return "rocketsim3" if there else "rocketsim2"
+        return built()[-1]
     if wanted not in ENGINES:
         raise ValueError(f"env.engine={wanted!r}: choose one of auto, {', '.join(ENGINES)}")
-    if wanted == "rocketsim3" and not there:
+    if wanted not in built():
         raise ValueError(
             "env.engine='rocketsim3': it is not built here; install Rust (https://rustup.rs) and run `make`, or\n"
             "`python -m pip install ./native`; env.engine=auto plays on RocketSim v2 where it is not built"
@@ -42,7 +46,7 @@ def version(engine: str) -> str:
 
 def describe(engine: str) -> str:
     """The same in words for the start of a run, with what is missed where RocketSim v3 is not built."""
-    missed = "" if find_spec(EXTENSION) else " (RocketSim v3, about three times as fast, is not built here: see README)"
+    missed = "" if built() == ENGINES else " (RocketSim v3, about three times as fast, is not built here: see README)"
     return version(engine) + missed
 
 

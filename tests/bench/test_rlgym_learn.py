@@ -28,17 +28,17 @@ def contestants(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], dict[str, Ma
     def of(workers: int) -> dict[str, Any]:
         with monkeypatch.context() as patched:
             patched.setattr(measure, "ContestantProcesses", lambda players, threads: players)
-            return dict(measure._contestants(Case("1v1", 2, workers), compose(TINY, "bench")))
+            entries = measure._entries(Case("1v1", 2, workers), compose(TINY, "bench"), lambda players: players)
+            return {entry.turns[0]: entry.processes for entry in entries}
 
     return of
 
 
 def test_it_plays_beside_rlgym_where_there_are_workers(contestants: Any) -> None:
     pytest.importorskip("rlgym.rocket_league", reason="RLGym is in the extra peer, for Python 3.10 and 3.11")
-    names = ["raw", "env", "train", "opponents", "rlgym"]
-    others = {"raw3", "env2", "collect2", "train2"}  # of the other engine, where RocketSim v3 is built
-    assert [name for name in contestants(0) if name not in others] == names
-    assert [name for name in contestants(2) if name not in others] == [*names, "rlgym_learn"]
+    names = ["raw", "env", "collect", "opponents", "rlgym"]
+    assert list(contestants(0)) == names
+    assert list(contestants(2)) == [*names, "rlgym_learn"]
 
 
 def test_it_trains_and_leaves_nothing(
