@@ -208,6 +208,11 @@ class BatchEnv(VectorEnv):
             self._waiting = self.ended > 0
         return obs, rewards, (ended == 1) | (ended == 2), ended >= 3, info
 
+    @property
+    def controls(self) -> NDArray[np.float32]:
+        """(C, 8) what every car does: the controls of the last step, zeros where an episode has just begun."""
+        return self._controls
+
     def _take(self, actions: Any) -> None:
         try:
             take_controls(actions, self._controls)

@@ -44,6 +44,10 @@ class Bot:
         self.policy = Policy(self.network, self.weights, ACTION_TABLE)
         self._calls = 0
 
+    @property
+    def name(self) -> str:
+        return self.path.name
+
     def act(self, observations: NDArray[Any], deterministic: bool = False) -> Floats:
         """Controls (B, 8) for observations (B, 180) as in rlbot.env.observation: drawn from the policy, or the most
         likely ones if `deterministic`. Raises ValueError if the shape is another."""

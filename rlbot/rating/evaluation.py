@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlbot.bots import StateBot
 from rlbot.picture import heatmap
 from rlbot.policy import Bot
 from rlbot.rating import tournament
@@ -133,6 +134,8 @@ def _file_name(text: str) -> str:
 def _describe(player: Player) -> Any:
     if isinstance(player, str):
         return {"name": player}
+    if isinstance(player, StateBot):
+        return {"name": player.name, **player.target.document()}
     return {
         "name": player.path.name, "path": str(player.path), "timesteps": player.timesteps, "engine": player.engine
     }  # fmt: skip

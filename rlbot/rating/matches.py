@@ -10,16 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from rlbot.bots import StateBot, asked, by_name, is_state_bot
 from rlbot.env import ACTION_TABLE, BatchEnv, Rules
 from rlbot.env.counts import COUNTS
 from rlbot.picture.heatmap import Traces
-from rlbot.policy import Bot, random_rows
+from rlbot.policy import Bot, load, random_rows
 from rlbot.processes.spawn import ChildProcess, Parent, wait_any
 from rlbot.rating.watching import MatchRecorder, Tracer
 from rlbot.reward import Reward
 from rlbot.sim import choose, load_meshes
+from rlbot.values.target import Target
 
-Player = Bot | Literal["random", "idle"]
+Player = Bot | StateBot | Literal["random", "idle"]
 
 CHUNK = 20  # matches in one batch; constant, so that the number of processes does not change results
 
@@ -91,7 +93,17 @@ class Results:
 
 
 def player_name(player: Player) -> str:
-    return player.path.name if isinstance(player, Bot) else player
+    return player if isinstance(player, str) else player.name
+
+
+def load_player(name: str, target: Target | None, setting: str) -> Player:
+    """The player that the setting `setting` names: "random", "idle", nexto:PATH, necto:PATH, the path of a run or
+    checkpoint, or, if there is a `target`, one of the user's own. Raises ValueError that names the setting."""
+    if target is not None:
+        return StateBot(name, target, setting).prepare()
+    if name in ("random", "idle"):
+        return name  # type: ignore[return-value]  # one of the two
+    return by_name(name, setting).prepare() if is_state_bot(name) else load(name, setting=setting)
 
 
 def common_timing(players: Sequence[tuple[str, Player]]) -> tuple[int, int]:
@@ -214,7 +226,8 @@ def _play(
     is_first = (env.car_slot < 2) == first_is_blue[env.car_arena]
     sides = [np.flatnonzero(is_first), np.flatnonzero(~is_first)]
     actors = [
-        actor(player, conditions.deterministic, seed, number[cars]) for player, cars in zip(pair, sides, strict=True)
+        actor(player, conditions.deterministic, seed, env, cars, number[cars])
+        for player, cars in zip(pair, sides, strict=True)
     ]
 
     recorded = {i * matches // pairing.record for i in range(pairing.record)} if pairing.record else set()
@@ -237,18 +250,22 @@ def _play(
 
 
 def actor(
-    player: Player, deterministic: bool, seed: int, cars: NDArray[np.int64]
+    player: Player, deterministic: bool, seed: int, env: BatchEnv, cars: NDArray[np.int64], numbers: NDArray[np.int64]
 ) -> Callable[[NDArray[np.float32], int], NDArray[np.float32]]:
-    """Returns the player's function (observations (K, 180), step) -> controls (K, 8), for the cars `cars` (K,)."""
+    """Returns the player's function (observations (K, 180), step) -> controls (K, 8), for the rows `cars` (K,) of `env`
+    with the `numbers` (K,). A StateBot looks at the state of `env` and not at the observations."""
+    if isinstance(player, StateBot):
+        play = player.act
+        return lambda observations, step: play(env.state, asked(env, cars, numbers, seed, step))
     if player == "idle":
         return lambda observations, step: np.zeros((len(cars), 8), np.float32)
     if player == "random":
-        return lambda observations, step: ACTION_TABLE[random_rows(len(ACTION_TABLE), seed, step, cars)]
+        return lambda observations, step: ACTION_TABLE[random_rows(len(ACTION_TABLE), seed, step, numbers)]
     assert isinstance(player, Bot)
     policy = player.policy
     if deterministic:
         return lambda observations, step: policy.mode(observations)
-    return lambda observations, step: policy.sample(observations, seed, step, cars)[2]
+    return lambda observations, step: policy.sample(observations, seed, step, numbers)[2]
 
 
 def _first_is_blue(matches: int) -> NDArray[np.bool_]:

@@ -35,7 +35,7 @@ class MatchRecorder:
         self._env, self._players, self._chosen = env, players, dict(chosen)
         self._critics = [load_critic(each) if chosen and isinstance(each, Bot) else None for each in players]
         self._rows = {n: [cars[env.car_arena[cars] == n] for cars in sides] for n in chosen}
-        names = [each.path.name if isinstance(each, Bot) else each for each in players]
+        names = [each if isinstance(each, str) else each.name for each in players]
         self._recorders = {}
         for n, rows in self._rows.items():
             name_of = {int(env.car_slot[car]): names[side] for side in (0, 1) for car in rows[side]}

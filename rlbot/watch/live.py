@@ -173,7 +173,7 @@ class LiveMatch:
     def _make_actors(self) -> None:
         deterministic = bool(self._status["deterministic"])
         self._actors = [
-            actor(player, deterministic, self._seed + self._matches, cars)
+            actor(player, deterministic, self._seed + self._matches, self._env, cars, cars)
             for player, cars in zip(self._cast.players, self._sides, strict=True)
         ]
 

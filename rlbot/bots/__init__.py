@@ -1,0 +1,26 @@
+"""Players that nobody trained here: they act from the state of the arenas, not from this project's observation.
+
+Such a player is any object with
+
+    act(state, cars) -> controls (len(cars), 8)
+
+`state` is the rlbot.sim.State of a batch of arenas, `cars` (Cars) says which cars are asked for. Nexto and Necto are
+built in: their weights are read from a file of the user's own.
+"""
+
+from rlbot.bots.cars import Cars, asked
+from rlbot.bots.nexto import Necto, Nexto
+from rlbot.bots.state_bot import PlayerFault, StateBot, by_name, file_of, is_state_bot, with_file
+
+__all__ = [
+    "Cars",
+    "Necto",
+    "Nexto",
+    "PlayerFault",
+    "StateBot",
+    "asked",
+    "by_name",
+    "file_of",
+    "is_state_bot",
+    "with_file",
+]

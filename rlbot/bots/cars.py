@@ -1,0 +1,57 @@
+"""The cars that a player is asked for."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlbot.env import BatchEnv
+from rlbot.policy import uniforms
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Cars:
+    """K cars of a batch of arenas: `state.car_pos[cars.arena, cars.slot]` (K, 3) are their positions.
+
+    A player that has no memory but `ticks` and `controls` plays on exactly after a resume, whichever process plays it.
+    """
+
+    arena: NDArray[np.int64]  # (K,) row of the state
+    slot: NDArray[np.int64]  # (K,) of the arena; see rlbot.sim.TEAM_OF_SLOT
+    ticks: NDArray[np.int64]  # (K,) physics ticks (1/120 s) since the episode began; 0 at its first state
+    controls: Floats  # (K, 8) what the car does at the moment; zeros at the beginning of an episode
+    tick_skip: int  # ticks until the next state
+    numbers: NDArray[np.int64]  # (K,) of the car in the whole run or match
+    seed: int
+    step: int
+
+    def __len__(self) -> int:
+        return len(self.arena)
+
+    def __getitem__(self, rows: Any) -> "Cars":
+        names = ("arena", "slot", "ticks", "controls", "numbers")
+        return dataclasses.replace(self, **{name: getattr(self, name)[rows] for name in names})
+
+    def due(self, period: int) -> NDArray[np.bool_]:
+        """(K,) which cars a player has to decide for that decides every `period` ticks: at the first state, and at each
+        state at or after a multiple of `period`. With a tick_skip of `period` and more, at every state."""
+        return np.asarray((self.ticks == 0) | (self.ticks // period > (self.ticks - self.tick_skip) // period))
+
+    def random(self, columns: int) -> Floats:
+        """(K, columns) numbers in [0, 1), which depend only on the seed, the step and the car."""
+        out = np.empty((len(self), columns), np.float32)
+        uniforms(self.seed, self.step, self.numbers, out)
+        return out
+
+
+def asked(env: BatchEnv, rows: NDArray[np.int64], numbers: NDArray[np.int64], seed: int, step: int) -> Cars:
+    """The cars in the `rows` (K,) of `env`. `numbers` (K,), `seed` and `step`: see Cars.random."""
+    arena = env.car_arena[rows]
+    tick_skip = env.rules.tick_skip
+    return Cars(
+        arena, env.car_slot[rows], env.steps[arena] * tick_skip, env.controls[rows], tick_skip, numbers, seed, step
+    )
