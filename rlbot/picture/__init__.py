@@ -1,4 +1,4 @@
-"""Pictures of matches without a browser: the field from above, as an array; clips of it; where ball and cars were."""
+"""Pictures of matches without a browser: the field from above as an array, videos of it, and heat maps."""
 
 from rlbot.picture.topview import TopView
 

@@ -1,4 +1,4 @@
-"""Short films of a match from above: an animated GIF with Pillow, an MP4 where imageio and its ffmpeg are installed."""
+"""Videos of a match from above: an animated GIF with Pillow, an MP4 if imageio and its ffmpeg are installed."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from PIL import Image
 from rlbot.picture.topview import MOVING, TopView, draw_field
 from rlbot.sim import State
 
-_FIELD_COLORS = 24  # of a GIF, beside those of what moves
+_FIELD_COLORS = 24  # colours of a GIF for the field; MOVING are added
 
 
 def frames(
@@ -23,9 +23,10 @@ def frames(
     stop: float | None = None,
     small: bool = False,
 ) -> Iterator[NDArray[np.uint8]]:
-    """Pictures (H, W, 3) of T frames of one arena: `states`, frame t as arena t, at `ticks` (T,).
+    """Yields pictures (H, W, 3) of one arena, `per_second` for each second of play.
 
-    `per_second` of them for a second of play, from `start` to `stop` (s; None: the end); `small` ones are half as wide.
+    `states`: frame t as arena t, at `ticks` (T,). `start` and `stop`: seconds; None means the end. `small`: half the
+    width and height.
     """
     view = TopView()
     last = int(ticks[-1]) if stop is None else min(int(ticks[-1]), round(stop * tick_rate))
@@ -40,7 +41,7 @@ def frames(
 
 
 def write_gif(file: Path | BinaryIO, pictures: Iterable[NDArray[np.uint8]], per_second: float) -> None:
-    """Raises OSError."""
+    """Writes an animated GIF that repeats. Raises OSError if it cannot be written."""
     colors = _palette()
     images = (Image.fromarray(each).quantize(palette=colors, dither=Image.Dither.NONE) for each in pictures)
     first, duration = next(images), round(1000 / per_second)
@@ -48,7 +49,7 @@ def write_gif(file: Path | BinaryIO, pictures: Iterable[NDArray[np.uint8]], per_
 
 
 def _palette() -> Image.Image:
-    """Colours for all pictures: chosen from each by itself, they would be those of the field, and cars grey."""
+    """Returns the colours for all pictures. Pillow's own choice has only colours of the field, and cars become grey."""
     field = draw_field().reduce(4).quantize(_FIELD_COLORS).getpalette() or []
     palette = Image.new("P", (1, 1))
     palette.putpalette(field[: 3 * _FIELD_COLORS] + [part for color in MOVING for part in color])
@@ -56,7 +57,7 @@ def _palette() -> Image.Image:
 
 
 def write_mp4(path: Path, pictures: Iterable[NDArray[np.uint8]], per_second: float) -> None:
-    """Raises ValueError if imageio or its ffmpeg is not installed, OSError if the file cannot be written."""
+    """Writes an MP4. Raises ValueError if imageio or its ffmpeg is not installed, OSError if writing fails."""
     try:
         import imageio.v2 as imageio
 

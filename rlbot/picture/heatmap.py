@@ -1,4 +1,4 @@
-"""Where ball and cars were, from where was shot, and how much boost was left, as one PNG."""
+"""Draws one PNG of some matches: heat maps of ball and cars, the positions of shots, and boost over time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,17 +10,18 @@ from numpy.typing import NDArray
 
 BINS = (60, 48)  # along and across the field
 EXTENT = (-6000.0, 6000.0, -4096.0, 4096.0)  # uu: y, x
-_SHADES = ("#f4f6fa", "#3f93ff", "#ff922e")  # of the ball, the first player, the second
+_SHADES = ("#f4f6fa", "#3f93ff", "#ff922e")  # ball, first player, second player
 _DARK = "#0e131c"
 
 
 @dataclass
 class Traces:
-    """What is drawn, as seen by the first player: it plays from left to right, whatever its colour was.
+    """The data of the picture. The first player always plays from left to right, whatever its team was.
 
-    `heat` (3, 60, 48): how often the ball, a car of the first player and one of the second were in each cell, along and
-    across the field. `shots` (K, 3), of the first player: x and y of the ball in uu, and 1 if it became a goal. `boost`
-    (2, S) and `boost_count` (2, S): the sum over both players' cars in each second of a match, and of how many.
+    `heat` (3, 60, 48): how often the ball, the cars of the first player and those of the second were in each cell,
+    along and across the field. `shots` (K, 3) of the first player: x and y of the ball in uu, and 1 for a goal.
+    `boost` (2, S): the sum of the boost of each player's cars in each second of a match; `boost_count` (2, S): the
+    number of values in each sum.
     """
 
     heat: NDArray[np.int64]
@@ -35,7 +36,7 @@ class Traces:
         return cls(heat, shots, np.zeros((2, length)), np.zeros((2, length), np.int64))
 
     def add(self, other: "Traces") -> None:
-        """Take in what was seen in other matches of the same length."""
+        """Adds the data of other matches of the same length."""
         self.heat += other.heat
         self.shots = np.concatenate([self.shots, other.shots])
         self.boost += other.boost
@@ -43,7 +44,7 @@ class Traces:
 
 
 def cells(places: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The cells of `Traces.heat` for places (M, 2), [x, y] in uu."""
+    """Returns the indices (M,) and (M,) in `Traces.heat` of positions (M, 2), [x, y] in uu."""
     low, high = np.array([EXTENT[2], EXTENT[0]]), np.array([EXTENT[3], EXTENT[1]])
     share = (places - low) / (high - low)
     at = np.clip((share * BINS[::-1]).astype(np.int64), 0, np.array(BINS[::-1]) - 1)
@@ -51,9 +52,9 @@ def cells(places: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.in
 
 
 def draw(traces: Traces, names: Sequence[str], title: str, file: Path | BinaryIO, dpi: int = 80) -> None:
-    """Write the PNG, 13 x 7.4 times `dpi` pixels."""
+    """Writes the PNG, of 13 x 7.4 times `dpi` pixels."""
     from matplotlib import style
-    from matplotlib.figure import Figure  # late: it takes a second; without pyplot, hence without a display
+    from matplotlib.figure import Figure  # imported here, as it takes a second; without pyplot no display is needed
 
     with style.context("dark_background"):
         figure = Figure(figsize=(13, 7.4), layout="constrained")
@@ -74,13 +75,13 @@ def _heat(axis: Any, counts: NDArray[np.int64], shade: str, title: str) -> None:
     from matplotlib.colors import LinearSegmentedColormap
 
     colors = LinearSegmentedColormap.from_list(title, [_DARK, shade, "white"])
-    picture = np.sqrt(_blur(counts.astype(np.float64)).T)  # the root shows where it was seldom, too
+    picture = np.sqrt(_blur(counts.astype(np.float64)).T)  # the square root makes rare positions visible
     axis.imshow(picture, extent=EXTENT, origin="lower", cmap=colors, aspect="equal", interpolation="bilinear")
     _lines(axis, title)
 
 
 def _blur(counts: NDArray[Any]) -> NDArray[Any]:
-    """Each bin shared with its neighbours, twice."""
+    """Smooths the counts: a kernel of (1, 2, 1) / 4 along both axes, twice."""
     for _ in range(2):
         padded = np.pad(counts, 1, mode="edge")
         counts = (padded[:-2] + 2 * padded[1:-1] + padded[2:])[:, 1:-1] / 4
@@ -128,5 +129,5 @@ def _along(axis: Any, traces: Traces, names: Sequence[str]) -> None:
         along = _blur(heat.astype(np.float64)).sum(1)
         axis.plot(places, along / max(along.sum(), 1), color=color, label=name)
     axis.axvline(0, color="white", alpha=0.3)
-    axis.set(title="where along the field", xlabel=f"toward the goal of {names[1]}", yticks=[], xticks=[])
+    axis.set(title="position along the field", xlabel=f"toward the goal of {names[1]}", yticks=[], xticks=[])
     axis.legend(fontsize=8)

@@ -1,6 +1,7 @@
-"""The field from above as a small RGB picture: what Gymnasium's render() gives, and what clips are made of.
+"""The field from above as a small RGB picture, for Gymnasium's render() and for videos.
 
-Blue's goal is on the left. What is high is drawn larger, apart from its shadow; a bar below every car is its boost.
+Blue's goal is on the left. The higher ball and cars are, the larger they are drawn, and the further from their shadow.
+The bar below a car shows its boost.
 """
 
 from collections import deque
@@ -12,11 +13,11 @@ from PIL import Image, ImageDraw, ImageFont
 from rlbot.sim import MAX_CARS, PAD_COOLDOWN, PAD_POSITION, TEAM_OF_SLOT, State
 
 WIDTH, HEIGHT = 640, 440  # pixels
-_FINE = 2  # drawn this much larger, then made smaller: smooth edges
-_SCALE = WIDTH * _FINE / 12_600  # pixels a uu
+_FINE = 2  # pictures are drawn larger by this factor and then reduced, for smooth edges
+_SCALE = WIDTH * _FINE / 12_600  # pixels per uu
 _HALF_LENGTH, _HALF_WIDTH, _CORNER = 5120, 4096, 1152  # uu
 _GOAL_HALF_WIDTH, _GOAL_DEPTH = 893, 880
-_BALL_RADIUS = 91.25 * 1.35  # a little more than life-size, as are the cars: it is a small picture
+_BALL_RADIUS = 91.25 * 1.35  # ball and cars are drawn larger than they are, as the picture is small
 _CAR = (
     np.array([(1.0, 0.0), (0.62, 0.62), (-1.0, 0.62), (-1.0, -0.62), (0.62, -0.62)]) * 105
 )  # uu, ahead and to the side
@@ -26,11 +27,11 @@ _LIGHT = ((150, 200, 255), (255, 205, 150))
 _GOLD, _DARK = (255, 205, 70), (42, 56, 60)
 _SHADOW = (18, 34, 32)
 _GREYS = [(shade, shade, shade) for shade in (60, 95, 130, 165, 200, 230, 255)]
-MOVING = (*_TEAM, *_LIGHT, _GOLD, _DARK, _SHADOW, *_GREYS)  # colours of all but the field
+MOVING = (*_TEAM, *_LIGHT, _GOLD, _DARK, _SHADOW, *_GREYS)  # colours of everything but the field
 
 
 class TopView:
-    """Draws the states of one arena, one after the other; it remembers where the ball was, for its trail."""
+    """Draws the states of one arena in the order of time, with a trail of the last positions of the ball."""
 
     def __init__(self) -> None:
         self._field = draw_field()
@@ -38,11 +39,11 @@ class TopView:
         self._trail: deque[tuple[float, float]] = deque(maxlen=_TRAIL)
 
     def clear(self) -> None:
-        """Forget the trail: a new episode."""
+        """Removes the trail, for a new episode."""
         self._trail.clear()
 
     def draw(self, state: State, seconds: float | None = None, arena: int = 0) -> NDArray[np.uint8]:
-        """`arena` of a state as (440, 640, 3); with the score, and the time if `seconds` is given."""
+        """Returns one arena of a state as (440, 640, 3), with the score, and the time if `seconds` is given."""
         image = self._field.copy()
         pen = ImageDraw.Draw(image)
         for position, cooldown, timer in zip(PAD_POSITION, PAD_COOLDOWN, state.pad_timer[arena], strict=True):
@@ -97,12 +98,12 @@ def _draw_car(pen: ImageDraw.ImageDraw, state: State, arena: int, slot: int) -> 
 
 
 def _place(position: tuple[float, float] | NDArray[np.float32]) -> tuple[float, float]:
-    """Of a place on the floor, in the larger picture: blue's half left, x = +4096 uu at the top."""
+    """Returns the pixel of a position on the floor, in the larger picture: blue left, x = +4096 uu at the top."""
     return WIDTH * _FINE / 2 + float(position[1]) * _SCALE, HEIGHT * _FINE / 2 - float(position[0]) * _SCALE
 
 
 def _raised(x: float, y: float, z: float) -> tuple[float, float]:
-    """The same of a place in the air: higher up in the picture."""
+    """Returns the pixel of a position in the air, which is higher up in the picture."""
     across, down = _place((x, y))
     return across, down - max(z - 100, 0) * 0.16 * _SCALE
 
@@ -119,13 +120,13 @@ def _circle(
     fill: tuple[int, int, int],
     outline: tuple[int, int, int] | None = None,
 ) -> None:
-    """`radius` in pixels of the small picture."""
+    """Draws a circle; `radius` is in pixels of the small picture."""
     r = radius * _FINE
     pen.ellipse((x - r, y - r, x + r, y + r), fill=fill, outline=outline, width=2)
 
 
 def draw_field() -> Image.Image:
-    """The field without anything on it, twice as large as the pictures."""
+    """Returns the empty field, twice as large as the pictures."""
     image = Image.new("RGB", (WIDTH * _FINE, HEIGHT * _FINE), (14, 19, 28))
     pen = ImageDraw.Draw(image)
     for side, color in ((-1, (30, 62, 110)), (1, (110, 62, 26))):
@@ -165,6 +166,6 @@ def _box(
     fill: tuple[int, int, int] | None = None,
     outline: tuple[int, int, int] | None = None,
 ) -> None:
-    """From y = start to stop, across the field."""
+    """Draws a rectangle from y = start to y = stop, between x = -half_width and half_width (uu)."""
     (x0, y0), (x1, y1) = _place((half_width, min(start, stop))), _place((-half_width, max(start, stop)))
     pen.rectangle((x0, y0, x1, y1), fill=fill, outline=outline, width=3)

@@ -1,8 +1,8 @@
-"""Recorded matches: every state of an arena, what its cars did and expected, and what happened, in one file.
+"""Recorded matches: every state of an arena, the decisions of its cars, and the events, in one file.
 
     recording = rlbot.recording.load("match.npz")
     recording.states.ball_pos  # (T, 3): the frames of the match as a State of T arenas
-    recording.placement(100)  # what an arena can be started from
+    recording.placement(100)  # frame 100 as an initial state, for Arenas.place
 
 The format is described in docs/recordings.md.
 """

@@ -1,4 +1,4 @@
-"""What happened in a match, found by comparing each state with the one before."""
+"""Events of a match, found by comparing each state with the one before."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -14,9 +14,11 @@ _NEVER = -1
 
 
 class Event(NamedTuple):
-    """`slot`: the car that did it (of a goal, the last one of the scoring team to touch the ball), None where there is
-    none, such as in an own goal. `team`: 0 blue, 1 orange. `other`: of a demolition, the slot of the demolished
-    car; of "pad", the number of the pad."""
+    """Something that happened. `kind`: one of KINDS. `team`: 0 blue, 1 orange.
+
+    `slot`: the car that did it (for a goal: the last car of the scoring team that touched the ball), or None if no car
+    did, as in an own goal. `other`: for "demolition" the slot of the demolished car, for "pad" the number of the pad.
+    """
 
     tick: int
     kind: str
@@ -26,10 +28,11 @@ class Event(NamedTuple):
 
 
 def find_events(states: State, ticks: NDArray[np.int32]) -> list[Event]:
-    """What happened in T frames: goals, shots, saves, touches, demolitions and pad pick-ups, in the order of time.
+    """Returns the goals, shots, saves, touches, demolitions and pad pickups in T frames, in the order of time.
 
-    Frames of the same tick are a cut: nothing happened between them. An event has the tick of the first frame that
-    shows it; a touch that lasts several frames is one event.
+    `states`: frame t as arena t; `ticks` (T,). Two frames of the same tick are the end of an episode and the start of
+    the next one: no event is found between them. An event has the tick of the first frame that shows it. A touch that
+    lasts several frames is one event.
     """
     steps = np.flatnonzero(np.diff(ticks) > 0)
     events = [*_touches(states, ticks, steps), *_demolitions(states, ticks, steps), *_pads(states, ticks, steps)]
@@ -57,8 +60,8 @@ def _goals(states: State, ticks: NDArray[np.int32], steps: NDArray[np.int64]) ->
 
 
 def _shots_and_saves(states: State, ticks: NDArray[np.int32], steps: NDArray[np.int64]) -> Iterator[Event]:
-    """By the rule of rlbot.env.counts: a touch that puts the ball on its way into the opponents' goal, and one that
-    ends such a way into the own goal."""
+    """By the definitions of rlbot.env.counts: after a shot the ball is headed into the opponents' goal, and was not
+    before; before a save it was headed into the own goal, and is not after."""
     for t in steps[(states.car_touched[steps + 1] > 0).any(1)].tolist():
         before, after = headed(states.arenas[t], states.arenas[t + 1])
         for slot in np.flatnonzero(states.car_touched[t + 1] > 0).tolist():

@@ -1,4 +1,4 @@
-"""Collecting a match while it is played."""
+"""Builds a recording while a match is played."""
 
 import importlib.metadata
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,10 @@ _VERSIONS = ("rlbot-trainer", "rocketsim", "numpy")
 
 @dataclass(frozen=True)
 class Decision:
-    """What K cars chose in a frame, a row for each car. `controls` (K, 8) is always known. `value` (K,), `action` (K,)
-    (a row of the action table), `action_probability` (K,), `top_actions` and `top_probabilities` (K, 10) are None if
-    the player does not tell them."""
+    """What K cars chose in a frame, one row for each car.
+
+    `controls` (K, 8) are always known. The others are None if they are not: `value` (K,), `action` (K,), a row of the
+    action table, `action_probability` (K,), `top_actions` and `top_probabilities` (K, 10)."""
 
     controls: NDArray[np.float32]
     value: NDArray[np.float32] | None = None
@@ -32,8 +33,9 @@ class Decision:
 
 
 class Recorder:
-    """Takes the frames of one match. Before each step `add(state, decisions)`; after the last `add(state)`; where an
-    episode ended, `add` its last state before the first of the next one."""
+    """Collects the frames of one match: `add(state, decisions)` before each step, `add(state)` after the last step.
+
+    If an episode ends, `add` its last state, without decisions, before the first state of the next episode."""
 
     def __init__(
         self,
@@ -42,7 +44,8 @@ class Recorder:
         ticks_per_step: int = 8,
         details: Mapping[str, Any] | None = None,
     ) -> None:
-        """`slots` that have a car, and the name of each; `details`: what else the header shall say, JSON-able."""
+        """`slots`: those that have a car; `names`: the name of each car. `details`: more entries of the header, values
+        that JSON can hold."""
         self._slots, self._ticks_per_step, self._details = list(slots), ticks_per_step, dict(details or {})
         self._cars = [
             {"slot": slot, "team": "blue" if TEAM_OF_SLOT[slot] == BLUE else "orange", "name": name}
@@ -63,8 +66,10 @@ class Recorder:
         arena: int = 0,
         ticks: int | None = None,
     ) -> None:
-        """The state of `arena` now, and what the cars in these slots chose, which they hold for `ticks` physics ticks
-        (the `ticks_per_step` of the recorder); without decisions no time passes before the next frame."""
+        """Adds a frame: the current state of `arena`, and the decisions of the cars in the given slots.
+
+        Decisions are held for `ticks` physics ticks (None: `ticks_per_step`); then the next frame follows. Without
+        decisions the next frame has the same tick."""
         frame = State(1)
         frame.arena_rows[0], frame.car_rows[0] = state.arena_rows[arena], state.car_rows[arena]
         self._frames.append(frame.memory)
@@ -74,7 +79,7 @@ class Recorder:
             self._now += self._ticks_per_step if ticks is None else ticks
 
     def finish(self) -> Recording:
-        """The recording of all that was added. Raises ValueError where that is nothing."""
+        """Returns the recording of all frames. Raises ValueError if there are none."""
         if not self._frames:
             raise ValueError("a recording needs at least one frame")
         states = State(len(self._frames))

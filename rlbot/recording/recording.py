@@ -17,11 +17,11 @@ from rlbot.run.files import write_atomic
 from rlbot.sim import MAX_CARS, CarPlacement, Placement, State
 
 FORMAT, VERSION = "rlbot-recording", 1
-TOP_ACTIONS = 10  # of an action distribution, the likeliest are kept
+TOP_ACTIONS = 10  # how many of the most likely actions are kept
 HEADER = "header.json"
-_LARGEST = 1 << 30  # bytes of one array: a damaged or hostile file is refused before it fills the memory
+_LARGEST = 1 << 30  # bytes of one array; the limit keeps a damaged or hostile file from filling the memory
 
-# What a file holds: names of State, with the type on disk. Flags and counts are small whole numbers.
+# The fields of State that a file holds, and their types in the file.
 _ARENA_FIELDS = {
     "ball_pos": "f4", "ball_vel": "f4", "ball_ang_vel": "f4", "blue_score": "i2", "orange_score": "i2",
     "pad_timer": "f4",
@@ -33,7 +33,7 @@ _CAR_FIELDS = {
     "car_has_double_jumped": "u1", "car_has_flipped": "u1", "car_is_supersonic": "u1", "car_demos": "i2",
     "car_boost_pickups": "i2",
 }  # fmt: skip
-# Of every car: (type, numbers a car and frame, what stands where there is nothing to tell).
+# Fields of each car and frame: (type in the file, shape, value if it is not known).
 DECISION_FIELDS: dict[str, tuple[str, tuple[int, ...], float]] = {
     "controls": ("f4", (8,), 0),
     "value": ("f4", (), np.nan),
@@ -48,10 +48,10 @@ DECISION_FIELDS: dict[str, tuple[str, tuple[int, ...], float]] = {
 class Recording:
     """T frames of one arena, in the order of time.
 
-    `states`: frame t as arena t of a State; `ticks` (T,): physics ticks since the beginning. Two frames of the same
-    tick are a cut: the end of an episode, and the beginning of the next. `decisions`: arrays (T, 4, ...) by slot, what
-    each car chose in frame t and held until the next one: `controls` (8,), `value`, `action` (row of the action
-    table), `action_probability`, `top_actions` and `top_probabilities` (10,). `header`: names, versions, events.
+    `states`: frame t as arena t of a State. `ticks` (T,): physics ticks since the start. Two frames of the same tick
+    are the end of an episode and the start of the next one. `decisions`: arrays (T, 4, ...) by slot, chosen in frame t
+    and held until the next frame: `controls` (8,), `value`, `action` (row of the action table), `action_probability`,
+    `top_actions` and `top_probabilities` (10,). `header`: names, versions and events.
     """
 
     header: dict[str, Any]
@@ -69,7 +69,7 @@ class Recording:
 
     @property
     def seconds(self) -> float:
-        """Its length."""
+        """The length of the match in seconds."""
         return float(self.ticks[-1] - self.ticks[0]) / float(self.header["tick_rate"])
 
     @property
@@ -79,7 +79,7 @@ class Recording:
 
     @property
     def events(self) -> list[Event]:
-        """What happened, in the order of time."""
+        """All events, in the order of time."""
         return [Event(**event) for event in self.header["events"]]
 
     def placement(self, frame: int) -> Placement:
@@ -90,14 +90,14 @@ class Recording:
         return Placement(cars, *(_three(each[frame]) for each in (state.ball_pos, state.ball_vel, state.ball_ang_vel)))
 
     def save(self, path: str | Path) -> None:
-        """Write the file; the old one stays until the new one is whole. Raises OSError."""
+        """Writes the file; an old file stays until the new one is complete. Raises OSError."""
         write_atomic(Path(path), self.to_bytes())
 
     def to_bytes(self) -> bytes:
         """The content of the file."""
         memory = io.BytesIO()
         with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
-            with archive.open(HEADER, "w") as file:  # without the time of day: the same match is the same file
+            with archive.open(HEADER, "w") as file:  # has no time of day, so that equal matches give equal files
                 file.write(json.dumps(self.header, indent=1).encode())
             for name, array in self._arrays():
                 with archive.open(f"{name}.npy", "w") as file:
@@ -135,8 +135,8 @@ def _car_placement(state: State, frame: int, slot: int) -> CarPlacement:
 
 
 def load(path: str | Path, setting: str = "recording") -> Recording:
-    """Read a file. It is data only: nothing in it is run. Raises ValueError, naming the `setting` the path came from,
-    for a file that is missing, truncated, of something else, or of a newer version."""
+    """Reads a file. It holds only data: none of it is run. Raises ValueError, which names the `setting` that gave the
+    path, if the file is missing, truncated, no recording, or of a newer version."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -145,7 +145,7 @@ def load(path: str | Path, setting: str = "recording") -> Recording:
 
 
 def from_bytes(data: bytes, name: str) -> Recording:
-    """`name` is what a ValueError begins with."""
+    """Reads the content of a file. Raises ValueError, whose message begins with `name`."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             header = json.loads(_member(archive, HEADER))

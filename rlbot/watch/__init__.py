@@ -1,1 +1,1 @@
-"""The page that shows matches in a browser, its server, and the match that is played while somebody watches."""
+"""The viewer that shows matches in a browser, its web server, and matches that are played live."""

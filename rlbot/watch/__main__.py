@@ -45,20 +45,20 @@ def main(config: WatchConfig, directory: Path) -> None:
 
 def _live(config: WatchConfig, stack: ExitStack) -> "LiveMatch":
     from rlbot.sim import load_meshes
-    from rlbot.watch.cast import Follower, cast
+    from rlbot.watch.lineup import RunFollower, lineup
     from rlbot.watch.live import LiveMatch
     from rlbot.watch.stream import RocketSimVis
 
     load_meshes(config.collision_meshes)
-    follower = None if config.run is None else Follower(config.run, config.opponent)
+    follower = None if config.run is None else RunFollower(config.run, config.opponent)
     sizes = config.team_size, config.opponent_team_size or config.team_size
     visualiser = None if config.watch.stream is None else stack.enter_context(RocketSimVis())
     return LiveMatch(
-        follower.first() if follower else cast(config.checkpoint or "random", config.opponent),
+        follower.first() if follower else lineup(config.checkpoint or "random", config.opponent),
         sizes,
         config.deterministic,
         config.seed,
-        renew=follower.newest if follower else lambda: None,
+        next_lineup=follower.newest if follower else lambda: None,
         show=visualiser.show if visualiser else None,
     )
 

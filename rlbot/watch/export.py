@@ -1,4 +1,4 @@
-"""A recorded match as a file to send to somebody: a page, or a film from above."""
+"""Exports a recorded match as an HTML file with the viewer, or as a video from above."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ from rlbot.recording import Recording
 from rlbot.run.files import write_atomic
 from rlbot.watch.page import export_html
 
-_GIF_RATE, _MP4_RATE = 10.0, 30.0  # pictures a second
+_GIF_RATE, _MP4_RATE = 10.0, 30.0  # frames per second of the video
 
 
 def export(recording: Recording, path: Path, meshes: str | None = None) -> int:
-    """Write `path`, an .html, .gif or .mp4; returns its size in bytes. Raises ValueError if a library is missing,
-    OSError if it cannot be written."""
+    """Writes `path`, an .html, .gif or .mp4, and returns its size in bytes. Raises ValueError if a library is missing,
+    OSError if the file cannot be written."""
     kind = path.suffix.lower()
     rate = float(recording.header["tick_rate"])
     if kind == ".html":
@@ -25,7 +25,7 @@ def export(recording: Recording, path: Path, meshes: str | None = None) -> int:
 
 
 def title(recording: Recording) -> str:
-    """Who played, and how it ended."""
+    """The names of the players and the final score."""
     names = [
         " and ".join(dict.fromkeys(car["name"] for car in recording.header["cars"] if (car["slot"] < 2) == blue))
         for blue in (True, False)

@@ -1,4 +1,4 @@
-"""A match that is played while somebody watches: at the pace of a clock, with pause, speed and other wishes."""
+"""A match that is played live, in real time, with commands such as pause and speed."""
 
 import contextlib
 import math
@@ -24,15 +24,15 @@ from rlbot.sim import BLUE, TEAM_OF_SLOT, State
 from rlbot.watch.server import Events, new_queue
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
-_MEMORY = 150  # frames, in which it is looked for who touched the ball before a goal
-_LATE = 0.5  # s behind the clock, after which the time that was lost is not made up for
-_BALL_Z = 93.15  # uu, where a placed ball rests
-_FIELD = (4096.0 - 200.0, 5120.0 - 200.0)  # uu, within which a ball may be placed
+_RECENT = 150  # frames that are searched for events, such as the last touch before a goal
+_LARGEST_DELAY = 0.5  # s; if the match is further behind real time, it does not catch up
+_BALL_Z = 93.15  # uu: height of a ball at rest
+_FIELD = (4096.0 - 200.0, 5120.0 - 200.0)  # uu: largest |x| and |y| where a user may place the ball
 
 
 @dataclass(frozen=True)
-class Cast:
-    """Who plays: the first is blue, the second orange; what is told of them, and their pace."""
+class Lineup:
+    """Who plays: first the blue player, then the orange one. `title` is shown in the viewer."""
 
     players: tuple[Player, Player]
     names: tuple[str, str]
@@ -42,39 +42,39 @@ class Cast:
 
 
 class LiveMatch:
-    """Plays in a thread of its own, and only while somebody listens. Every goal is followed by a kickoff, without end.
+    """Plays in a thread, and only while there are listeners. A kickoff follows every goal; the match has no end.
 
-    `renew()` is asked now and then who is to play from now on; None changes nothing. `show(state)` is given every
-    state.
+    `next_lineup()` is called about once a second; if it returns a Lineup, a new match begins. `show(state)` is called
+    with every state.
     """
 
     def __init__(
         self,
-        cast: Cast,
+        lineup: Lineup,
         team_sizes: tuple[int, int],
         deterministic: bool = False,
         seed: int = 0,
-        renew: Callable[[], Cast | None] = lambda: None,
+        next_lineup: Callable[[], Lineup | None] = lambda: None,
         show: Callable[[State], None] | None = None,
     ) -> None:
-        self._renew, self._show, self._team_sizes = renew, show, team_sizes
+        self._next_lineup, self._show, self._team_sizes = next_lineup, show, team_sizes
         self._seed, self._matches = seed, 0
         self._status: dict[str, Any] = {"paused": False, "speed": 1.0, "deterministic": deterministic, "message": ""}
         self._listeners: list[Events] = []
-        self._wishes: deque[Mapping[str, Any]] = deque()
-        self._changed = threading.Condition()
+        self._commands: deque[Mapping[str, Any]] = deque()
+        self._condition = threading.Condition()
         self._ended = False
-        self._begin(cast)
+        self._start_match(lineup)
         self._thread = threading.Thread(target=self._run, name="rlbot-live", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def close(self) -> None:
-        """End the match, and tell all who listen."""
-        with self._changed:
+        """Ends the match and the streams of all listeners."""
+        with self._condition:
             self._ended = True
-            self._changed.notify_all()
+            self._condition.notify_all()
         if self._thread.is_alive():
             self._thread.join(timeout=10)
         for events in self._listeners:
@@ -83,105 +83,105 @@ class LiveMatch:
 
     def listen(self) -> Events:
         events = new_queue()
-        with self._changed:
+        with self._condition:
             for each in (("header", self._header), ("status", dict(self._status)), ("frame", self._frame)):
                 events.put_nowait(each)
             self._listeners.append(events)
-            self._changed.notify_all()
+            self._condition.notify_all()
         return events
 
     def leave(self, events: Events) -> None:
-        with self._changed:
+        with self._condition:
             if events in self._listeners:
                 self._listeners.remove(events)
 
-    def command(self, wish: Mapping[str, Any]) -> None:
+    def command(self, command: Mapping[str, Any]) -> None:
         """One of {"paused": bool}, {"speed": one of SPEEDS}, {"step": 1}, {"deterministic": bool}, {"restart": true} or
         {"ball": [x, y]} in uu. Raises ValueError for anything else."""
-        _check(wish)
-        with self._changed:
-            self._wishes.append(dict(wish))
-            self._changed.notify_all()
+        _check(command)
+        with self._condition:
+            self._commands.append(dict(command))
+            self._condition.notify_all()
 
     def _run(self) -> None:
-        due = asked = time.monotonic()
+        due = checked = time.monotonic()
         while True:
-            with self._changed:
-                while not (self._ended or self._wishes or (self._listeners and not self._status["paused"])):
-                    self._changed.wait()
+            with self._condition:
+                while not (self._ended or self._commands or (self._listeners and not self._status["paused"])):
+                    self._condition.wait()
                     due = time.monotonic()
                 if self._ended:
                     return
-                wishes = list(self._wishes)
-                self._wishes.clear()
-            for wish in wishes:
-                self._fulfil(wish)
-            if time.monotonic() - asked > 1.0:
-                asked = time.monotonic()
-                if (cast := self._renew()) is not None:
-                    self._start_anew(cast)
+                commands = list(self._commands)
+                self._commands.clear()
+            for command in commands:
+                self._execute(command)
+            if time.monotonic() - checked > 1.0:
+                checked = time.monotonic()
+                if (lineup := self._next_lineup()) is not None:
+                    self._restart(lineup)
             if self._status["paused"] or not self._listeners:
                 continue
             self._step()
             due += self._env.rules.seconds_per_step / self._status["speed"]
             now = time.monotonic()
-            due = max(due, now - _LATE)
-            with self._changed:
-                if due > now and not self._wishes and not self._ended:
-                    self._changed.wait(due - now)
+            due = max(due, now - _LARGEST_DELAY)
+            with self._condition:
+                if due > now and not self._commands and not self._ended:
+                    self._condition.wait(due - now)
 
-    def _fulfil(self, wish: Mapping[str, Any]) -> None:
-        if "step" in wish:
+    def _execute(self, command: Mapping[str, Any]) -> None:
+        if "step" in command:
             self._step()
-        elif "restart" in wish:
-            self._start_anew(self._cast)
-        elif "ball" in wish:
-            self._place_ball(*wish["ball"])
+        elif "restart" in command:
+            self._restart(self._lineup)
+        elif "ball" in command:
+            self._place_ball(*command["ball"])
         else:
-            self._status.update(wish)
-            if "deterministic" in wish:
+            self._status.update(command)
+            if "deterministic" in command:
                 self._make_actors()
                 self._decide()
-            self._tell("status", dict(self._status))
+            self._send("status", dict(self._status))
 
-    def _begin(self, cast: Cast) -> None:
-        self._cast = cast
+    def _start_match(self, lineup: Lineup) -> None:
+        self._lineup = lineup
         self._status["message"] = ""
-        rules = Rules(cast.tick_skip, cast.action_delay, time_limit=None, no_touch_limit=None)
+        rules = Rules(lineup.tick_skip, lineup.action_delay, time_limit=None, no_touch_limit=None)
         self._env = env = BatchEnv([self._team_sizes], Reward([]), {"kickoff": 1.0}, rules)
         self._sides = [np.flatnonzero(TEAM_OF_SLOT[env.car_slot] == team) for team in (0, 1)]
         self._critics: list[Critic | None] = [
-            load_critic(player) if isinstance(player, Bot) else None for player in cast.players
+            load_critic(player) if isinstance(player, Bot) else None for player in lineup.players
         ]
         self._matches += 1
         self._observations, _ = env.reset(seed=self._seed + self._matches - 1)
         self._make_actors()
         self._tick = self._steps = 0
-        self._memory: deque[tuple[int, NDArray[np.float32]]] = deque(maxlen=_MEMORY)
+        self._recent: deque[tuple[int, NDArray[np.float32]]] = deque(maxlen=_RECENT)
         slots = env.arenas.slots[0]
         self._header = {
             "tick_rate": TICK_RATE,
-            "title": cast.title,
-            "cars": [{"slot": slot, "name": cast.names[int(TEAM_OF_SLOT[slot] != BLUE)]} for slot in slots],
+            "title": lineup.title,
+            "cars": [{"slot": slot, "name": lineup.names[int(TEAM_OF_SLOT[slot] != BLUE)]} for slot in slots],
             "action_table": ACTION_TABLE.tolist(),
         }
         self._controls = np.zeros((env.num_envs, 8), np.float32)
         self._decisions = [Decision(self._controls[cars]) for cars in self._sides]
         self._decide()
-        self._frame = self._picture(env.state)
+        self._frame = self._frame_document(env.state)
 
     def _make_actors(self) -> None:
         deterministic = bool(self._status["deterministic"])
         self._actors = [
             actor(player, deterministic, self._seed + self._matches, self._env, cars, cars)
-            for player, cars in zip(self._cast.players, self._sides, strict=True)
+            for player, cars in zip(self._lineup.players, self._sides, strict=True)
         ]
 
-    def _start_anew(self, cast: Cast) -> None:
-        with self._changed:
-            self._begin(cast)
-        self._tell("header", self._header)
-        self._tell("frame", self._frame)
+    def _restart(self, lineup: Lineup) -> None:
+        with self._condition:
+            self._start_match(lineup)
+        self._send("header", self._header)
+        self._send("frame", self._frame)
 
     def _step(self) -> None:
         env = self._env
@@ -194,12 +194,12 @@ class LiveMatch:
         self._publish(env.state)
 
     def _decide(self) -> None:
-        """What every car does from the current state on."""
+        """Chooses the controls of every car in the current state."""
         for side, cars in enumerate(self._sides):
             if len(cars):
                 seen = self._observations[cars]
                 self._controls[cars] = self._actors[side](seen, self._steps)
-                player, critic = self._cast.players[side], self._critics[side]
+                player, critic = self._lineup.players[side], self._critics[side]
                 self._decisions[side] = decision(player, seen, self._controls[cars], critic)
 
     def _place_ball(self, x: float, y: float) -> None:
@@ -212,54 +212,54 @@ class LiveMatch:
     def _publish(self, state: State) -> None:
         if self._show is not None:
             self._show(state)
-        self._frame = self._picture(state)
-        self._tell("frame", self._frame)
+        self._frame = self._frame_document(state)
+        self._send("frame", self._frame)
 
-    def _tell(self, name: str, document: Any) -> None:
-        with self._changed:
+    def _send(self, name: str, document: Any) -> None:
+        with self._condition:
             for events in list(self._listeners):
                 try:
                     events.put_nowait((name, document))
-                except queue.Full:  # a browser that fell asleep; it asks again when it wakes
+                except queue.Full:  # the browser is suspended; it connects again when it continues
                     self._listeners.remove(events)
 
-    def _picture(self, state: State) -> dict[str, Any]:
-        """A frame as the page wants it."""
+    def _frame_document(self, state: State) -> dict[str, Any]:
+        """Returns the state as the JSON document of a "frame" event."""
         frame = State(1)
         frame.arena_rows[0], frame.car_rows[0] = state.arena_rows[0], state.car_rows[0]
-        self._memory.append((self._tick, frame.memory))
-        told = {
+        self._recent.append((self._tick, frame.memory))
+        chosen = {
             int(car): (made, row)
             for made, cars in zip(self._decisions, self._sides, strict=True)
             for row, car in enumerate(cars)
         }
-        cars = [_car(state, slot, *told[k]) for k, slot in enumerate(self._env.arenas.slots[0])]
+        cars = [_car(state, slot, *chosen[k]) for k, slot in enumerate(self._env.arenas.slots[0])]
         return {
             "tick": self._tick,
             "score": [int(state.blue_score[0]), int(state.orange_score[0])],
             "ball": {
-                "pos": _short(state.ball_pos[0]),
-                "vel": _short(state.ball_vel[0]),
-                "angVel": _short(state.ball_ang_vel[0], 3),
+                "pos": _rounded(state.ball_pos[0]),
+                "vel": _rounded(state.ball_vel[0]),
+                "angVel": _rounded(state.ball_ang_vel[0], 3),
             },
-            "pads": _short(state.pad_timer[0], 2),
+            "pads": _rounded(state.pad_timer[0], 2),
             "cars": cars,
             "events": self._events(),
         }
 
     def _events(self) -> list[dict[str, Any]]:
-        states = State(len(self._memory))
-        for t, (_, memory) in enumerate(self._memory):
+        states = State(len(self._recent))
+        for t, (_, memory) in enumerate(self._recent):
             frame = State(1, memory)
             states.arena_rows[t], states.car_rows[t] = frame.arena_rows[0], frame.car_rows[0]
-        ticks = np.array([tick for tick, _ in self._memory], np.int32)
+        ticks = np.array([tick for tick, _ in self._recent], np.int32)
         return [event._asdict() for event in find_events(states, ticks) if event.tick == self._tick]
 
 
-def _check(wish: Mapping[str, Any]) -> None:
-    if len(wish) != 1:
-        raise ValueError("one wish at a time")
-    (name, value), *_ = wish.items()
+def _check(command: Mapping[str, Any]) -> None:
+    if len(command) != 1:
+        raise ValueError("one command at a time")
+    (name, value), *_ = command.items()
     if name in ("paused", "deterministic"):
         sound = isinstance(value, bool)
     elif name == "speed":
@@ -279,15 +279,15 @@ def _check(wish: Mapping[str, Any]) -> None:
 
 def _car(state: State, slot: int, made: Decision, row: int) -> dict[str, Any]:
     car: dict[str, Any] = {
-        "pos": _short(state.car_pos[0, slot]),
-        "vel": _short(state.car_vel[0, slot]),
-        "forward": _short(state.car_forward[0, slot], 4),
-        "up": _short(state.car_up[0, slot], 4),
+        "pos": _rounded(state.car_pos[0, slot]),
+        "vel": _rounded(state.car_vel[0, slot]),
+        "forward": _rounded(state.car_forward[0, slot], 4),
+        "up": _rounded(state.car_up[0, slot], 4),
         "boost": round(float(state.car_boost[0, slot]), 1),
         "onGround": bool(state.car_on_ground[0, slot]),
         "demoed": bool(state.car_is_demoed[0, slot]),
         "supersonic": bool(state.car_is_supersonic[0, slot]),
-        "controls": _short(made.controls[row], 3),
+        "controls": _rounded(made.controls[row], 3),
     }
     if made.value is not None:
         car["value"] = round(float(made.value[row]), 3)
@@ -296,9 +296,9 @@ def _car(state: State, slot: int, made: Decision, row: int) -> dict[str, Any]:
         car["actionProbability"] = round(float(made.action_probability[row]), 4)
     if made.top_actions is not None and made.top_probabilities is not None:
         car["topActions"] = made.top_actions[row].tolist()
-        car["topProbabilities"] = _short(made.top_probabilities[row], 4)
+        car["topProbabilities"] = _rounded(made.top_probabilities[row], 4)
     return car
 
 
-def _short(values: NDArray[np.float32], digits: int = 1) -> list[float]:
+def _rounded(values: NDArray[np.float32], digits: int = 1) -> list[float]:
     return [round(value, digits) for value in values.tolist()]

@@ -1,4 +1,4 @@
-"""What the page is made of: its files, the arena's meshes, and one self-contained HTML file of all of it."""
+"""The content of the viewer: its files, the arena's meshes, and a single HTML file that contains everything."""
 
 import base64
 import html
@@ -14,16 +14,16 @@ from rlbot.sim import PAD_COOLDOWN, PAD_POSITION, find_meshes
 
 MESH_SCALE = 50.0  # the unit of the collision meshes is 50 uu
 FILES = {"viewer.js": "text/javascript; charset=utf-8", "viewer.css": "text/css; charset=utf-8"}
-_FULL_PAD = 10.0  # s until a pad that fills the tank comes back
+_FULL_PAD = 10.0  # s until a pad that gives 100 boost is back
 
 
 def asset(name: str) -> bytes:
-    """A file of the page."""
+    """Returns the content of a file in page/."""
     return Path(__file__).with_name("page").joinpath(name).read_bytes()
 
 
 def page_document(live: bool) -> bytes:
-    """page.json: what the page has to know before it draws."""
+    """Returns page.json: what the viewer has to know before it draws."""
     pads = [
         {"pos": position, "big": bool(cooldown == _FULL_PAD)}
         for position, cooldown in zip(PAD_POSITION.tolist(), PAD_COOLDOWN.tolist(), strict=True)
@@ -32,11 +32,11 @@ def page_document(live: bool) -> bytes:
 
 
 def arena(folder: str | Path | None = None) -> bytes:
-    """The collision meshes in one piece: two uint32, how many triangles and vertices there are, then three uint32 of
-    each triangle and three float32 (uu) of each vertex; little-endian.
+    """Returns all collision meshes as one: the numbers of triangles and vertices as uint32, then three uint32 for each
+    triangle and three float32 (uu) for each vertex; little-endian.
 
-    A .cmf file holds two int32 with its numbers of triangles and vertices, and then the same. Raises ValueError where
-    a file is something else, or where there are none (see `find_meshes`).
+    A .cmf file has the same layout, with its numbers as int32. Raises ValueError if a file has another layout, or if
+    there are no files (see `find_meshes`).
     """
     triangles, vertices, count = [], [], 0
     for path in sorted((find_meshes(folder) / "soccar").glob("*.cmf")):
@@ -46,7 +46,7 @@ def arena(folder: str | Path | None = None) -> bytes:
             raise ValueError(f"{path} is no collision mesh: {len(data)} bytes")
         index = np.frombuffer(data, "<i4", num_triangles * 3, 8)
         if len(index) and (index.min() < 0 or index.max() >= num_vertices):
-            raise ValueError(f"{path} is no collision mesh: a triangle of vertices that are not there")
+            raise ValueError(f"{path} is no collision mesh: a triangle has vertices that do not exist")
         triangles.append(index + count)
         vertices.append(np.frombuffer(data, "<f4", num_vertices * 3, 8 + index.nbytes) * MESH_SCALE)
         count += num_vertices
@@ -56,7 +56,7 @@ def arena(folder: str | Path | None = None) -> bytes:
 
 
 def content(folder: str | Path | None, recording: Recording | None) -> dict[str, tuple[str, bytes]]:
-    """All that the server gives, by path: of a recording, or of a live match if that is None.
+    """Returns all files that the server offers, by path, for a recording, or for a live match if that is None.
 
     Raises ValueError if there are no meshes."""
     binary = "application/octet-stream"
@@ -71,7 +71,7 @@ def content(folder: str | Path | None, recording: Recording | None) -> dict[str,
 
 
 def export_html(recording: bytes, title: str, folder: str | Path | None = None) -> bytes:
-    """One HTML file that plays `recording` (the content of a recording file) from the disk, without a network."""
+    """Returns an HTML file that plays `recording` (the content of a recording file) without a server or network."""
     style, script = asset("viewer.css").decode(), asset("viewer.js").decode()
     assert "</style" not in style
     script = re.sub(r"</(script)", r"<\\/\1", script, flags=re.IGNORECASE)

@@ -1,7 +1,7 @@
-"""A small web server for the page: a fixed set of files, states as server-sent events, wishes as JSON.
+"""A small web server for the viewer: a fixed set of files, states as server-sent events, commands as JSON.
 
-Nothing but these files is served, whatever path is asked for. Requests that name another host, or come from another
-page, are refused: a site on the internet must not reach the server through the browser of who watches.
+Only these files are served, whatever the path of a request is. Requests that name another host, or come from another
+site, are refused, so that a site on the internet cannot reach the server through the user's browser.
 """
 
 import ipaddress
@@ -18,8 +18,8 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 _LONGEST_COMMAND = 1000  # bytes
-_BEAT = 5.0  # s without an event, after which it is seen whether anybody listens still
-_WAITING = 300  # events that a slow browser may be behind before it is let go
+_HEARTBEAT = 5.0  # s without an event, after which a comment is sent, to notice closed connections
+_QUEUE_SIZE = 300  # events; a browser that is further behind is disconnected
 _POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'"
 
 Events = queue.Queue[tuple[str, Any] | None]
@@ -29,33 +29,33 @@ class Source(Protocol):
     """A live match, as the server sees it."""
 
     def listen(self) -> Events:
-        """A queue of its own for one listener: (event, JSON-able document); None ends it."""
+        """Returns the queue of a new listener, with entries (event name, document for JSON); None ends the stream."""
 
     def leave(self, events: Events) -> None:
-        """The listener is gone."""
+        """Removes a listener."""
 
-    def command(self, wish: Mapping[str, Any]) -> None:
-        """Raises ValueError for a wish that means nothing."""
+    def command(self, command: Mapping[str, Any]) -> None:
+        """Executes a command. Raises ValueError if it is not valid."""
 
 
 def new_queue() -> Events:
-    return queue.Queue(_WAITING)
+    return queue.Queue(_QUEUE_SIZE)
 
 
 @dataclass(frozen=True)
 class Content:
-    """All that is served: `files` by path, as (type, content), and the match that is played, if there is one."""
+    """Everything that is served: `files` by path, as (media type, content), and the live match, if there is one."""
 
     files: Mapping[str, tuple[str, bytes]]
     source: Source | None = None
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `content` at (host, port); port 0 takes any that is free. Raises ValueError if the port is taken, or the
-    address is none of this machine's."""
+    """Serves `content` at (host, port); port 0 means any free port. Raises ValueError if the port is taken, or if this
+    machine does not have the address."""
 
     daemon_threads = True
-    allow_reuse_address = False  # on Windows it would let two programs have the same port
+    allow_reuse_address = False  # with True, two programs on Windows could use the same port
 
     def __init__(self, content: Content, host: str, port: int) -> None:
         self.content = content
@@ -74,12 +74,12 @@ class Server(ThreadingHTTPServer):
         return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away in the middle of an answer is nothing to report."""
+        """Ignores errors: a browser may close the connection at any time."""
 
 
 @contextmanager
 def serving(content: Content, host: str, port: int) -> Iterator[Server]:
-    """A server that answers in threads of its own until the end of the block."""
+    """Serves `content` in threads until the end of the block."""
     server = Server(content, host, port)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()
@@ -118,31 +118,32 @@ class _Handler(BaseHTTPRequestHandler):
         source = self.server.content.source
         if urlsplit(self.path).path != "/command" or source is None:
             return self._answer(HTTPStatus.NOT_FOUND)
-        if self.headers.get_content_type() != "application/json":  # what a form of another page cannot send
+        if self.headers.get_content_type() != "application/json":  # the form of another site cannot send this type
             return self._answer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
         if not length.isdecimal() or int(length) > _LONGEST_COMMAND:
             return self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         try:
-            wish = json.loads(self.rfile.read(int(length)))
-            if not isinstance(wish, dict):
+            command = json.loads(self.rfile.read(int(length)))
+            if not isinstance(command, dict):
                 raise ValueError("not an object")
-            source.command(wish)
+            source.command(command)
         except (ValueError, RecursionError) as error:
             return self._answer(HTTPStatus.BAD_REQUEST, str(error).encode("ascii", "backslashreplace"))
         return self._answer(HTTPStatus.NO_CONTENT)
 
     def _is_ours(self) -> bool:
-        """Whether the request names this server and does not come from another page; else it is refused."""
+        """Whether a request names this server and does not come from another site; if not, it is refused."""
         host = self.headers.get("Host", "")
         origin = self.headers.get("Origin")
         if host.lower() in self._names() and origin in (None, f"http://{host}"):
             return True
         self.close_connection = True
-        self._answer(HTTPStatus.FORBIDDEN, b"this address is not served to other pages")
+        self._answer(HTTPStatus.FORBIDDEN, b"this server does not answer other sites")
         return False
 
     def _names(self) -> set[str]:
-        """What a browser may call this server: a name of its own choice could be anybody's."""
+        """The names under which a browser may reach this server. Others are refused: anybody can point a domain name at
+        this address."""
         address, port = self.connection.getsockname()[:2]
         names = {f"[{address}]" if ":" in address else address}
         if ipaddress.ip_address(address).is_loopback:
@@ -179,18 +180,18 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             while True:
                 try:
-                    event = events.get(timeout=_BEAT)
+                    event = events.get(timeout=_HEARTBEAT)
                 except queue.Empty:
-                    self.wfile.write(b": nothing new\n\n")
+                    self.wfile.write(b": heartbeat\n\n")
                     continue
                 if event is None:
                     return
                 name, document = event
                 self.wfile.write(f"event: {name}\ndata: {json.dumps(document, allow_nan=False)}\n\n".encode())
         except OSError:
-            pass  # the browser is gone
+            pass  # the browser has closed the connection
         finally:
             source.leave(events)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Requests are not worth a line."""
+        """Prints nothing for a request."""

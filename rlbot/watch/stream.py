@@ -1,4 +1,4 @@
-"""The states of a match for RocketSimVis, the field's own viewer: one JSON datagram each, sent and forgotten."""
+"""Sends the states of a match to RocketSimVis, a viewer for RocketSim: one UDP datagram of JSON for each state."""
 
 import json
 import socket
@@ -19,15 +19,15 @@ _PAD_Z = 70.0  # uu
 
 
 class RocketSimVis:
-    """Sends states to a RocketSimVis on this machine; that nobody listens is no fault."""
+    """Sends states to a RocketSimVis on this machine. It is no error if none is running."""
 
     def __init__(self, address: tuple[str, int] = ADDRESS) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._address = address
 
     def show(self, state: State, arena: int = 0) -> None:
-        """Send an arena of a state."""
-        with suppress(OSError):  # Windows tells that nobody listens
+        """Sends the state of one arena."""
+        with suppress(OSError):  # Windows reports that no program receives the datagrams
             self._socket.sendto(json.dumps(document(state, arena)).encode(), self._address)
 
     def __enter__(self) -> "RocketSimVis":
@@ -39,7 +39,7 @@ class RocketSimVis:
 
 @contextmanager
 def playing(recording: Recording, address: tuple[str, int] = ADDRESS) -> Iterator[None]:
-    """Sends a recording at its own pace, again and again, until the end of the block."""
+    """Sends a recording in real time, again and again, until the end of the block."""
     ended = threading.Event()
     states, seconds = recording.states, recording.ticks / recording.header["tick_rate"]
 
@@ -62,7 +62,7 @@ def playing(recording: Recording, address: tuple[str, int] = ADDRESS) -> Iterato
 
 
 def document(state: State, arena: int = 0) -> dict[str, Any]:
-    """An arena of a state in RocketSimVis' format: uu, uu/s, rad/s; boost 0 to 1."""
+    """Returns the state of one arena in the format of RocketSimVis: uu, uu/s, rad/s; boost from 0 to 1."""
     flipped = (state.car_has_flipped > 0) | (state.car_has_double_jumped > 0)
     cars = [
         {

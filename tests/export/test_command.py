@@ -8,7 +8,7 @@ import pytest
 
 from rlbot.export import __main__ as command
 from rlbot.policy import load
-from rlbot.watch.cast import cast
+from rlbot.watch.lineup import lineup
 from rlbot.watch.live import LiveMatch
 from tests.launching import run_command
 from tests.policy.test_bot import observations, write
@@ -47,7 +47,7 @@ def test_what_it_writes_can_be_evaluated_like_the_checkpoint(workplace: Path) ->
 
 def test_it_can_be_watched_without_a_critic(workplace: Path, tmp_path: Path) -> None:
     home = network_alone(tmp_path / "exported", load(workplace / "outputs" / "run"))
-    match = LiveMatch(cast(str(home), "idle"), (1, 1), seed=0)
+    match = LiveMatch(lineup(str(home), "idle"), (1, 1), seed=0)
     match.start()
     try:
         events = match.listen()

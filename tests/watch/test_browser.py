@@ -17,8 +17,8 @@ from rlbot.rating.matches import Conditions, Pairing, play
 from rlbot.recording import Recording
 from rlbot.recording.recording import from_bytes
 from rlbot.watch import page as content
-from rlbot.watch.cast import cast
-from rlbot.watch.live import Cast, LiveMatch
+from rlbot.watch.lineup import lineup
+from rlbot.watch.live import Lineup, LiveMatch
 from rlbot.watch.server import Content, serving
 from tests.rating.test_matches import driver
 
@@ -160,7 +160,7 @@ def test_keys_and_cameras(opened: Callable[..., Any], match: Recording) -> None:
 
 def test_a_live_match(opened: Callable[..., Any]) -> None:
     bot = driver(3)
-    live = LiveMatch(Cast((bot, bot), ("one", "two"), "a title"), (2, 2))
+    live = LiveMatch(Lineup((bot, bot), ("one", "two"), "a title"), (2, 2))
     live.start()
     with serving(Content(content.content(None, None), live), "127.0.0.1", 0) as server:
         page = opened(server.url)
@@ -207,7 +207,7 @@ def test_a_damaged_recording_is_told(browser: Any, match: Recording) -> None:
 
 @pytest.mark.slow
 def test_memory_stays_flat_over_five_minutes_of_live_play(opened: Callable[..., Any]) -> None:
-    live = LiveMatch(cast("random", None), (2, 2))
+    live = LiveMatch(lineup("random", None), (2, 2))
     live.start()
     with serving(Content(content.content(None, None), live), "127.0.0.1", 0) as server:
         page = opened(server.url)

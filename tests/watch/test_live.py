@@ -10,8 +10,8 @@ import pytest
 from rlbot.run import save_checkpoint
 from rlbot.settings.command import compose
 from rlbot.training.build import make_model, policy_document
-from rlbot.watch.cast import Follower, cast
-from rlbot.watch.live import Cast, LiveMatch
+from rlbot.watch.lineup import RunFollower, lineup
+from rlbot.watch.live import Lineup, LiveMatch
 from rlbot.watch.server import Events
 from tests.rating.test_matches import driver
 
@@ -27,7 +27,7 @@ def checkpoint(folder: Path, timesteps: int) -> Path:
 
 @pytest.fixture
 def match() -> Iterator[LiveMatch]:
-    match = LiveMatch(cast("random", "idle"), (1, 2), seed=3)
+    match = LiveMatch(lineup("random", "idle"), (1, 2), seed=3)
     match.start()
     yield match
     match.close()
@@ -102,21 +102,21 @@ def test_the_ball_is_placed_and_a_match_begins_anew(match: LiveMatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "command",
     [
         {}, {"paused": 1}, {"speed": 3}, {"speed": True}, {"speed": [1]}, {"step": 0}, {"ball": [0]}, {"ball": "there"},
         {"ball": [0, float("nan")]}, {"ball": [5000, 0]}, {"ball": [True, 0]}, {"restart": False}, {"quit": True},
         {"paused": True, "speed": 1}, {"deterministic": "yes"},
     ],
 )  # fmt: skip
-def test_other_wishes_are_refused(match: LiveMatch, wish: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"one wish at a time|cannot be"):
-        match.command(wish)
+def test_other_commands_are_refused(match: LiveMatch, command: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"one command at a time|cannot be"):
+        match.command(command)
 
 
 def test_a_goal_shows_its_last_state_and_a_kickoff() -> None:
     bot = driver(50)
-    match = LiveMatch(Cast((bot, "idle"), ("driver", "idle")), (1, 1), deterministic=True)
+    match = LiveMatch(Lineup((bot, "idle"), ("driver", "idle")), (1, 1), deterministic=True)
     match.start()
     events = match.listen()
     match.command({"speed": 4})
@@ -138,9 +138,9 @@ def test_a_goal_shows_its_last_state_and_a_kickoff() -> None:
 
 
 def test_a_run_is_followed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("rlbot.watch.cast._PAUSE", 0.0)
+    monkeypatch.setattr("rlbot.watch.lineup._CHECK_INTERVAL", 0.0)
     (tmp_path / "checkpoints").mkdir()
-    follower = Follower(str(tmp_path), None)
+    follower = RunFollower(str(tmp_path), None)
     first = follower.first()
     assert first.names == ("random", "random") and "no checkpoint yet" in first.title
     assert follower.newest() is None
@@ -156,12 +156,12 @@ def test_a_run_is_followed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
 
 def test_a_run_that_is_not_there() -> None:
     with pytest.raises(ValueError, match="run=nowhere: there is no directory"):
-        Follower("nowhere", None).first()
+        RunFollower("nowhere", None).first()
 
 
 def test_new_players_begin_a_match_of_their_own() -> None:
-    casts = iter([cast("idle", "random")])
-    match = LiveMatch(cast("random", None), (1, 1), renew=lambda: next(casts, None))
+    lineups = iter([lineup("idle", "random")])
+    match = LiveMatch(lineup("random", None), (1, 1), next_lineup=lambda: next(lineups, None))
     match.start()
     events = match.listen()
     following(events, "header", lambda header: header["cars"][0]["name"] == "random")

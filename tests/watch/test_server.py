@@ -16,7 +16,7 @@ class Source:
     """A match of two events."""
 
     def __init__(self) -> None:
-        self.wishes: list[Mapping[str, Any]] = []
+        self.commands: list[Mapping[str, Any]] = []
         self.listeners: list[Events] = []
 
     def listen(self) -> Events:
@@ -30,10 +30,10 @@ class Source:
     def leave(self, events: Events) -> None:
         self.listeners.remove(events)
 
-    def command(self, wish: Mapping[str, Any]) -> None:
-        if "paused" not in wish:
-            raise ValueError("no such wish: \u00e9")
-        self.wishes.append(wish)
+    def command(self, command: Mapping[str, Any]) -> None:
+        if "paused" not in command:
+            raise ValueError("no such command: \u00e9")
+        self.commands.append(command)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def ask(server: Server, method: str, path: str, body: bytes | None = None, **hea
     return answer.status, data, answer.headers
 
 
-def wish(server: Server, body: bytes, **headers: str) -> int:
+def command(server: Server, body: bytes, **headers: str) -> int:
     return ask(server, "POST", "/command", body, **({"Content_Type": "application/json"} | headers))[0]
 
 
@@ -103,26 +103,26 @@ def test_foreign_hosts_and_origins_are_refused(
     for path in ("/", "/events", "/command"):
         status, data, _ = ask(server, method, path, b'{"paused": true}', Content_Type="application/json", **headers)
         assert status == 403 and data != b"page"
-    assert source.wishes == [] and source.listeners == []
+    assert source.commands == [] and source.listeners == []
 
 
 def test_its_own_page_is_not_refused(server: Server, source: Source) -> None:
     port = server.server_address[1]
     for host in (f"127.0.0.1:{port}", f"localhost:{port}", f"LOCALHOST:{port}"):
-        assert wish(server, b'{"paused": true}', Host=host, Origin=f"http://{host}") == 204
-    assert source.wishes == [{"paused": True}] * 3
+        assert command(server, b'{"paused": true}', Host=host, Origin=f"http://{host}") == 204
+    assert source.commands == [{"paused": True}] * 3
 
 
-def test_wishes_are_small_json_objects(server: Server, source: Source) -> None:
-    assert wish(server, b'{"paused": false}') == 204
+def test_commands_are_small_json_objects(server: Server, source: Source) -> None:
+    assert command(server, b'{"paused": false}') == 204
     for body in (b"", b"[]", b"1", b"{", b"\xff", b'{"other": 1}', b"[" * 900):
-        assert wish(server, body) == 400, body
-    assert wish(server, b" " * 1001) == 413
-    assert wish(server, b'{"paused": true}', Content_Length="-1") == 413
-    assert wish(server, b'{"paused": true}', Content_Type="text/plain") == 415
+        assert command(server, body) == 400, body
+    assert command(server, b" " * 1001) == 413
+    assert command(server, b'{"paused": true}', Content_Length="-1") == 413
+    assert command(server, b'{"paused": true}', Content_Type="text/plain") == 415
     assert ask(server, "POST", "/", b"{}", Content_Type="application/json")[0] == 404
     assert ask(server, "PUT", "/command", b"{}")[0] == 501
-    assert source.wishes == [{"paused": False}]
+    assert source.commands == [{"paused": False}]
 
 
 def test_states_are_sent_as_events(server: Server, source: Source) -> None:
@@ -139,7 +139,7 @@ def test_states_are_sent_as_events(server: Server, source: Source) -> None:
 
 def test_a_recording_has_no_events(server: Server) -> None:
     with serving(Content({"/": ("text/html", b"page")}), "127.0.0.1", 0) as still:
-        assert ask(still, "GET", "/events")[0] == 404 and wish(still, b'{"paused": true}') == 404
+        assert ask(still, "GET", "/events")[0] == 404 and command(still, b'{"paused": true}') == 404
 
 
 def test_a_taken_port_is_an_error(server: Server) -> None:

@@ -1,0 +1,66 @@
+"""Who plays in a live match: two given players, or always the newest version of a run."""
+
+import time
+from pathlib import Path
+
+from rlbot.policy import load
+from rlbot.rating.matches import Player, common_timing, player_name
+from rlbot.run import resolve_resume
+from rlbot.watch.live import Lineup
+
+_CHECK_INTERVAL = 2.0  # s between two checks for a newer checkpoint
+
+
+def player(value: str, setting: str) -> Player:
+    """Returns "random", "idle" or the bot of a checkpoint or run. Raises ValueError that names `setting`."""
+    return value if value in ("random", "idle") else load(value, setting=setting)  # type: ignore[return-value]
+
+
+def lineup(checkpoint: str, opponent: str | None) -> Lineup:
+    """Raises ValueError if a bot cannot be loaded, or if the tick_skip or action_delay of two bots differ."""
+    blue = player(checkpoint, "checkpoint")
+    return _lineup(blue, blue if opponent is None else player(opponent, "opponent"))
+
+
+def _lineup(blue: Player, orange: Player, title: str = "") -> Lineup:
+    pace = common_timing([("checkpoint", blue), ("opponent", orange)])
+    return Lineup((blue, orange), (player_name(blue), player_name(orange)), title, *pace)
+
+
+class RunFollower:
+    """Plays the newest version of a run, against `opponent` or against itself."""
+
+    def __init__(self, run: str, opponent: str | None) -> None:
+        """Raises ValueError if there is no such run, or if the opponent cannot be loaded."""
+        self._run = run
+        self._opponent = None if opponent is None else player(opponent, "opponent")
+        self._shown: Path | None = None
+        self._last_check = 0.0
+
+    def first(self) -> Lineup:
+        """Returns the newest version, or a random player if the run has no checkpoint yet."""
+        found = self._find()
+        return found or _lineup("random", self._opponent or "random", f"{self._run}: no checkpoint yet, so random play")
+
+    def newest(self) -> Lineup | None:
+        """Returns the newest version if it is another one than before, else None."""
+        if time.monotonic() - self._last_check < _CHECK_INTERVAL:
+            return None
+        try:
+            return self._find()
+        except (ValueError, OSError):  # it was deleted, or is not complete: the next check finds another one
+            return None
+
+    def _find(self) -> Lineup | None:
+        self._last_check = time.monotonic()
+        try:
+            path = resolve_resume(self._run, Path("outputs"), "run").checkpoint
+        except ValueError as error:
+            if "no intact checkpoint" in str(error):
+                return None
+            raise
+        if path == self._shown:
+            return None
+        bot = load(path, setting="run")
+        self._shown = path
+        return _lineup(bot, self._opponent or bot, f"{bot.timesteps:,} timesteps")
