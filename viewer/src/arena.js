@@ -13,10 +13,14 @@ import {
   Mesh,
   MeshBasicMaterial,
   MeshLambertMaterial,
+  NoColorSpace,
   PlaneGeometry,
   Points,
   ShaderMaterial,
+  Shape,
+  ShapeGeometry,
   SRGBColorSpace,
+  Vector2,
 } from "three";
 import { toCreasedNormals } from "three/examples/jsm/utils/BufferGeometryUtils.js";
 import { BLUE, FIELD, ORANGE, SCALE, TEAM_COLORS } from "./space.js";
@@ -69,7 +73,11 @@ const FRAGMENT = /* glsl */ `
     vec3 color = panel + team * (lines * 0.42 + rim * 0.16 + inGoal * 0.05) + team * 0.28 * exp(-place.y * 0.9) * (1.0 - inGoal);
     float alpha = mix(0.93, 0.30, smoothstep(0.05, 0.9, height)) + lines * 0.35 + rim * 0.2;
     gl_FragColor = vec4(color, clamp(max(alpha, inGoal * 0.8), 0.0, 1.0));
+    #ifdef PLAIN
+    gl_FragColor.rgb = sqrt(color); // nearly sRGB, and much cheaper
+    #else
     #include <colorspace_fragment>
+    #endif
   }`;
 
 /** `plain`: for a machine without a GPU. */
@@ -111,7 +119,7 @@ export function makeArena(buffer, anisotropy, plain) {
   const curves = toCreasedNormals(parseMeshes(buffer), 0.7);
   const walls = new Mesh(curves, glass(plain));
   walls.renderOrder = 1;
-  arena.add(walls, makeFloor(anisotropy), ...makePlanes(plain));
+  arena.add(walls, makeFloor(anisotropy, plain), ...makePlanes(plain));
   for (const team of [BLUE, ORANGE]) arena.add(makeGoal(team));
   return arena;
 }
@@ -128,16 +136,50 @@ function makePlanes(plain) {
   return made;
 }
 
-function makeFloor(anisotropy) {
-  const texture = new CanvasTexture(drawFloor());
-  texture.colorSpace = SRGBColorSpace;
-  texture.anisotropy = anisotropy;
-  const floor = new Mesh(
-    new PlaneGeometry(FIELD.x * 2, (FIELD.z + FIELD.goalDepth) * 2),
-    new MeshLambertMaterial({ map: texture, alphaTest: 0.5 }),
-  );
-  floor.rotation.x = -Math.PI / 2;
+/** Without corners, but with the floors of the goals; u and v run over the whole drawing. */
+function floorShape() {
+  const { x, z, goalX, goalDepth } = FIELD;
+  const quarter = [
+    [goalX, z + goalDepth],
+    [goalX, z],
+    [x - CORNER, z],
+    [x, z - CORNER],
+  ];
+  const half = [...quarter, ...quarter.map(([a, b]) => [a, -b]).reverse()];
+  const outline = [...half, ...half.map(([a, b]) => [-a, b]).reverse()];
+  const geometry = new ShapeGeometry(new Shape(outline.map(([a, b]) => new Vector2(a, b))));
+  const uv = geometry.getAttribute("uv");
+  for (let k = 0; k < uv.count; k++) uv.setXY(k, 0.5 + uv.getX(k) / (2 * x), 0.5 + uv.getY(k) / (2 * (z + goalDepth)));
+  return geometry.rotateX(-Math.PI / 2);
+}
+
+/** The floor as it is drawn, about as bright as the lights of the scene make it. */
+function bareFloor(map) {
+  return new ShaderMaterial({
+    uniforms: { map: { value: map } },
+    vertexShader: `
+      varying vec2 place;
+      void main() {
+        place = uv;
+        gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0);
+      }`,
+    fragmentShader: `
+      uniform sampler2D map;
+      varying vec2 place;
+      void main() {
+        gl_FragColor = vec4(texture2D(map, place).rgb * 1.15, 1.0);
+      }`,
+  });
+}
+
+function makeFloor(anisotropy, plain) {
+  const map = new CanvasTexture(drawFloor());
+  map.colorSpace = plain ? NoColorSpace : SRGBColorSpace;
+  map.anisotropy = anisotropy;
+  const material = plain ? bareFloor(map) : new MeshLambertMaterial({ map });
+  const floor = new Mesh(floorShape(), material);
   floor.receiveShadow = true;
+  if (plain) return floor;
   const below = new Mesh(new PlaneGeometry(900, 900), new MeshBasicMaterial({ color: 0x05070c }));
   below.rotation.x = -Math.PI / 2;
   below.position.y = -0.6;
@@ -169,21 +211,6 @@ function drawFloor() {
   g.fillStyle = tint;
   g.fillRect(-FIELD.x, -FIELD.z, FIELD.x * 2, FIELD.z * 2);
   speckle(g);
-  for (const [x, z] of [
-    [-1, -1],
-    [1, -1],
-    [-1, 1],
-    [1, 1],
-  ]) {
-    const corner = new Path2D(
-      `M ${x * FIELD.x} ${z * (FIELD.z - CORNER)} L ${x * (FIELD.x - CORNER)} ${z * FIELD.z} L ${x * FIELD.x} ${z * FIELD.z} Z`,
-    );
-    g.save();
-    g.globalCompositeOperation = "destination-out";
-    g.fillStyle = "#000";
-    g.fill(corner);
-    g.restore();
-  }
   for (const side of [-1, 1]) {
     g.fillStyle = side < 0 ? "#5a3312" : "#173c70";
     g.fillRect(-FIELD.goalX, side < 0 ? -FIELD.z - FIELD.goalDepth : FIELD.z, FIELD.goalX * 2, FIELD.goalDepth);

@@ -6,6 +6,7 @@ import { FIELD } from "./space.js";
 export const CAMERAS = ["broadcast", "follow", "orbit", "top"];
 const DISTANCE = 3.6;
 const HEIGHT = 1.6;
+const ASIDE = 4; // that the field is moved to the left in the view from above, where the panel is on the right
 
 const wanted = new Vector3();
 const look = new Vector3();
@@ -36,8 +37,8 @@ export class Cameras {
     this.fresh = true;
     this.orbit.enabled = mode === "orbit";
     if (mode === "orbit") {
-      this.camera.position.set(46, 34, 62);
-      this.orbit.target.set(0, 3, 0);
+      this.camera.position.set(42, 36, 58);
+      this.orbit.target.set(0, 0, 8);
     }
   }
 
@@ -117,9 +118,10 @@ export class Cameras {
     const wide = this.camera.aspect > 1;
     const across = wide ? Math.max(FIELD.x * 2 + 22, ((FIELD.z + 10) * 2) / this.camera.aspect) : (FIELD.z + 12) * 2;
     const height = across / 2 / Math.tan((30 * Math.PI) / 360);
-    wanted.set(0, height, 0);
+    const aside = wide ? -ASIDE : 0;
+    wanted.set(0, height, aside);
     this.camera.position.lerp(wanted, glide(5));
-    look.set(0, 0, 0);
+    look.set(0, 0, aside);
     this.lens(30);
     this.look(glide, 8, wide ? [-1, 0, 0] : [0, 0, -1]);
   }

@@ -11,9 +11,11 @@ import {
   Mesh,
   MeshBasicMaterial,
   MeshStandardMaterial,
+  RingGeometry,
   Shape,
   Vector3,
 } from "three";
+import { mergeGeometries } from "three/examples/jsm/utils/BufferGeometryUtils.js";
 import { Ribbon } from "./ribbon.js";
 import { SCALE, TEAM_COLORS, teamOf } from "./space.js";
 
@@ -23,6 +25,8 @@ const WHEELS = [
 ];
 const TRAIL = 20;
 const BLOB = new CircleGeometry(0.62, 20).rotateX(-Math.PI / 2);
+const RING = new RingGeometry(1.15, 1.4, 28).rotateX(-Math.PI / 2);
+const [NEAR, FAR] = [14, 30]; // from where on a car needs its ring to be seen, and has all of it
 const NOZZLE = new Vector3(-0.5, 0.14, 0);
 
 /** A solid of a side view, [x, z] in uu, `width` wide, with bevelled edges. */
@@ -152,13 +156,12 @@ export class Car {
 
     this.team = team;
     this.body = new Group();
+    const parts = new Map(); // of each material, so that a car is a few meshes
     const add = (geometry, material, x = 0, y = 0, z = 0) => {
-      const mesh = new Mesh(geometry, material);
-      mesh.position.set(x * SCALE, y * SCALE, z * SCALE);
-      mesh.castShadow = true;
-      this.body.add(mesh);
-      return mesh;
+      const placed = geometry.clone().translate(x * SCALE, y * SCALE, z * SCALE);
+      parts.set(material, [...(parts.get(material) ?? []), placed.index ? placed.toNonIndexed() : placed]);
     };
+    const [front, rear] = [light(0xfff6d8), light(0xff3030)];
     add(SHAPES.chassis, dark);
     add(SHAPES.nose, paint);
     add(SHAPES.cabin, glass);
@@ -168,11 +171,16 @@ export class Car {
     for (const side of [-1, 1]) {
       add(SHAPES.fenderRear, paint, 0, 0, side * 30);
       add(SHAPES.fenderFront, paint, 0, 0, side * 28);
-      add(box(3, 4, 12, 71, 4, side * 14), light(0xfff6d8));
-      add(box(3, 4, 14, -45, 14, side * 20), light(0xff3030));
+      add(box(3, 4, 12, 71, 4, side * 14), front);
+      add(box(3, 4, 14, -45, 14, side * 20), rear);
       add(box(3, 14, 3, -42, 27, side * 24), dark);
     }
     add(new CylinderGeometry(0.07, 0.09, 0.14, 14).rotateZ(Math.PI / 2), dark, -48, 9, 0);
+    for (const [material, geometries] of parts) {
+      const mesh = new Mesh(mergeGeometries(geometries), material);
+      mesh.castShadow = true;
+      this.body.add(mesh);
+    }
     this.wheels = WHEELS.flatMap((wheel) => [-1, 1].map((side) => this.makeWheel(wheel, side)));
     this.flame = makeFlame();
     this.flame.position.copy(NOZZLE).setY(0.09);
@@ -180,7 +188,9 @@ export class Car {
     this.ribbon = new Ribbon(TRAIL, 0.22, team ? 0xffb060 : 0x70b8ff);
     this.group = new Group();
     this.blob = new Mesh(BLOB, new MeshBasicMaterial({ color: 0x000000, transparent: true, depthWrite: false }));
-    this.group.add(this.body, this.blob, this.ribbon.mesh);
+    this.ring = new Mesh(RING, new MeshBasicMaterial({ color: base, transparent: true, depthWrite: false }));
+    for (const each of [this.blob, this.ring]) each.renderOrder = 2;
+    this.group.add(this.body, this.blob, this.ring, this.ribbon.mesh);
     this.trail = [];
     this.strengths = [];
     this.travelled = 0;
@@ -216,6 +226,10 @@ export class Car {
     this.blob.visible = blob && !state.demoed;
     this.blob.position.set(state.place.x, 0.03, state.place.z);
     this.blob.material.opacity = 0.45 / (1 + Math.max(state.place.y - 0.17, 0) * 0.5);
+    const share = (camera.position.distanceTo(state.place) - NEAR) / (FAR - NEAR);
+    this.ring.visible = share > 0 && !state.demoed;
+    this.ring.material.opacity = 0.8 * Math.min(share, 1);
+    this.ring.position.set(state.place.x, 0.04, state.place.z);
     this.body.position.copy(state.place);
     this.body.quaternion.copy(state.turn);
     const ahead = state.vel[0] * state.forward[0] + state.vel[1] * state.forward[1] + state.vel[2] * state.forward[2];

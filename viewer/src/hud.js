@@ -5,10 +5,19 @@ import { BLUE, ORANGE, TEAM_CSS, teamOf } from "./space.js";
 
 const at = new Vector3();
 const BANNER_SECONDS = 1.8;
+const [LABEL_WIDTH, LABEL_HEIGHT] = [92, 24]; // px, about
 
 export function teamName(header, team) {
   const names = header.cars.filter((car) => teamOf(car.slot) === team).map((car) => car.name);
   return [...new Set(names)].join(", ") || (team === BLUE ? "blue" : "orange");
+}
+
+/** What each car is called: its name, with a number where a team mate has the same one. */
+export function carNames(header) {
+  return header.cars.map((car, k) => {
+    const same = header.cars.filter((other) => other.name === car.name && teamOf(other.slot) === teamOf(car.slot));
+    return same.length > 1 ? `${car.name} ${same.indexOf(header.cars[k]) + 1}` : car.name;
+  });
 }
 
 export class Scoreboard {
@@ -36,8 +45,8 @@ export class Scoreboard {
     const style = goal ? `banner shown banner-${goal.team}` : "banner";
     if (this.banner.className !== style) this.banner.className = style;
     if (goal) {
-      const scorer = clip.header.cars.find((car) => car.slot === goal.slot);
-      setText(this.banner, scorer ? `GOAL  ${scorer.name}` : "GOAL");
+      const scorer = header.cars.findIndex((car) => car.slot === goal.slot);
+      setText(this.banner, scorer < 0 ? "GOAL" : `GOAL  ${carNames(header)[scorer]}`);
     }
   }
 }
@@ -61,13 +70,14 @@ export class Labels {
 
   header(header) {
     this.root.replaceChildren();
-    this.labels = header.cars.map((car) => {
+    const names = carNames(header);
+    this.labels = header.cars.map((car, k) => {
       const fill = element("i");
       const label = element(
         "div",
         `label label-${teamOf(car.slot)}`,
         "",
-        element("b", "", car.name),
+        element("b", "", names[k]),
         element("div", "bar", "", fill),
       );
       this.root.append(label);
@@ -76,6 +86,7 @@ export class Labels {
   }
 
   update(pose, camera, width, height, hidden) {
+    const placed = [];
     pose.cars.forEach((car, k) => {
       const { label, fill } = this.labels[k];
       at.copy(car.place);
@@ -85,10 +96,25 @@ export class Labels {
         this.shown && !car.demoed && k !== hidden && at.z < 1 && Math.abs(at.x) < 1.1 && Math.abs(at.y) < 1.1;
       label.style.display = visible ? "" : "none";
       if (!visible) return;
-      label.style.transform = `translate(-50%, -100%) translate(${((at.x + 1) / 2) * width}px, ${((1 - at.y) / 2) * height}px)`;
+      placed.push({ label, x: ((at.x + 1) / 2) * width, y: ((1 - at.y) / 2) * height });
       setWidth(fill, car.boost / 100);
     });
+    for (const { label, x, y } of apart(placed)) {
+      label.style.transform = `translate(-50%, -100%) translate(${x.toFixed(1)}px, ${y.toFixed(1)}px)`;
+    }
   }
+}
+
+/** Labels that would cover each other, one above the other, the lowest first. */
+function apart(labels) {
+  labels.sort((a, b) => b.y - a.y);
+  labels.forEach((label, i) => {
+    for (const lower of labels.slice(0, i)) {
+      const beside = Math.abs(lower.x - label.x) >= LABEL_WIDTH;
+      if (!beside) label.y = Math.min(label.y, lower.y - LABEL_HEIGHT);
+    }
+  });
+  return labels;
 }
 
 /** Boost of all cars, at the left and right edge; a click follows the car. */
@@ -100,6 +126,7 @@ export class Roster {
 
   header(header) {
     this.root.replaceChildren();
+    const names = carNames(header);
     this.rows = header.cars.map((car, k) => {
       const team = teamOf(car.slot);
       const number = element("span", "number");
@@ -108,7 +135,7 @@ export class Roster {
         "button",
         `player player-${team}`,
         "",
-        element("b", "", car.name),
+        element("b", "", names[k]),
         number,
         element("div", "bar", "", fill),
       );
@@ -175,7 +202,7 @@ export class Mind {
     if (this.root.hidden || (tick === this.last && k === this.car)) return;
     [this.last, this.car] = [tick, k];
     const car = pose.cars[k];
-    const name = clip.header.cars[k].name;
+    const name = carNames(clip.header)[k];
     const sure = Number.isFinite(car.actionProbability) ? `  ${(car.actionProbability * 100).toFixed(1)}%` : "";
     setText(this.title, `${name}${sure}`);
     drawController(this.canvas, car.controls ?? new Float32Array(8), TEAM_CSS[teamOf(clip.header.cars[k].slot)]);

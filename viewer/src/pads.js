@@ -1,10 +1,12 @@
-// Boost pads: a glowing disc, or a sphere over a ring where the pad gives all; dark while it is taken.
+// Boost pads: a glowing disc, or a sphere over a ring where the pad gives all; dark while it is taken. All pads of a kind
+// are drawn at once.
 import {
   AdditiveBlending,
   CircleGeometry,
   CylinderGeometry,
   Group,
-  Mesh,
+  InstancedMesh,
+  Matrix4,
   MeshBasicMaterial,
   MeshLambertMaterial,
   RingGeometry,
@@ -14,73 +16,96 @@ import {
 import { toThree } from "./space.js";
 
 const GOLD = 0xffc93d;
+const FAINT = 0.3;
+const HIDDEN = new Matrix4().makeScale(0, 0, 0);
+const matrix = new Matrix4();
 
 export class Pads {
-  constructor(layout) {
+  /** `plain`: for a machine without a GPU, where their faint light around them is not drawn. */
+  constructor(layout, plain) {
     this.group = new Group();
-    const base = new MeshLambertMaterial({ color: 0x2b3340 });
-    this.lights = layout.map(({ pos, big }) => {
-      const pad = new Group();
-      toThree([pos[0], pos[1], 0], pad.position);
-      const foot = new Mesh(new CylinderGeometry(big ? 1.5 : 0.85, big ? 1.75 : 1.05, 0.12, 20), base);
-      foot.position.y = 0.06;
-      foot.receiveShadow = true;
-      const light = big ? makeBig() : makeSmall();
-      pad.add(foot, light);
-      this.group.add(pad);
-      return light;
+    this.kinds = [false, true].map((big) => {
+      const pads = layout.map((pad, i) => ({ i, ...pad })).filter((pad) => pad.big === big);
+      const places = pads.map(({ pos }) => toThree([pos[0], pos[1], 0], new Vector3()));
+      const { foot, lights } = big ? bigParts() : smallParts();
+      const make = (part) => {
+        const mesh = new InstancedMesh(part.geometry, part.material, pads.length);
+        mesh.renderOrder = part.material.transparent ? 2 : 0;
+        mesh.frustumCulled = false; // they are all over the field
+        this.group.add(mesh);
+        return { mesh, floats: part.floats };
+      };
+      const feet = make(foot).mesh;
+      feet.receiveShadow = true;
+      places.forEach((place, k) => feet.setMatrixAt(k, matrix.makeTranslation(place)));
+      const shown = lights.filter((part) => !plain || part.material.opacity > FAINT);
+      return { big, pads, places, lights: shown.map(make), there: pads.map(() => null) };
     });
   }
 
   /** `timers`: seconds until each pad comes back, 0 where it is there. */
   update(timers, seconds) {
-    this.lights.forEach((light, i) => {
-      light.visible = timers[i] <= 0;
-      if (light.userData.ball) light.userData.ball.position.y = 1.35 + 0.12 * Math.sin(seconds * 2 + i);
-    });
+    for (const { big, pads, places, lights, there } of this.kinds) {
+      pads.forEach((pad, k) => {
+        const shown = timers[pad.i] <= 0;
+        if (shown === there[k] && !(big && shown)) return; // only the spheres move
+        there[k] = shown;
+        for (const { mesh, floats } of lights) {
+          const height = floats ? 0.12 * Math.sin(seconds * 2 + pad.i) : 0;
+          const { x, y, z } = places[k];
+          mesh.setMatrixAt(k, shown ? matrix.makeTranslation(x, y + height, z) : HIDDEN);
+          mesh.instanceMatrix.needsUpdate = true;
+        }
+      });
+    }
   }
 }
 
-function flat(geometry, opacity, y) {
-  const material = new MeshBasicMaterial({
+const lit = () => new MeshLambertMaterial({ color: 0x2b3340 });
+
+function glow(opacity) {
+  return new MeshBasicMaterial({
     color: GOLD,
     transparent: true,
     opacity,
     blending: AdditiveBlending,
     depthWrite: false,
   });
-  const mesh = new Mesh(geometry, material);
-  mesh.rotation.x = -Math.PI / 2;
-  mesh.position.y = y;
-  mesh.renderOrder = 2;
-  return mesh;
 }
 
-function makeSmall() {
-  const group = new Group();
-  const cap = new Mesh(new CylinderGeometry(0.46, 0.52, 0.1, 16), new MeshBasicMaterial({ color: GOLD }));
-  cap.position.y = 0.16;
-  group.add(cap, flat(new RingGeometry(0.5, 0.85, 24), 0.55, 0.14), flat(new CircleGeometry(1.7, 24), 0.12, 0.13));
-  return group;
+const foot = (top, bottom) => ({
+  geometry: new CylinderGeometry(top, bottom, 0.12, 20).translate(0, 0.06, 0),
+  material: lit(),
+});
+const flat = (geometry, opacity, y) => ({
+  geometry: geometry.rotateX(-Math.PI / 2).translate(0, y, 0),
+  material: glow(opacity),
+});
+
+function smallParts() {
+  const cap = {
+    geometry: new CylinderGeometry(0.46, 0.52, 0.1, 16).translate(0, 0.16, 0),
+    material: new MeshBasicMaterial({ color: GOLD }),
+  };
+  const lights = [
+    cap,
+    flat(new RingGeometry(0.5, 0.85, 24), 0.55, 0.14),
+    flat(new CircleGeometry(1.7, 24), 0.12, 0.13),
+  ];
+  return { foot: foot(0.85, 1.05), lights };
 }
 
-function makeBig() {
-  const group = new Group();
-  const ball = new Mesh(new SphereGeometry(0.72, 24, 16), new MeshBasicMaterial({ color: 0xffdf70 }));
-  const halo = new Mesh(
-    new SphereGeometry(1.15, 20, 14),
-    new MeshBasicMaterial({
-      color: GOLD,
-      transparent: true,
-      opacity: 0.22,
-      blending: AdditiveBlending,
-      depthWrite: false,
-    }),
-  );
-  halo.renderOrder = 2;
-  ball.add(halo);
-  ball.position.copy(new Vector3(0, 1.35, 0));
-  group.userData.ball = ball;
-  group.add(ball, flat(new RingGeometry(0.9, 1.4, 28), 0.6, 0.14), flat(new CircleGeometry(3.2, 28), 0.13, 0.13));
-  return group;
+function bigParts() {
+  const ball = {
+    geometry: new SphereGeometry(0.72, 24, 16).translate(0, 1.35, 0),
+    material: new MeshBasicMaterial({ color: 0xffdf70 }),
+    floats: true,
+  };
+  const halo = {
+    geometry: new SphereGeometry(1.15, 20, 14).translate(0, 1.35, 0),
+    material: glow(0.22),
+    floats: true,
+  };
+  const rings = [flat(new RingGeometry(0.9, 1.4, 28), 0.6, 0.14), flat(new CircleGeometry(3.2, 28), 0.13, 0.13)];
+  return { foot: foot(1.5, 1.75), lights: [ball, halo, ...rings] };
 }

@@ -32,15 +32,13 @@ export class Stage {
     this.renderer.shadowMap.enabled = !software;
     this.renderer.shadowMap.type = PCFShadowMap;
     this.scene = new Scene();
-    this.scene.background = makeSky();
-    this.scene.fog = new Fog(0x070b14, 130, 320);
+    this.renderer.setClearColor(0x0a1224);
     this.cameras = new Cameras(canvas);
     this.light();
-    this.scene.add(
-      makeStands(),
-      makeArena(meshes, software ? 1 : Math.min(this.renderer.capabilities.getMaxAnisotropy(), 8), software),
-    );
-    this.pads = new Pads(padLayout);
+    if (!software) this.surroundings();
+    const anisotropy = software ? 1 : Math.min(this.renderer.capabilities.getMaxAnisotropy(), 8);
+    this.scene.add(makeArena(meshes, anisotropy, software));
+    this.pads = new Pads(padLayout, software);
     this.ball = new Ball();
     this.scene.add(this.pads.group, this.ball.group);
     this.cars = [];
@@ -50,6 +48,12 @@ export class Stage {
     this.frames = 0;
     this.resize();
     new ResizeObserver(() => this.resize()).observe(canvas.parentElement);
+  }
+
+  surroundings() {
+    this.scene.background = makeSky();
+    this.scene.fog = new Fog(0x070b14, 130, 320);
+    this.scene.add(makeStands());
   }
 
   light() {
