@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from rlbot.hardware import Hardware
-from rlbot.model.actor_critic import ActorCritic
+from rlbot.model.own import AnyModel
 
 
 class Products:
     """The matrix products of a PPO update, in its precision and in parts of as many rows, and nothing else: no
     gathering of rows, sums, norms, activations, losses or optimizer."""
 
-    def __init__(self, model: ActorCritic, hardware: Hardware, minibatch_size: int, epochs: int) -> None:
+    def __init__(self, model: AnyModel, hardware: Hardware, minibatch_size: int, epochs: int) -> None:
         self._hardware, self._epochs = hardware, epochs
         self._minibatch = minibatch_size
         self._model = model
@@ -37,7 +37,7 @@ class Products:
         layers = [(name, each.shape) for name, each in self._model.named_parameters() if each.ndim == 2]
         for start in range(0, rows, self._hardware.rows):  # values of the whole rollout
             for name, shape in layers:
-                if not name.startswith("actor") or self._model.critic_trunk is None:
+                if not name.startswith("actor") or getattr(self._model, "critic_trunk", None) is None:
                     self._forward(min(self._hardware.rows, rows - start), *shape)
         for _ in range(self._epochs):
             for start in range(0, rows, part):

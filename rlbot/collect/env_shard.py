@@ -14,7 +14,7 @@ from rlbot.env import ACTION_TABLE
 from rlbot.env.action import NonFiniteControls
 from rlbot.env.batch import BROKEN, BatchEnv
 from rlbot.env.nonfinite import NonFiniteCounts, merged
-from rlbot.policy import Bot, Network, Policy
+from rlbot.policy import AnyNetwork, Bot, Policy
 
 # The learner's score by how the episode ended: 1 blue scored (the learner), 2 orange scored, 3 a limit. 0 is not used.
 SCORES = np.array([np.nan, 1.0, 0.0, 0.5])
@@ -24,7 +24,7 @@ SCORES = np.array([np.nan, 1.0, 0.0, 0.5])
 class Matchup:
     """Who plays in a stage."""
 
-    network: Network  # the shape of the policy
+    network: AnyNetwork  # of the policy, without its weights
     opponents: Mapping[str, float]  # shares; see Opponents
     draw: str  # how a past version is drawn; see Pool.odds
     self_play: tuple[bool, ...]  # for each of all arenas

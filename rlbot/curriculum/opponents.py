@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rlbot.curriculum.pool import Pool
 from rlbot.curriculum.stages import KINDS
 from rlbot.env import ACTION_TABLE
-from rlbot.policy import Bot, Network, Policy, random_rows, uniforms
+from rlbot.policy import AnyNetwork, Bot, Policy, random_rows, uniforms
 
 _DRAW = 7919  # added to the seed, so that an arena draws other random numbers than its cars
 
@@ -30,7 +30,7 @@ class Opponents:
         car_arena: NDArray[np.int64],
         numbers: NDArray[np.int64],
         arenas: Sequence[int],
-        network: Network,
+        network: AnyNetwork,
         pool: Pool,
         bots: Mapping[str, Bot],
         seed: int,

@@ -48,10 +48,10 @@ def _rlbot(bot: "Bot", about: "BotInfo", config: ExportConfig, warn: Callable[[s
 
 def _onnx(bot: "Bot", about: "BotInfo", config: ExportConfig, warn: Callable[[str], None]) -> dict[str, bytes]:
     from rlbot.export import network, onnx_graph
-    from rlbot.export.folder import network_folder
+    from rlbot.export.folder import built_in, network_folder
 
     model = network.load_model(bot)
-    data = onnx_graph.onnx_file(model, bot.network)
+    data = onnx_graph.onnx_file(model, built_in(bot))
     sample = network.sample(bot)
     found = onnx_graph.run(data, sample)
     if found is None:

@@ -20,6 +20,8 @@ from rlbot.export.template.agent import files, geometry, observation, self_test,
 from rlbot.export.template.agent.network import Network
 from rlbot.export.template.agent.recording import Plain
 from rlbot.policy import Bot
+from rlbot.policy import Network as PolicyNetwork
+from rlbot.policy.own_network import OwnNetwork
 from rlbot.sim import PAD_COOLDOWN, PAD_POSITION
 
 TEMPLATE = Path(__file__).parent / "template"
@@ -87,6 +89,14 @@ def _bot_folder(bot: Bot, about: BotInfo, made: dict[str, bytes]) -> dict[str, b
     return with_manifest(made, document)
 
 
+def built_in(bot: Bot) -> PolicyNetwork:
+    """The bot's network. Raises ValueError if it is of the user's own, which an exported folder has no code for."""
+    if isinstance(bot.network, OwnNetwork):
+        own = bot.network.target.name
+        raise ValueError(f"checkpoint={bot.path}: its network is {own}; only networks of model.hidden can be exported")
+    return bot.network
+
+
 def manifest(bot: Bot, about: BotInfo) -> dict[str, Any]:
     """The manifest without the list of files: how the bot was trained and how it must be played."""
     pads = zip(PAD_POSITION.tolist(), PAD_COOLDOWN.tolist(), strict=True)
@@ -102,7 +112,7 @@ def manifest(bot: Bot, about: BotInfo) -> dict[str, Any]:
         "action_delay": bot.action_delay,
         "engine": bot.engine,
         "deterministic": about.deterministic,
-        "network": dataclasses.asdict(bot.network),
+        "network": built_in(bot).document(),
         "observation": [list(each) for each in OBSERVATION],
         "constants": {
             "ticks_per_second": round(1 / geometry.TICK),

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rlbot.env import ACTION_TABLE
+from rlbot.export.folder import built_in
 from rlbot.model.actor_critic import ActorCritic
 from rlbot.model.heads import make_head
 from rlbot.policy import Bot
@@ -42,7 +43,7 @@ def load_model(bot: Bot) -> ActorCritic:
     if is_exported(bot.path):
         raise ValueError(f"checkpoint={bot.path}: this format needs a checkpoint; an exported folder has no critic")
     tensors = load_checkpoint(bot.path)[0]["model"]
-    network = bot.network
+    network = built_in(bot)
     model = ActorCritic(
         network.observation_size,
         make_head(network.action_head, ACTION_TABLE),

@@ -16,7 +16,7 @@ from rlbot.learner.batch_shard import BatchShard
 from rlbot.learner.gae import gae, next_values
 from rlbot.learner.losses import approximate_kl, importance, policy_loss, value_loss
 from rlbot.learner.return_scale import ReturnScale
-from rlbot.model.actor_critic import ActorCritic
+from rlbot.model.own import AnyModel
 
 STEP_METRICS = (
     "loss/policy",
@@ -69,7 +69,7 @@ class PPO:
 
     def __init__(
         self,
-        model: ActorCritic,
+        model: AnyModel,
         *,
         hardware: Hardware,
         minibatch_size: int,

@@ -7,18 +7,20 @@ Worker processes, opponents, evaluation and exported bots all act through this p
 """
 
 from rlbot.model.activations import ACTIVATIONS
-from rlbot.policy.actor import Network, Policy
+from rlbot.policy.actor import AnyNetwork, Network, Policy
 from rlbot.policy.bot import Bot, load
-from rlbot.policy.critic import Critic, load_critic
+from rlbot.policy.critic import Critic, OwnCritic, load_critic
 from rlbot.policy.heads import HEADS
 from rlbot.policy.sampling import random_rows, uniforms
 
 __all__ = [
     "ACTIVATIONS",
     "HEADS",
+    "AnyNetwork",
     "Bot",
     "Critic",
     "Network",
+    "OwnCritic",
     "Policy",
     "load",
     "load_critic",

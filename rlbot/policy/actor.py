@@ -4,9 +4,9 @@ The learner's network (rlbot.model) is the same network in PyTorch, with gradien
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numba import njit
@@ -43,6 +43,10 @@ class Network:
     def action_dtype(self) -> type[np.generic]:
         return self.head.action_dtype
 
+    def document(self) -> dict[str, Any]:
+        """The form in which checkpoints hold it; see `network_of`."""
+        return asdict(self)
+
     def arrays(self) -> list[tuple[str, tuple[int, ...]]]:
         """Name and shape of every array of the actor, in their order in the weight vector. Names are those of
         rlbot.model's state_dict; the weight of a linear layer is transposed: (inputs, outputs)."""
@@ -60,6 +64,15 @@ class Network:
         """Length of the weight vector."""
         return sum(math.prod(shape) for _, shape in self.arrays())
 
+    def views(self, vector: Floats) -> dict[str, Floats]:
+        """The arrays by their names, as views of the weight vector (size,)."""
+        return split(vector, self.arrays())
+
+    def forward(self, vector: Floats) -> Callable[[Floats], Floats]:
+        """A function from observations (M, observation_size) to logits (M, outputs), valid until its next call, whose
+        weights are views of `vector`."""
+        return _Layers(self, vector)
+
     def vector(self, tensors: Mapping[str, Any], out: Floats) -> None:
         """Write the actor's weights from a state_dict into `out` (size,). Raises ValueError if a shape does not fit."""
         at = 0
@@ -70,6 +83,15 @@ class Network:
                 raise ValueError(f"the policy's {name} is of shape {array.shape}, its network needs {shape}")
             out[at : at + array.size] = array.ravel()
             at += array.size
+
+
+def split(vector: Floats, arrays: Iterable[tuple[str, tuple[int, ...]]]) -> dict[str, Floats]:
+    """Views of a vector that holds arrays of these names and shapes one after the other, by their names."""
+    views, at = {}, 0
+    for name, shape in arrays:
+        views[name] = vector[at : at + math.prod(shape)].reshape(shape)
+        at += math.prod(shape)
+    return views
 
 
 @njit(cache=True, fastmath={"reassoc", "contract"})  # so that the sums of layer norm are vectorized
@@ -106,17 +128,12 @@ def finish_layer(x, rows, bias, gain, shift, normalise, activation):  # type: ig
                 row[j] = activate(row[j], activation)
 
 
-class Policy:
-    """An actor whose weights are views of `vector` (network.size(),): a change there takes effect at the next call."""
+class _Layers:
+    """A network whose weights are views of `vector` (network.size(),): (M, observation_size) -> (M, outputs)."""
 
-    def __init__(self, network: Network, vector: Floats, table: Floats) -> None:
-        """`table` (90, 8): the controls of each choice of the "table" head."""
-        self.network, self._table = network, table
-        self._activation = number(network.activation)
-        arrays, at = {}, 0
-        for name, shape in network.arrays():
-            arrays[name] = vector[at : at + math.prod(shape)].reshape(shape)
-            at += math.prod(shape)
+    def __init__(self, network: Network, vector: Floats) -> None:
+        self._network, self._activation = network, number(network.activation)
+        arrays = network.views(vector)
         self._layers = [
             (
                 arrays[f"actor_trunk.linears.{i}.weight"],
@@ -127,16 +144,14 @@ class Policy:
             for i in range(len(network.hidden))
         ]
         self._output = arrays["actor_output.weight"], arrays["actor_output.bias"]
-        self._log_std = arrays.get("head.log_std", np.zeros(8, np.float32))
         self._buffers = self._memory(0)
 
     def _memory(self, count: int) -> list[Floats]:
         """Buffers for the observations of `count` cars and for the output of each layer."""
-        sizes = (self.network.observation_size, *self.network.hidden, self.network.head.outputs)
+        sizes = (self._network.observation_size, *self._network.hidden, self._network.head.outputs)
         return [padded(count, size) for size in sizes]
 
-    def logits(self, observations: Floats) -> Floats:
-        """(M, 180) -> (M, outputs), valid until the next call."""
+    def __call__(self, observations: Floats) -> Floats:
         count = len(observations)
         if count > len(self._buffers[0]):
             self._buffers = self._memory(count)
@@ -146,12 +161,44 @@ class Policy:
         for (weight, bias, gain, shift), buffer in zip(self._layers, self._buffers[1:], strict=False):
             matmul(x, weight, buffer[:rows])
             x = buffer[:rows]
-            finish_layer(x, count, bias, gain, shift, self.network.layer_norm, self._activation)
+            finish_layer(x, count, bias, gain, shift, self._network.layer_norm, self._activation)
         weight, bias = self._output
         logits = self._buffers[-1][:rows]
         matmul(x, weight, logits)
         finish_layer(logits, count, bias, bias, bias, False, NO_ACTIVATION)
         return logits[:count, : len(bias)]
+
+
+class AnyNetwork(Protocol):
+    """What a policy needs of a network: `Network` and `OwnNetwork` (rlbot.policy.own_network) have it."""
+
+    @property
+    def observation_size(self) -> int: ...
+    @property
+    def head(self) -> Head: ...
+    @property
+    def action_shape(self) -> tuple[int, ...]: ...
+    @property
+    def action_dtype(self) -> type[np.generic]: ...
+    def document(self) -> dict[str, Any]: ...
+    def size(self) -> int: ...
+    def views(self, vector: Floats) -> dict[str, Floats]: ...
+    def forward(self, vector: Floats) -> Callable[[Floats], Floats]: ...
+    def vector(self, tensors: Mapping[str, Any], out: Floats) -> None: ...
+
+
+class Policy:
+    """An actor whose weights are views of `vector` (network.size(),): a change there takes effect at the next call."""
+
+    def __init__(self, network: AnyNetwork, vector: Floats, table: Floats) -> None:
+        """`table` (90, 8): the controls of each choice of the "table" head."""
+        self.network, self._table = network, table
+        self._forward = network.forward(vector)
+        self._log_std = network.views(vector).get("head.log_std", np.zeros(8, np.float32))
+
+    def logits(self, observations: Floats) -> Floats:
+        """(M, observation_size) -> (M, outputs), valid until the next call."""
+        return self._forward(observations)
 
     def sample(self, observations: Floats, seed: int, step: int, cars: NDArray[np.int64]) -> tuple[Any, Floats, Floats]:
         """Draw (actions (M, *action_shape), log_probs (M,), controls (M, 8)) for M cars numbered `cars` (M,).

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,13 @@ from rlbot.model.activations import ACTIVATIONS
 from rlbot.policy.actor import Network, Policy
 from rlbot.policy.exported import MANIFEST, is_exported, read_exported
 from rlbot.policy.heads import HEADS, Floats
+from rlbot.policy.own_network import OwnNetwork
 from rlbot.run import resolve_resume
+from rlbot.run.code import newest_copies
 from rlbot.run.files import from_json
 from rlbot.run.manifest import read_verified
 from rlbot.sim import FIRST_ENGINE
+from rlbot.values.target import Target
 
 _WEIGHTS, _DOCUMENT = "model.safetensors", "policy.json"
 
@@ -31,7 +34,7 @@ class Bot:
     """A trained policy with its timing: it chooses an action every `tick_skip` physics ticks (1/120 s), which takes
     effect `action_delay` ticks later. A Bot can be pickled."""
 
-    network: Network
+    network: Network | OwnNetwork
     weights: Floats  # (network.size(),)
     tick_skip: int
     action_delay: int
@@ -84,7 +87,7 @@ def load(path: str | Path, seed: int | None = None, *, setting: str = "checkpoin
         else:
             document, tensors = _read_checkpoint(files)
         _check_layout(document)
-        network = _network(document["network"])
+        network = read_network(document["network"], None if exported else source)
         tick_skip, action_delay = document["tick_skip"], document["action_delay"]
         if not (isinstance(tick_skip, int) and isinstance(action_delay, int) and 0 <= action_delay < tick_skip):
             raise ValueError(f"its tick_skip={tick_skip} and action_delay={action_delay} do not fit together")
@@ -136,23 +139,42 @@ def _entry(entry: Any) -> str:
     return f"{name} ({size})"
 
 
-def _network(document: Mapping[str, Any]) -> Network:
-    """Raises ValueError if this version cannot run the network."""
+def read_network(document: Mapping[str, Any], checkpoint: Path | None = None) -> Network | OwnNetwork:
+    """Reads what `Network.document` or `OwnNetwork.document` returned. The code of a network of the user's own is the
+    copy in the run directory of the checkpoint, or else the user's file. Raises ValueError if this version cannot run
+    the network, or the file is gone."""
+    if "target" in document:
+        own = OwnNetwork.read(document)
+        if checkpoint is not None and own.target.file is not None:
+            own = replace(own, target=_kept(own.target, checkpoint))
+        _check_names(document, own.observation_size)
+        return own
     names = [each.name for each in fields(Network)]
     if other := sorted(set(document) ^ set(names)):
         raise ValueError(f"its network is described by other keys than in this version: {', '.join(other)}")
     network = Network(**{**document, "hidden": tuple(document["hidden"])})
-    if network.observation_size != OBSERVATION_SIZE:
-        raise ValueError(f"its network sees {network.observation_size} numbers, this version gives {OBSERVATION_SIZE}")
-    for name, known in (("activation", ACTIVATIONS), ("action_head", HEADS)):
-        if document[name] not in known:
-            raise ValueError(f"its network's {name} is {document[name]}, this version knows {', '.join(known)}")
+    _check_names(document, network.observation_size)
     if not network.hidden or not all(isinstance(width, int) and width > 0 for width in network.hidden):
         raise ValueError(f"its network's hidden layers are {list(network.hidden)}")
     return network
 
 
-def _weights(network: Network, tensors: Mapping[str, Any]) -> Floats:
+def _kept(target: Target, checkpoint: Path) -> Target:
+    """The same class in the file that the run kept when it trained the checkpoint, if there is one."""
+    before = max(int(checkpoint.name.rpartition("_")[2]) - 1, 0)  # copies of this step are of a run that went on
+    copy = newest_copies(checkpoint.parent.parent / "code", before).get(str(target.file))
+    return target if copy is None else target.at(copy)
+
+
+def _check_names(document: Mapping[str, Any], observation_size: int) -> None:
+    if observation_size != OBSERVATION_SIZE:
+        raise ValueError(f"its network sees {observation_size} numbers, this version gives {OBSERVATION_SIZE}")
+    for name, known in (("activation", ACTIVATIONS), ("action_head", HEADS)):
+        if name in document and document[name] not in known:
+            raise ValueError(f"its network's {name} is {document[name]}, this version knows {', '.join(known)}")
+
+
+def _weights(network: Network | OwnNetwork, tensors: Mapping[str, Any]) -> Floats:
     if missing := [name for name, _ in network.arrays() if name not in tensors]:
         raise ValueError(f"{_WEIGHTS} has no {missing[0]}, which its network needs")
     vector = np.empty(network.size(), np.float32)

@@ -11,6 +11,7 @@ from rlbot.model.activations import NO_ACTIVATION, number
 from rlbot.policy.actor import Network, finish_layer
 from rlbot.policy.bot import Bot
 from rlbot.policy.heads import Floats
+from rlbot.policy.own_network import OwnNetwork
 
 
 class Critic:
@@ -44,8 +45,22 @@ class Critic:
         return x[:, 0]
 
 
-def load_critic(bot: Bot) -> Critic | None:
+class OwnCritic:
+    """The value of a network of the user's own."""
+
+    def __init__(self, network: OwnNetwork, weights: Floats) -> None:
+        """weights (network.size(),)."""
+        self._run = network.run(weights)
+
+    def value(self, observations: NDArray[np.float32]) -> Floats:
+        """As `Critic.value`."""
+        return self._run(observations)[1]
+
+
+def load_critic(bot: Bot) -> Critic | OwnCritic | None:
     """The critic of the checkpoint that a bot was loaded from; None if it has none or the checkpoint was deleted."""
+    if isinstance(bot.network, OwnNetwork):
+        return OwnCritic(bot.network, bot.weights)
     try:
         return Critic(bot.network, safetensors.numpy.load_file(Path(bot.path) / "model.safetensors"))
     except (OSError, ValueError, SafetensorError):

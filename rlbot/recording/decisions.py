@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.env import ACTION_TABLE
-from rlbot.policy import Bot, Critic
+from rlbot.policy import Bot, Critic, OwnCritic
 from rlbot.recording.recorder import Decision
 from rlbot.recording.recording import TOP_ACTIONS
 
@@ -14,7 +14,10 @@ _SMALLEST_PROBABILITY = 1e-30
 
 
 def decision(
-    player: object, observations: NDArray[np.float32], controls: NDArray[np.float32], critic: Critic | None = None
+    player: object,
+    observations: NDArray[np.float32],
+    controls: NDArray[np.float32],
+    critic: Critic | OwnCritic | None = None,
 ) -> Decision:
     """The decision of a player that chose `controls` (K, 8) after `observations` (K, 180).
 

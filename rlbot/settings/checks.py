@@ -174,6 +174,8 @@ def _check_shares(key: str, shares: Mapping[str, float]) -> Iterator[str]:
 
 
 def _check_network(config: TrainConfig) -> Iterator[str]:
+    if config.model.network is not None:
+        return  # its size is known when it is made
     hidden, versions = config.model.hidden, config.curriculum.pool_size
     if not hidden:
         yield "model.hidden=[]: needs at least one layer, such as [256,256]"

@@ -81,6 +81,7 @@ class ModelConfig:
     activation: Activation
     shared_trunk: bool
     action_head: ActionHead
+    network: Target | None
 
 
 @dataclass(frozen=True)

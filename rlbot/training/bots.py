@@ -1,6 +1,5 @@
 """Opponents that are named by the path of a run or checkpoint: read once, and saved in the run's own checkpoints."""
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.curriculum import KINDS
-from rlbot.policy import Bot, Network, load
+from rlbot.policy import Bot, load
+from rlbot.policy.bot import read_network
 from rlbot.settings.schema import TrainConfig
 
 _BOT = "bot/"  # prefix of the names of their weights in a checkpoint
@@ -42,7 +42,7 @@ def bots_state(bots: Mapping[str, Bot]) -> tuple[dict[str, NDArray[np.float32]],
     that a run can be resumed without their files."""
     document = {
         name: {
-            "network": dataclasses.asdict(bot.network),
+            "network": bot.network.document(),
             "tick_skip": bot.tick_skip,
             "action_delay": bot.action_delay,
             "timesteps": bot.timesteps,
@@ -57,7 +57,7 @@ def saved_bots(tensors: Mapping[str, Any], documents: Mapping[str, Any]) -> dict
     """Returns the opponents that `bots_state` put into a checkpoint, by their path."""
     bots = {}
     for name, each in documents.get("opponents_state", {}).items():  # older checkpoints have none
-        network = Network(**{**each["network"], "hidden": tuple(each["network"]["hidden"])})
+        network = read_network(each["network"])
         weights = np.asarray(tensors["opponents"][f"{_BOT}{name}"])
         bots[name] = Bot(
             network, weights, each["tick_skip"], each["action_delay"], each["timesteps"], Path(each["path"])

@@ -18,7 +18,9 @@ from rlbot.hardware import SINGLE, Group, Hardware, available_cores
 from rlbot.learner import PPO
 from rlbot.model.actor_critic import ActorCritic
 from rlbot.model.heads import make_head
+from rlbot.model.own import AnyModel, OwnActorCritic
 from rlbot.policy import Bot, Network
+from rlbot.policy.own_network import OwnNetwork, outputs
 from rlbot.settings.schema import TrainConfig
 from rlbot.sim import load_meshes, obtain_meshes, version
 from rlbot.training.bots import load_bots
@@ -31,9 +33,9 @@ class Components:
     """The objects that a training run consists of."""
 
     hardware: Hardware
-    model: ActorCritic
+    model: AnyModel
     ppo: PPO
-    network: Network
+    network: Network | OwnNetwork
     shared: Shared
     pool: Pool
     stages: tuple[Stage, ...]
@@ -121,19 +123,25 @@ def make_hardware(config: TrainConfig, group: Group = SINGLE) -> Hardware:
     return Hardware.choose(**settings, group=group)
 
 
-def make_network(config: TrainConfig) -> Network:
-    """The shape of the actor."""
+def make_network(config: TrainConfig) -> Network | OwnNetwork:
+    """The actor, without weights."""
     model = config.model
+    if model.network is not None:
+        return OwnNetwork(OBSERVATION_SIZE, model.action_head, model.network)
     return Network(OBSERVATION_SIZE, model.hidden, model.layer_norm, model.activation, model.action_head)
 
 
-def make_model(config: TrainConfig) -> ActorCritic:
-    settings = dataclasses.asdict(config.model)
-    head = make_head(settings.pop("action_head"), ACTION_TABLE)
-    return ActorCritic(OBSERVATION_SIZE, head, **settings)
+def make_model(config: TrainConfig) -> AnyModel:
+    """Raises ValueError if a network of the user's own cannot be made."""
+    model = config.model
+    head = make_head(model.action_head, ACTION_TABLE)
+    if model.network is not None:
+        own = OwnNetwork(OBSERVATION_SIZE, model.action_head, model.network)
+        return OwnActorCritic(OBSERVATION_SIZE, head, own.module(), partial(outputs, own))
+    return ActorCritic(OBSERVATION_SIZE, head, model.hidden, model.layer_norm, model.activation, model.shared_trunk)
 
 
-def make_ppo(config: TrainConfig, model: ActorCritic, hardware: Hardware) -> PPO:
+def make_ppo(config: TrainConfig, model: AnyModel, hardware: Hardware) -> PPO:
     settings = dataclasses.asdict(config.learner)
     for name in ("batch_size", "anneal_learning_rate", "anneal_from", "anneal_to", "max_bad_updates"):  # the loop's
         del settings[name]
@@ -185,7 +193,7 @@ def policy_document(config: TrainConfig) -> dict[str, Any]:
     return {
         "observation": [list(each) for each in OBSERVATION],
         "action_table": ACTION_TABLE.tolist(),
-        "network": dataclasses.asdict(make_network(config)),
+        "network": make_network(config).document(),
         "tick_skip": config.env.tick_skip,
         "action_delay": config.env.action_delay,
         "engine": version(config.env.engine),

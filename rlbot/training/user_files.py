@@ -3,19 +3,17 @@ directory, so that a run can be read and resumed on any machine."""
 
 import ast
 import dataclasses
-import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import rlbot
 from rlbot.curriculum import KINDS
-from rlbot.run.files import from_json, to_json, write_atomic
+from rlbot.run.code import INDEX, newest_copies
+from rlbot.run.files import to_json, write_atomic
 from rlbot.settings.schema import OpponentConfig, TrainConfig
 from rlbot.values.target import Target
 
-_INDEX = "files.json"  # in a folder of copies: the copy of each file, by the file's original path
-_STEP = re.compile(r"step_(\d+)(?:-(\d+))?")
 _PACKAGE = Path(rlbot.__file__).resolve().parent
 
 
@@ -68,7 +66,7 @@ def _changed(value: Any, change: Callable[[str, Target], Target], key: str = "")
 def locate(config: TrainConfig, code: Path, timesteps: int) -> tuple[TrainConfig, list[str]]:
     """Returns the settings to use in a run that is resumed at `timesteps`, and a line for each file of the user's own
     that has changed or is gone. A file that still exists is used as it is now, otherwise its copy in `code`."""
-    kept = _newest(code, timesteps)
+    kept = newest_copies(code, timesteps)
     lines: dict[Path, str] = {}
 
     def found(key: str, target: Target) -> Target:
@@ -89,7 +87,7 @@ def locate(config: TrainConfig, code: Path, timesteps: int) -> tuple[TrainConfig
 def keep(config: TrainConfig, code: Path, timesteps: int) -> str | None:
     """Copies the user's own files, and the files beside them that they import, into a new folder in `code`. Returns a
     line that names them, or None if the newest copies are the same. Raises OSError if they cannot be written."""
-    kept = _newest(code, timesteps)
+    kept = newest_copies(code, timesteps)
     files: dict[str, bytes] = {}
     for file in own_files(config).values():
         if file.is_file():
@@ -111,7 +109,7 @@ def keep(config: TrainConfig, code: Path, timesteps: int) -> str | None:
         (folder / copy).parent.mkdir(parents=True, exist_ok=True)
         (folder / copy).write_bytes(content)
         index[place] = copy.as_posix()
-    write_atomic(folder / _INDEX, to_json(index))
+    write_atomic(folder / INDEX, to_json(index))
     return f"Your own files copied to {folder}: {', '.join(index.values())}"
 
 
@@ -143,21 +141,6 @@ def _imported(file: Path) -> Iterator[list[str]]:
     for name in names:
         parts = name.split(".")
         yield from (parts[:end] for end in range(1, len(parts) + 1))
-
-
-def _newest(code: Path, timesteps: int) -> Mapping[str, Path]:
-    """Returns the newest complete copies that were made at `timesteps` or before, by the files' original paths."""
-    matches = [(match, folder) for folder in code.glob("step_*") if (match := _STEP.fullmatch(folder.name))]
-    known = [((int(match[1]), int(match[2] or 1)), folder) for match, folder in matches if int(match[1]) <= timesteps]
-    for _, folder in sorted(known, reverse=True):
-        try:
-            index = from_json((folder / _INDEX).read_bytes())
-            copies = {str(place): folder / str(copy) for place, copy in index.items()}
-        except (OSError, ValueError, AttributeError):  # incomplete: the process was killed while it wrote
-            continue
-        if all(copy.is_file() for copy in copies.values()):
-            return copies
-    return {}
 
 
 def _absolute_names(shares: Mapping[str, float]) -> dict[str, float]:

@@ -80,6 +80,7 @@ def call(label: str, function: Callable[..., Any], *arguments: Any) -> Any:
 def _line_of(error: BaseException) -> str:
     """Returns the last line of the user's own that led to `error`, as " (FILE, line N)"; empty if there is none."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")][1:]
+    frames = [frame for frame in frames if "site-packages" not in Path(frame.filename).parts] or frames
     own = [frame for frame in frames if Path(frames[0].filename).parent in Path(frame.filename).parents]
     return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
 

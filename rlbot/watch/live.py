@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.env import ACTION_TABLE, BatchEnv, Rules
-from rlbot.policy import Bot, Critic, load_critic
+from rlbot.policy import Bot, Critic, OwnCritic, load_critic
 from rlbot.rating.matches import Player, actor
 from rlbot.recording import Decision, find_events
 from rlbot.recording.decisions import decision
@@ -150,7 +150,7 @@ class LiveMatch:
         rules = Rules(lineup.tick_skip, lineup.action_delay, time_limit=None, no_touch_limit=None)
         self._env = env = BatchEnv([self._team_sizes], Reward([]), {"kickoff": 1.0}, rules)
         self._sides = [np.flatnonzero(TEAM_OF_SLOT[env.car_slot] == team) for team in (0, 1)]
-        self._critics: list[Critic | None] = [
+        self._critics: list[Critic | OwnCritic | None] = [
             load_critic(player) if isinstance(player, Bot) else None for player in lineup.players
         ]
         self._matches += 1

@@ -1,0 +1,156 @@
+"""A network of the user's own: a PyTorch module, which acts on the CPU.
+
+PyTorch is imported only where such a network is used.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rlbot.policy.actor import split
+from rlbot.policy.heads import HEADS, Floats, Head
+from rlbot.values.convert import checked
+from rlbot.values.target import KEY, Target, call
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PREFIX = "network."  # of the names of its arrays in the state_dict of rlbot.model.own.OwnActorCritic
+
+
+@dataclass(frozen=True)
+class OwnNetwork:
+    """A class of torch.nn.Module, and what it is made with: make(observation_size, num_outputs, **arguments)."""
+
+    observation_size: int
+    action_head: str
+    target: Target
+
+    @property
+    def head(self) -> Head:
+        return HEADS[self.action_head]
+
+    @property
+    def action_shape(self) -> tuple[int, ...]:
+        """Of one stored action."""
+        return self.head.action_shape
+
+    @property
+    def action_dtype(self) -> type[np.generic]:
+        return self.head.action_dtype
+
+    def document(self) -> dict[str, Any]:
+        """The form in which checkpoints hold it."""
+        target = self.target.document()
+        return {"observation_size": self.observation_size, "action_head": self.action_head, "target": target}
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> "OwnNetwork":
+        """Reads a `document()`. Raises ValueError if it is of another form."""
+        target: Target = checked(Target, document["target"], "target")
+        return cls(int(document["observation_size"]), str(document["action_head"]), target)
+
+    @property
+    def where(self) -> str:
+        """The setting, for messages."""
+        return f"model.network.{KEY}={self.target.name}"
+
+    def module(self) -> "nn.Module":
+        """A new module, initialised from torch's global generator. Raises ValueError that names the setting if it
+        cannot be made, is not a module, or its weights are not all float32."""
+        import torch
+
+        where = self.where
+        module = call(where, self.target.load("model.network"), self.observation_size, self.head.outputs)
+        if not isinstance(module, torch.nn.Module):
+            raise ValueError(f"{where}: makes {type(module).__name__}; it must make a torch.nn.Module")
+        for name, parameter in module.named_parameters():
+            if parameter.dtype != torch.float32:
+                raise ValueError(f"{where}: its weight {name} is {parameter.dtype}; it must be torch.float32")
+        return module
+
+    @cached_property
+    def _arrays(self) -> list[tuple[str, tuple[int, ...]]]:
+        import torch
+
+        with torch.random.fork_rng(devices=[]):  # a module that is made only to be looked at draws no numbers
+            module = self.module()
+        found = [(PREFIX + name, tuple(each.shape)) for name, each in _floats(module).items()]
+        return found + ([("head.log_std", (8,))] if self.head.has_log_std else [])
+
+    def arrays(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Name and shape of every array of the network, in their order in the weight vector; the names are those of
+        rlbot.model's state_dict."""
+        return self._arrays
+
+    def size(self) -> int:
+        """Length of the weight vector."""
+        return sum(math.prod(shape) for _, shape in self.arrays())
+
+    def views(self, vector: Floats) -> dict[str, Floats]:
+        """The arrays by their names, as views of the weight vector (size,)."""
+        return split(vector, self.arrays())
+
+    def vector(self, tensors: Mapping[str, Any], out: Floats) -> None:
+        """Write the weights from a state_dict into `out` (size,). Raises ValueError if a shape does not fit."""
+        for name, view in self.views(out).items():
+            array = np.asarray(tensors[name], np.float32)
+            if array.shape != view.shape:
+                raise ValueError(f"the policy's {name} is of shape {array.shape}, its network needs {view.shape}")
+            view[...] = array
+
+    def forward(self, vector: Floats) -> Callable[[Floats], Floats]:
+        """A function from observations (M, observation_size) to logits (M, outputs), whose weights are views of
+        `vector`."""
+        run = self.run(vector)
+        return lambda observations: run(observations)[0]
+
+    def run(self, vector: Floats) -> Callable[[Floats], tuple[Floats, Floats]]:
+        """As `forward`, but to logits and values (M,)."""
+        import torch
+
+        with torch.random.fork_rng(devices=[]):
+            module = self.module()
+        module.eval().requires_grad_(False)
+        views = self.views(vector)
+        for name, tensor in _floats(module).items():
+            tensor.data = torch.from_numpy(views[PREFIX + name])  # shares the memory
+
+        def run(observations: Floats) -> tuple[Floats, Floats]:
+            with torch.inference_mode():
+                logits, values = outputs(self, module, torch.from_numpy(np.ascontiguousarray(observations)))
+                return logits.numpy(), values.numpy()
+
+        return run
+
+
+def _floats(module: "nn.Module") -> "dict[str, Any]":
+    """The parameters and the float buffers of a module by their names in its state_dict."""
+    return {name: each for name, each in module.state_dict(keep_vars=True).items() if each.is_floating_point()}
+
+
+def outputs(network: OwnNetwork, module: "nn.Module", observations: Any) -> tuple[Any, Any]:
+    """Runs the module on observations (B, observation_size). Returns logits (B, outputs) and values (B,), float32.
+    Raises ValueError that names the setting if it raises an exception or returns anything else."""
+    where = network.where
+    result = call(f"{where}: forward", module, observations)
+    rows, choices = len(observations), network.head.outputs
+    wanted = f"it must return (logits of shape ({rows}, {choices}), values of shape ({rows},))"
+    try:
+        logits, values = result
+        logits, values = logits.float(), values.float().reshape(rows)
+    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise ValueError(f"{where}: forward returns {_shown(result)}; {wanted}") from error
+    if tuple(logits.shape) != (rows, choices):
+        raise ValueError(f"{where}: forward returns {_shown(result)}; {wanted}")
+    return logits, values
+
+
+def _shown(result: Any) -> str:
+    if isinstance(result, tuple | list):
+        return f"({', '.join(_shown(each) for each in result)})"
+    return f"shape {tuple(result.shape)}" if hasattr(result, "shape") else type(result).__name__
