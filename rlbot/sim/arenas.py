@@ -67,6 +67,11 @@ class Arenas(ABC):
         """Copy the whole state of arena n, pad timers included, into `state`."""
 
     @abstractmethod
+    def details(self) -> NDArray[np.void]:
+        """More about the cars after a step: records `DETAILS` (C,). In RocketSim v2 ticks that touch the ball are
+        counted from the first call on, and from one call to the next."""
+
+    @abstractmethod
     def snapshot(self) -> dict[str, NDArray[np.float32]]:
         """All that decides how the arenas go on. Every array has a row for each arena, or for each car where its name
         begins with "car_"; the rows of "ball" begin with the ball's position, velocity and spin."""

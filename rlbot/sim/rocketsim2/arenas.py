@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rlbot.sim import arenas
 from rlbot.sim.arenas import CONTROLS, TICKS_PER_SECOND
+from rlbot.sim.details import DETAILS, NO_CAR
 from rlbot.sim.placement import CarPlacement, Placement
 from rlbot.sim.rocketsim2 import snapshot as codec
 from rlbot.sim.rocketsim2.exact import make_arena, settle
@@ -110,6 +111,14 @@ def _advance_timers(before, after, cars, seconds, events):  # type: ignore[no-un
     return count
 
 
+# Of a car's get_state(), in the order of DETAILS; the last three become its car bumped and its touches.
+_details_of = attrgetter(
+    "wheels_with_contact", "supersonic_time", "time_spent_boosting", "is_jumping", "last_controls.jump", "jump_time",
+    "flip_time", "flip_rel_torque", "is_auto_flipping", "auto_flip_timer", "auto_flip_torque_scale", "car_contact_id",
+    "car_contact_cooldown_timer",
+)  # fmt: skip
+
+
 class _Controls(dict[bytes, Any]):
     """RocketSim's controls for eight numbers, given as their bytes; made when they are first asked for."""
 
@@ -137,6 +146,7 @@ class Arenas(arenas.Arenas):
         self._controls = _Controls()
         self._events = np.zeros((len(self) * (PADS + MAX_CARS), 2), np.int64)
         self._first_car = np.concatenate([[0], self.present.sum(1).cumsum()])
+        self._touches: list[int] | None = None  # of each car, counted once they are asked for
 
     def step(self, controls: NDArray[np.float32], before: State, after: State) -> None:
         """The pads' timers are counted on from `before`."""
@@ -200,6 +210,32 @@ class Arenas(arenas.Arenas):
         again."""
         self._arenas[n], self._cars[n] = make_arena(self.slots[n])
         self._pads[n] = self._arenas[n].get_boost_pads()
+        if self._touches is not None:
+            self._count_touches(n, self._touches)
+
+    def details(self) -> NDArray[np.void]:
+        if self._touches is None:
+            self._touches = [0] * self.num_cars
+            for n in range(len(self)):
+                self._count_touches(n, self._touches)
+        rows: list[Any] = []
+        for first, cars in zip(self._first_car.tolist(), self._cars, strict=False):
+            index = {car.id: first + i for i, car in enumerate(cars)}
+            for car in cars:
+                *known, other, cooldown = _details_of(car.get_state())
+                known[7] = known[7].as_tuple()
+                bumped = index.get(other, NO_CAR) if cooldown > 0 else NO_CAR
+                rows.append((*known, bumped, self._touches[len(rows)]))
+        self._touches[:] = [0] * self.num_cars
+        return np.array(rows, DETAILS)
+
+    def _count_touches(self, n: int, touches: list[int]) -> None:
+        index = {car.id: int(self._first_car[n]) + i for i, car in enumerate(self._cars[n])}
+
+        def count(arena: Any, car: Any, data: Any) -> None:
+            touches[index[car.id]] += 1
+
+        self._arenas[n].set_ball_touch_callback(count)
 
     def read(self, n: int, state: State) -> None:
         self._read_one(n, state)

@@ -1,0 +1,1 @@
+"""RLGym v2: its states from the arrays of a batch."""
