@@ -1,6 +1,7 @@
 """Collects the rollouts of a stage, in this process or in workers that fill one rollout together."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rlbot.collect.acting import Exchange, Forward, Server, halves, in_blocks
 from rlbot.collect.env_shard import EnvInfo, Matchup, RolloutStats
 from rlbot.collect.rollout import Rollout, Shape
 from rlbot.collect.worker import LocalWorker, Memory, Task, Worker
@@ -82,10 +84,13 @@ class Collector:
         workers: int,
         overlap: bool,
         warn: Callable[[str], None],
+        forward: Forward | None = None,
     ) -> None:
         """team_sizes: (blue, orange) of every arena of the stage. workers: number of worker processes to start; 0: play
-        in this process. `warn` gets a line for every worker that died and was replaced. Raises RuntimeError if a worker
-        dies at its start."""
+        in this process. `warn` gets a line for every worker that died and was replaced. forward: the forward pass of
+        the current weights, to act in this process, which needs overlap=False; None: the workers act. Raises
+        RuntimeError if a worker dies at its start."""
+        assert forward is None or not overlap
         cars = [[*range(blue), *range(2, 2 + orange)] for blue, orange in team_sizes]
         agents = [sum(matchup.learns(n, slot) for slot in each) for n, each in enumerate(cars)]
         self._group = group
@@ -107,18 +112,31 @@ class Collector:
         self._plan: Plan | None = None  # of that rollout, if it is decided already
         self.faults: NonFiniteCounts = {}  # what was not finite in the last collected rollout
         self._answers: list[Any] | None = None  # of the workers to the rollout that was begun, if received already
-        self._memory = Memory(shared.vector, shared.pool, shared.pool_size, buffers, shape, RawArray("q", parts))
         self._tasks = [
             Task(i, partial(make_env, a, b), matchup, int(columns[a]), int(columns[b]))
             for i, (a, b) in enumerate(zip(self._bounds, self._bounds[1:], strict=False))
         ]
+        exchange = self._server = None
+        if forward is not None:
+            sizes = OBSERVATION_SIZE, matchup.network.head.outputs
+            blocks = halves(columns[first : last + 1].tolist())
+            exchange = Exchange.make([(task.start, task.stop) for task in self._tasks], blocks, sizes)
+            self._server = Server(exchange, forward)
+        self._memory = Memory(
+            shared.vector, shared.pool, shared.pool_size, buffers, shape, RawArray("q", parts), exchange
+        )
         self._warn = warn
+        self._deaths: Counter[int] = Counter()  # of each worker, within one rollout
         self._pool = Pool(shared.pool_size, matchup.network.size(), shared.pool)
-        start = Worker if workers > 0 else LocalWorker
         self._vector = np.frombuffer(shared.vector, np.float32)
         self._team_sizes, self._draw = np.array(team_sizes), matchup.draw
         # All workers are started before the first is waited for, so that they start in parallel.
-        self._workers: list[Worker | LocalWorker] = [start(task, self._memory) for task in self._tasks]
+        self._workers: list[Worker | LocalWorker]
+        if workers > 0:
+            self._workers = [Worker(task, self._memory) for task in self._tasks]
+        else:
+            together = None if forward is None or exchange is None else in_blocks(forward, exchange.blocks)
+            self._workers = [LocalWorker(task, self._memory, together) for task in self._tasks]
         try:
             self.env_info: EnvInfo = next(iter([worker.receive(starting=True) for worker in self._workers]))
         except ChildDied as death:
@@ -149,6 +167,9 @@ class Collector:
     def wait(self) -> None:
         """Waits until the rollout that was begun, if any, is complete. Then the weights may be changed."""
         if self._begun and self._answers is None:
+            self._deaths.clear()
+            if self._server is not None and isinstance(self._workers[0], Worker):
+                self._server.serve(self._rollouts[0].num_steps, self._is_new)
             self._answers = self._receive()
 
     def collect(self, reward: Mapping[str, float] | None = None) -> tuple[Rollout, dict[str, float]]:
@@ -184,25 +205,45 @@ class Collector:
         return [self._answer(i) for i in range(len(self._workers))]
 
     def _answer(self, i: int) -> Any:
-        for _ in range(_MAX_DEATHS):
+        self._deaths.clear()
+        while True:
             try:
                 return self._workers[i].receive()
             except ChildDied as death:
-                self._warn(f"{death}; a new one takes over its arenas")
-                self._replace(i)
-        raise RuntimeError(f"worker {i} died {_MAX_DEATHS} times in a row; env.workers=0 shows where it fails")
+                self._replace(i, death)
+                if self._server is not None and self._sent[i][0] == "collect":
+                    self._server.serve_alone(i, self._rollouts[0].num_steps, self._is_new)
 
-    def _replace(self, i: int) -> None:
+    def _is_new(self, i: int) -> bool:
+        """Whether a worker that asks nothing had died, and was replaced. Raises what it raised."""
+        worker = self._workers[i]
+        assert isinstance(worker, Worker)
+        try:
+            worker.check()
+        except ChildDied as death:
+            self._replace(i, death)
+            return True
+        return False
+
+    def _replace(self, i: int, death: ChildDied) -> None:
         """Starts a new worker for the arenas of one that died. Their episodes begin anew. If the new worker dies at its
-        start, `receive` raises WorkerDied again."""
+        start, `receive` raises ChildDied again. Raises RuntimeError if it dies again and again."""
+        self._deaths[i] += 1
+        if self._deaths[i] == _MAX_DEATHS:
+            raise RuntimeError(
+                f"worker {i} died {_MAX_DEATHS} times in a row; env.workers=0 shows where it fails"
+            ) from death
+        self._warn(f"{death}; a new one takes over its arenas")
         self._workers[i].close()
+        if self._server is not None:
+            self._server.forget(i)
         task = self._tasks[i]
         matchup = dataclasses.replace(task.matchup, seed=task.matchup.seed + 1)  # otherwise episodes would repeat
         self._tasks[i] = dataclasses.replace(task, matchup=matchup)
-        self._workers[i] = Worker(self._tasks[i], self._memory)
+        self._workers[i] = worker = Worker(self._tasks[i], self._memory)
         with suppress(ChildDied):
-            self._workers[i].receive(starting=True)
-            self._workers[i].send(*self._sent[i])
+            worker.receive(starting=True)
+            worker.send(*self._sent[i])
 
     def _metrics(self, stats: RolloutStats) -> dict[str, float]:
         """Returns means over the learner's cars; a rate "per minute" is per car and minute of play."""

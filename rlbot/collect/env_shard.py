@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rlbot.collect.acting import Forward
 from rlbot.collect.rollout import Rollout
 from rlbot.curriculum import Odds, Opponents, Pool
 from rlbot.env import ACTION_TABLE
@@ -92,9 +93,15 @@ class EnvShard:
     """Plays some arenas with the current weights in `vector`. Episodes continue from one rollout to the next."""
 
     def __init__(
-        self, make_env: Callable[[], BatchEnv], matchup: Matchup, vector: NDArray[np.float32], pool: Pool
+        self,
+        make_env: Callable[[], BatchEnv],
+        matchup: Matchup,
+        vector: NDArray[np.float32],
+        pool: Pool,
+        forward: Forward | None = None,
     ) -> None:
-        """`vector` (network.size(),) and `pool` may lie in memory shared with the process that writes them."""
+        """`vector` (network.size(),) and `pool` may lie in memory shared with the process that writes them. `forward`:
+        see Policy."""
         self.env = env = make_env()
         self._seed = matchup.seed
         where = zip((env.first_arena + env.car_arena).tolist(), env.car_slot.tolist(), strict=True)
@@ -102,7 +109,7 @@ class EnvShard:
         self.learner_cars, self._other_cars = np.flatnonzero(mine), np.flatnonzero(~mine)
         # A car has the same number in every shard, so that its random numbers do not depend on the number of processes.
         self._numbers = (env.first_arena + env.car_arena) * 4 + env.car_slot
-        self._policy = Policy(matchup.network, vector, ACTION_TABLE)
+        self._policy = Policy(matchup.network, vector, ACTION_TABLE, forward)
         self.opponents = None
         if len(self._other_cars):
             self.opponents = Opponents(

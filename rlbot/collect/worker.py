@@ -1,5 +1,6 @@
 """A worker: a process that plays a shard, and gets commands over a pipe."""
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from rlbot.collect.acting import Client, Exchange, Forward
 from rlbot.collect.env_shard import EnvShard, Matchup
 from rlbot.collect.rollout import Rollout, Shape
 from rlbot.curriculum import Pool
@@ -30,6 +32,7 @@ class Memory:
     rollouts: tuple[Any, ...]  # buffers of Rollout(*rollout_shape)
     rollout_shape: Shape
     beats: Any  # steps played by each worker, int64
+    exchange: Exchange | None = None  # if the learner's process acts
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,11 @@ class LocalWorker:
     """A shard and its columns of the rollouts, with the interface of a `Worker`. Runs in the calling process; each
     worker process has one as well."""
 
-    def __init__(self, task: Task, memory: Memory) -> None:
+    def __init__(self, task: Task, memory: Memory, forward: Forward | None = None) -> None:
+        """`forward`: see Policy."""
         vector = np.frombuffer(memory.vector, np.float32)
         pool = Pool(memory.pool_size, len(vector), memory.pool)
-        self._shard = EnvShard(task.make_env, task.matchup, vector, pool)
+        self._shard = EnvShard(task.make_env, task.matchup, vector, pool, forward)
         self._rollouts = [
             Rollout(*memory.rollout_shape, memory=buffer).columns(task.start, task.stop) for buffer in memory.rollouts
         ]
@@ -91,7 +95,10 @@ def _main(parent: Parent, task: Task, memory: Memory) -> None:
 
     load_numba()
     with threadpool_limits(1):  # other workers use the other cores
-        worker = LocalWorker(task, memory)
+        forward = None if memory.exchange is None else Client(memory.exchange, task.index)
+        worker = LocalWorker(task, memory, forward)
+        if "torch" in sys.modules:  # imported by a network of the user's own
+            sys.modules["torch"].set_num_threads(1)
         parent.send(worker.receive())
         for command, argument in parent.requests():
             parent.answer(partial(worker.execute, command, argument, beat))
@@ -106,22 +113,32 @@ class Worker:
         self._beats = np.frombuffer(memory.beats, np.int64)
         self._child = ChildProcess(_main, task, memory, name=f"worker {task.index}")
         self.process = self._child.process
+        self._heard = -1, time.monotonic()  # the last number of beats, and when it was first seen
 
     def send(self, command: str, argument: Any = None) -> None:
         """Sends a command. Raises ChildDied if the process has ended."""
+        self._heard = -1, time.monotonic()
         self._child.send((command, argument))
 
     def receive(self, starting: bool = False) -> Any:
         """Returns the answer to the last command. Raises ChildDied if the worker ended or hangs, and raises again what
         the worker raised."""
-        limit, beats, since = _START_SILENCE if starting else _SILENCE, -1, time.monotonic()
         while not self._child.wait(1.0):
-            if self._beats[self.index] != beats:
-                beats, since = int(self._beats[self.index]), time.monotonic()
-            if time.monotonic() - since > limit:
-                self.close()
-                raise ChildDied(f"worker {self.index} took no step for {limit:.0f} s and was ended")
+            self._require_beats(_START_SILENCE if starting else _SILENCE)
         return self._child.receive()
+
+    def check(self) -> None:
+        """Raises what `receive` would raise now; otherwise returns at once."""
+        if self._child.wait(0.0):
+            self._child.receive()
+        self._require_beats(_SILENCE)
+
+    def _require_beats(self, limit: float) -> None:
+        if self._beats[self.index] != self._heard[0]:
+            self._heard = int(self._beats[self.index]), time.monotonic()
+        if time.monotonic() - self._heard[1] > limit:
+            self.close()
+            raise ChildDied(f"worker {self.index} took no step for {limit:.0f} s and was ended")
 
     def close(self) -> None:
         """Kills the process, whatever it is doing. Nothing is lost, because it holds no state that must be saved."""

@@ -190,10 +190,13 @@ class AnyNetwork(Protocol):
 class Policy:
     """An actor whose weights are views of `vector` (network.size(),): a change there takes effect at the next call."""
 
-    def __init__(self, network: AnyNetwork, vector: Floats, table: Floats) -> None:
-        """`table` (90, 8): the controls of each choice of the "table" head."""
+    def __init__(
+        self, network: AnyNetwork, vector: Floats, table: Floats, forward: Callable[[Floats], Floats] | None = None
+    ) -> None:
+        """`table` (90, 8): the controls of each choice of the "table" head. `forward`: another process's forward pass,
+        from observations (M, observation_size) to logits (M, outputs), instead of one with `vector` here."""
         self.network, self._table = network, table
-        self._forward = network.forward(vector)
+        self._forward = network.forward(vector) if forward is None else forward
         self._log_std = network.views(vector).get("head.log_std", np.zeros(8, np.float32))
 
     def logits(self, observations: Floats) -> Floats:

@@ -147,6 +147,7 @@ class HardwareConfig:
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["auto", "fp32", "fp16", "bf16"]
     compile: bool
+    acting: Literal["auto", "workers", "learner"]
     threads: Annotated[int, Range(1, 1_024)] | None
     time_limit: Positive | None
     distributed: bool

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from rlbot.collect import Collector, Matchup, Shared
+from rlbot.collect.acting import Forward
 from rlbot.curriculum import Pool, Stage, self_play, team_sizes
 from rlbot.env import ACTION_TABLE
 from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
@@ -98,6 +100,7 @@ def build(
             workers,
             config.learner.overlap,
             warn,
+            make_forward(config, model, hardware),
         )
 
     ppo = make_ppo(config, model, hardware)
@@ -120,6 +123,7 @@ def make_hardware(config: TrainConfig, group: Group = SINGLE) -> Hardware:
     settings = dataclasses.asdict(config.hardware)
     del settings["time_limit"]  # used by the run itself
     del settings["distributed"]  # the group says it
+    del settings["acting"]  # see make_forward
     return Hardware.choose(**settings, group=group)
 
 
@@ -139,6 +143,23 @@ def make_model(config: TrainConfig) -> AnyModel:
         own = OwnNetwork(OBSERVATION_SIZE, model.action_head, model.network)
         return OwnActorCritic(OBSERVATION_SIZE, head, own.module(), partial(outputs, own))
     return ActorCritic(OBSERVATION_SIZE, head, model.hidden, model.layer_norm, model.activation, model.shared_trunk)
+
+
+def make_forward(config: TrainConfig, model: AnyModel, hardware: Hardware) -> Forward | None:
+    """The forward pass with which the learner's process acts for its workers; None if they act themselves.
+
+    By default it acts if the network is of the user's own: the workers would need PyTorch, and what they compute would
+    depend on their number."""
+    acting = config.hardware.acting
+    if acting == "workers" or (acting == "auto" and (config.model.network is None or config.learner.overlap)):
+        return None
+
+    @torch.inference_mode()
+    def forward(observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        logits: NDArray[np.float32] = model.actor_logits(hardware.tensor(observations)).cpu().numpy()
+        return logits
+
+    return forward
 
 
 def make_ppo(config: TrainConfig, model: AnyModel, hardware: Hardware) -> PPO:

@@ -1,0 +1,136 @@
+"""Acting in the learner's process: the same bits with any number of workers, and workers that die or fail."""
+
+import multiprocessing
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rlbot.collect.acting import Client, Exchange, Server, halves, in_blocks
+from tests.collect.test_collector import MIXED, arrays, assert_same, collector
+
+NET = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, observation_size, num_outputs, width=24):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(observation_size, width), nn.Tanh())
+        self.logits, self.value = nn.Linear(width, num_outputs), nn.Linear(width, 1)
+
+    def forward(self, observations):
+        x = self.body(observations)
+        return self.logits(x), self.value(x)
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> str:
+    (tmp_path / "net.py").write_text(NET, encoding="utf-8")
+    return f"model.network={{_target_: '{(tmp_path / 'net.py').as_posix()}:Net', width: 16}}"
+
+
+def test_halves_are_of_arenas() -> None:
+    assert halves([0, 2, 4, 5, 9]) == [(0, 4), (4, 9)]
+    assert halves([0, 2, 4, 5]) == [(0, 4), (4, 5)]  # the columns of three arenas
+    assert halves([3, 5]) == [(3, 5)]
+
+
+def test_each_block_is_computed_when_all_its_workers_have_asked() -> None:
+    """Three workers and two blocks; the second worker has columns of both."""
+    exchange = Exchange.make([(0, 2), (2, 4), (4, 6)], [(0, 3), (3, 6)], (1, 1))
+    computed: list[list[float]] = []
+
+    def forward(observations: np.ndarray) -> np.ndarray:
+        computed.append(observations[:, 0].tolist())
+        return observations * 10
+
+    answers: dict[int, list[list[float]]] = {}
+
+    def play(worker: int) -> None:
+        client = Client(exchange, worker)
+        answers[worker] = [
+            client(np.array([[worker + step], [worker + step]], np.float32))[:, 0].tolist() for step in range(3)
+        ]
+
+    threads = [threading.Thread(target=play, args=(worker,)) for worker in range(3)]
+    for thread in threads:
+        thread.start()
+    Server(exchange, forward).serve(3, lambda _: False)
+    for thread in threads:
+        thread.join()
+    assert computed == [[t, t, t + 1] if block == 0 else [t + 1, t + 2, t + 2] for t in range(3) for block in (0, 1)]
+    assert answers == {worker: [[10.0 * (worker + t)] * 2 for t in range(3)] for worker in range(3)}
+    rows = np.arange(6, dtype=np.float32)[:, None]
+    np.testing.assert_array_equal(in_blocks(lambda x: x + len(x), exchange.blocks)(rows), rows + 3)
+
+
+def test_a_new_process_is_led_through_the_steps_that_the_others_have_played() -> None:
+    exchange = Exchange.make([(0, 1), (1, 2)], [(0, 1), (1, 2)], (1, 1))
+    clients, played = [Client(exchange, worker) for worker in (0, 1)], []
+    dead = threading.Event()
+
+    def play(worker: int, first: int, last: int) -> None:
+        for step in range(first, last):
+            played.append((worker, step, clients[worker](np.full((1, 1), step, np.float32)).item()))
+        if (worker, last) == (1, 2):
+            dead.set()
+
+    def is_new(worker: int) -> bool:
+        """After two steps, another process takes the place of the second one, once."""
+        if worker == 1 and dead.is_set():
+            dead.clear()
+            threading.Thread(target=play, args=(1, 0, 4)).start()
+            return True
+        return False
+
+    threads = [threading.Thread(target=play, args=each) for each in ((0, 0, 4), (1, 0, 2))]
+    for thread in threads:
+        thread.start()
+    Server(exchange, lambda observations: observations + 100).serve(4, is_new)
+    for thread in threads:
+        thread.join()
+    assert [step for worker, step, _ in played if worker == 1][:5] == [0, 1, 0, 1, 2]
+    assert all(answer == step + 100 for _, step, answer in played)
+
+
+@pytest.mark.parametrize("acting", ["model.network", "hardware.acting=learner"])
+def test_what_is_handed_over_does_not_depend_on_the_number_of_workers(acting: str, own: str) -> None:
+    """To the last bit, also against past versions, whose networks the workers run."""
+    played = []
+    for workers in (0, 1, 2, 3):
+        setting = own if acting == "model.network" else acting
+        with collector(f"env.workers={workers}", setting, *MIXED, stage=1) as (made, warnings):
+            played.append((arrays(made), arrays(made), *made.snapshot()))
+            assert not warnings
+    for other in played[1:]:
+        for mine, theirs in zip(played[0][:3], other[:3], strict=True):
+            assert_same(mine, theirs)
+        assert played[0][3] == other[3]
+
+
+def test_a_killed_worker_is_replaced(own: str) -> None:
+    with collector("env.workers=2", own) as (made, warnings):
+        made.collect()
+        made.begin()
+        made._workers[1].process.kill()
+        rollout, _ = made.collect()
+        assert len(warnings) == 1 and "worker 1" in warnings[0]
+        assert np.isfinite(rollout.observations).all() and rollout.observations[:, 8].any(axis=1).all()
+        made.collect()
+        assert len(warnings) == 1
+
+
+def test_what_a_worker_raises_ends_the_rollout(own: str, tmp_path: Path) -> None:
+    code = "def bad(before, after):\n    raise KeyError('no such thing')\n"
+    (tmp_path / "bad.py").write_text(code, encoding="utf-8")
+    term = f"+reward.terms.bad={{_target_: '{(tmp_path / 'bad.py').as_posix()}:bad', weight: 1}}"
+    with collector("env.workers=2", own, term) as (made, _), pytest.raises(ValueError, match=r"reward\.terms\.bad"):
+        made.collect()
+
+
+def test_the_semaphores_are_those_of_spawned_processes() -> None:
+    exchange = Exchange.make([(0, 1)], [(0, 1)], (2, 3))
+    assert isinstance(exchange.asked[0], type(multiprocessing.get_context("spawn").Semaphore(0)))
+    assert [each.shape for each in exchange.arrays()] == [(1, 2), (1, 3)]
