@@ -1,5 +1,5 @@
-"""The physics: collision meshes, a batch of arenas, their state as arrays, played by one of two engines. The only room
-that imports RocketSim."""
+"""The physics: collision meshes, a batch of arenas, and their state as arrays, with either of two engines. No other
+package imports RocketSim."""
 
 from rlbot.sim.arenas import Arenas
 from rlbot.sim.engines import ENGINES, FIRST_ENGINE, built, choose, describe, make_arenas, version

@@ -1,4 +1,4 @@
-"""A batch of arenas as everything above sees it; `rlbot.sim.rocketsim2` and `rlbot.sim.rocketsim3` play."""
+"""The interface of a batch of arenas; `rlbot.sim.rocketsim2` and `rlbot.sim.rocketsim3` implement it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -16,16 +16,16 @@ CONTROLS = 8  # throttle, steer, pitch, yaw, roll, jump, boost, handbrake
 class Arenas(ABC):
     """N soccar arenas of given team sizes, stepped together.
 
-    `slots`: the occupied slots of each arena. `car_arena` and `car_slot`, both (C,), say which arena and slot each of
-    the C cars present has: ordered by arena, then slot. What follows a placement or a restored snapshot is a function
-    of it and of the controls alone, bit for bit, in any arena and process.
+    `slots`: the occupied slots of each arena. `car_arena` and `car_slot`, both (C,): the arena and the slot of each of
+    the C cars, ordered by arena, then slot. The states after a placement or a restored snapshot depend only on it and
+    on the controls: they are the same, bit for bit, in any arena and process.
     """
 
-    broken: Mapping[int, str] = {}  # the arenas that the engine gave up in the last step, and why; they show NaN
+    broken: Mapping[int, str] = {}  # arenas that broke in the last step, and why; their states are NaN
 
     def __init__(self, team_sizes: Sequence[tuple[int, int]], tick_skip: int, action_delay: int = 0) -> None:
-        """`team_sizes`: (blue, orange) cars of each arena, at most 2 a team; `action_delay`: ticks of a step during
-        which the previous controls still apply."""
+        """`team_sizes`: (blue, orange) cars of each arena, at most 2 in a team; `action_delay`: ticks at the start
+        of a step in which the previous controls still apply."""
         assert all(0 <= size <= 2 for sizes in team_sizes for size in sizes), team_sizes
         assert 0 <= action_delay < tick_skip, (action_delay, tick_skip)
         self.tick_skip, self.action_delay = tick_skip, action_delay
@@ -43,15 +43,15 @@ class Arenas(ABC):
         return len(self.car_arena)
 
     def state(self, memory: NDArray[np.float32] | None = None) -> State:
-        """An empty state for this batch, with `present` filled in."""
+        """Returns a state of zeros for this batch, with `present` filled in."""
         state = State(len(self), memory)
         state.present[:] = self.present
         return state
 
     @abstractmethod
     def step(self, controls: NDArray[np.float32], before: State, after: State) -> None:
-        """Advance every arena by tick_skip ticks under `controls` (C, 8) and read the result into `after`. `before` is
-        the state at the start of the step."""
+        """Advances every arena by tick_skip ticks with `controls` (C, 8), and reads the result into `after`. `before`
+        is the state at the start of the step."""
 
     @abstractmethod
     def place(self, n: int, placement: Placement, state: State) -> None:
@@ -60,11 +60,11 @@ class Arenas(ABC):
 
     @abstractmethod
     def rebuild(self, n: int) -> None:
-        """Make arena n, in which there was NaN, fit to be placed next."""
+        """Repairs arena n, whose state was NaN, so that `place` works again."""
 
     @abstractmethod
     def read(self, n: int, state: State) -> None:
-        """Copy the whole state of arena n, pad timers included, into `state`."""
+        """Copies the whole state of arena n, with the pad timers, into `state`."""
 
     @abstractmethod
     def details(self) -> NDArray[np.void]:
@@ -73,10 +73,10 @@ class Arenas(ABC):
 
     @abstractmethod
     def snapshot(self) -> dict[str, NDArray[np.float32]]:
-        """All that decides how the arenas go on. Every array has a row for each arena, or for each car where its name
-        begins with "car_"; the rows of "ball" begin with the ball's position, velocity and spin."""
+        """Returns everything that the next states depend on. Every array has a row for each arena, or for each car if
+        its name begins with "car_"; the rows of "ball" begin with its position, velocity and angular velocity."""
 
     @abstractmethod
     def restore(self, snapshot: Mapping[str, NDArray[np.float32]]) -> None:
-        """Put every arena into the state of a `snapshot()` of the same engine; counts begin anew, scores go on. Raises
-        ValueError where the snapshot is of another number of arenas."""
+        """Sets every arena to a `snapshot()` of the same engine. The counts of the cars start at 0, the scores go on.
+        Raises ValueError if the snapshot has another number of arenas."""

@@ -24,8 +24,8 @@ _BY_HAND = (
 
 
 def cache_folder() -> Path:
-    """Where the meshes are kept for every run of this user: in $XDG_CACHE_HOME or ~/.cache on Linux, ~/Library/Caches
-    on macOS, %LOCALAPPDATA% on Windows."""
+    """Returns the folder for the meshes of this user: in $XDG_CACHE_HOME or ~/.cache on Linux, ~/Library/Caches on
+    macOS, %LOCALAPPDATA% on Windows."""
     if sys.platform == "win32":
         variable, usual = "LOCALAPPDATA", "AppData/Local"
     elif sys.platform == "darwin":
@@ -46,10 +46,10 @@ def is_complete(folder: Path) -> bool:
 
 
 def fetch(folder: Path, archive: Path | None = None) -> None:
-    """Put the meshes into folder/soccar: those of `archive`, or of the one that pip downloads.
+    """Puts the meshes into folder/soccar, from `archive`, or from the archive that pip downloads.
 
     Several processes may do this at the same time. Raises ValueError if the download fails, if the archive is not the
-    expected one, and if the folder cannot be written.
+    expected one, or if the folder cannot be written.
     """
     if is_complete(folder):
         return
@@ -67,7 +67,7 @@ def fetch(folder: Path, archive: Path | None = None) -> None:
 
 
 def _download(folder: Path) -> Path:
-    """The archive, as pip saves it in `folder`. pip checks the hash before it runs anything of the archive."""
+    """Downloads the archive into `folder` and returns its path. pip checks the hash before it runs anything in it."""
     if find_spec("pip") is None:
         raise ValueError(
             "The arena's collision meshes are not here yet, and this Python has no pip to download them: install it\n"
@@ -93,7 +93,7 @@ def _download(folder: Path) -> Path:
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    """The meshes of the archive into folder/soccar. Raises ValueError if they are not the expected ones."""
+    """Copies the meshes of the archive to folder/soccar. Raises ValueError if they are not the expected ones."""
     meshes: dict[str, bytes] = {}
     try:
         with tarfile.open(archive) as opened:
@@ -111,8 +111,8 @@ def _unpack(archive: Path, folder: Path) -> None:
 
 
 def _move(source: Path, target: Path) -> None:
-    """Put complete meshes in the place of what `target` holds, file by file: a right file is never away, however many
-    processes do this at once."""
+    """Replaces the files in `target` one by one, so that a correct file is never missing, even if several processes do
+    this at once."""
     target.mkdir(parents=True, exist_ok=True)
     names = {path.name for path in source.iterdir()}
     try:
@@ -121,13 +121,13 @@ def _move(source: Path, target: Path) -> None:
                 other.unlink()
         for name in names:
             os.replace(source / name, target / name)
-    except OSError:  # on Windows, if another process reads one just now
+    except OSError:  # on Windows, if another process is reading a file
         if not is_complete(target.parent):
             raise
 
 
 def _digest(folder: Path) -> str:
-    """SHA-256 over the names and contents of folder/soccar/*.cmf."""
+    """Returns the SHA-256 of the names and contents of folder/soccar/*.cmf."""
     total = hashlib.sha256()
     for path in sorted((folder / "soccar").glob("*.cmf")):
         total.update(path.name.encode() + b"\0" + path.read_bytes())

@@ -1,4 +1,4 @@
-"""Finds the collision meshes of the soccar arena, and loads them once a process."""
+"""Finds the collision meshes of the soccar arena, and loads them once in each process."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,11 +11,11 @@ _refused: dict[str, str] = {}  # RocketSim v2 hangs when it is initialised again
 
 
 def find_meshes(folder: str | Path | None = None) -> Path:
-    """The folder to hand to RocketSim: the one that holds `soccar/*.cmf`.
+    """Returns the folder that RocketSim needs: the one that contains `soccar/*.cmf`.
 
-    `folder` is the user's own (the folder above `soccar`, or `soccar` itself). None takes the user's cache folder,
-    where `obtain_meshes` puts them, else an installed package rlgym-rocket-league, which ships them. Raises ValueError
-    if there are none.
+    `folder`: the user's own, either the folder above `soccar` or `soccar` itself. None means the user's cache folder,
+    where `obtain_meshes` puts the meshes, or else an installed package rlgym-rocket-league, which contains them. Raises
+    ValueError if there are no meshes.
     """
     if folder is not None:
         root = Path(folder).expanduser().resolve()
@@ -37,9 +37,10 @@ def find_meshes(folder: str | Path | None = None) -> Path:
 
 
 def obtain_meshes(folder: str | Path | None = None) -> Path:
-    """`find_meshes(folder)`, after a download into the user's cache folder if `folder` is None and there are none yet.
+    """As `find_meshes`, but first downloads the meshes to the user's cache folder if `folder` is None and there are
+    none.
 
-    Commands call this before they start worker processes, which never download. Raises ValueError with what to do.
+    Commands call this before they start worker processes, which never download. Raises ValueError that says what to do.
     """
     if folder is None and _found() is None:
         print("[START] Downloading the arena's collision meshes (80 kB, once)", flush=True)
@@ -59,10 +60,10 @@ def _found() -> Path | None:
 
 
 def load_meshes(folder: str | Path | None = None, engine: str = "auto") -> Path:
-    """Initialise an engine with the meshes of `find_meshes(folder)`; once a process, later calls change nothing.
+    """Initialises an engine with the meshes of `find_meshes(folder)`. Later calls in the same process change nothing.
 
-    Raises ValueError for a folder without meshes, for broken ones, for another folder than the process has loaded, and
-    for an engine that is not there.
+    Raises ValueError if there are no meshes, if they are broken, if the process has loaded another folder, or if the
+    engine is not installed.
     """
     root, engine = find_meshes(folder), choose(engine)
     if engine in _refused:
@@ -78,6 +79,6 @@ def load_meshes(folder: str | Path | None = None, engine: str = "auto") -> Path:
     elif root != _loaded_from[engine]:
         raise ValueError(
             f"env.collision_meshes={str(folder)!r}: this process already uses the meshes in {_loaded_from[engine]};\n"
-            "RocketSim loads meshes once a process, so start a new one to change them"
+            "RocketSim loads meshes only once in a process, so start a new one to change them"
         )
     return root

@@ -1,4 +1,4 @@
-"""How an episode starts, in any engine."""
+"""The initial state of an episode, for any engine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CarPlacement:
-    """Where one car starts. Position uu, velocity uu/s, angular velocity rad/s, angles rad, boost 0 to 100."""
+    """The initial state of one car. Position uu, velocity uu/s, angular velocity rad/s, angles rad, boost 0 to 100."""
 
     pos: tuple[float, float, float]
     yaw: float
@@ -19,7 +19,7 @@ class CarPlacement:
 
 @dataclass(frozen=True)
 class Placement:
-    """How an episode starts: the ball, and a car for each occupied slot, in the order of the slots."""
+    """The initial state of an episode: the ball, and a car for each occupied slot, in the order of the slots."""
 
     cars: Sequence[CarPlacement]
     ball_pos: tuple[float, float, float] = (0.0, 0.0, 93.15)

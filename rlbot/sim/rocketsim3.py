@@ -1,4 +1,4 @@
-"""RocketSim v3: the extension in `native/`, where it is built."""
+"""RocketSim v3: the extension in `native/`, if it is built."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -44,7 +44,7 @@ _TOUCH = 0  # kind of an event
 
 
 def check_layout() -> None:
-    """Raise ValueError where the extension writes other rows than those of a state: it was built from other sources."""
+    """Raises ValueError if the extension was built from other sources, and writes states with another layout."""
     here = [
         {name: int(record.fields[name][1]) // 4 for name, _ in layout}  # type: ignore[index]
         for record, layout in ((ARENA, rlbot_native.ARENA_LAYOUT), (CAR, rlbot_native.CAR_LAYOUT))
@@ -59,7 +59,7 @@ def check_layout() -> None:
 
 
 def load_meshes(root: Path) -> None:
-    """Load ROOT/soccar/*.cmf. Raises RuntimeError for broken or incomplete ones."""
+    """Loads ROOT/soccar/*.cmf. Raises RuntimeError if they are broken or incomplete."""
     check_layout()
     try:
         rlbot_native.load_meshes(str(root))
@@ -68,7 +68,7 @@ def load_meshes(root: Path) -> None:
 
 
 class Arenas(arenas.Arenas):
-    """N games of the extension, which steps them without the GIL and writes into the state itself."""
+    """N games of the extension, which steps them without the GIL and writes directly into the state."""
 
     def __init__(self, team_sizes: Sequence[tuple[int, int]], tick_skip: int, action_delay: int = 0) -> None:
         super().__init__(team_sizes, tick_skip, action_delay)
@@ -81,14 +81,14 @@ class Arenas(arenas.Arenas):
         self.broken = dict(broken)
 
     def place(self, n: int, placement: Placement, state: State) -> None:
-        """Raises ValueError for what is not finite or outside the field."""
+        """Raises ValueError if a number is not finite or a position is outside the field."""
         ball = np.array([placement.ball_pos, placement.ball_vel, placement.ball_ang_vel], np.float32).ravel()
         cars = [(*c.pos, c.yaw, c.pitch, c.roll, *c.vel, *c.ang_vel, c.boost) for c in placement.cars]
         self._games.place(n, ball, np.array(cars, np.float32).reshape(len(cars), 13))
         self.read(n, state)
 
     def rebuild(self, n: int) -> None:
-        """Nothing: every placement begins with a clone of a new arena."""
+        """Does nothing, because every placement starts from a copy of a new arena."""
 
     def read(self, n: int, state: State) -> None:
         self._games.read(n, state.arena_rows, state.car_rows)
@@ -131,6 +131,6 @@ class Arenas(arenas.Arenas):
         self._games.restore(np.ascontiguousarray(arena), np.ascontiguousarray(car))
 
     def events(self) -> NDArray[np.int32]:
-        """What happened in the last step (E, 5): arena, tick, kind, car, other; see `Games.events` of the extension."""
+        """Returns the events of the last step (E, 5): arena, tick, kind, car, other; see `Games.events` in native/."""
         events: NDArray[np.int32] = self._games.events()
         return events

@@ -1,7 +1,7 @@
 """The state of a batch of arenas as arrays: two record arrays, and a named view of every field.
 
-Kernels take the record arrays (`state.arenas[n].ball_pos[0]`, `state.cars[n, p].vel`); array code takes the views
-(`state.ball_pos`, `state.car_vel`). Both are the same memory. World frame; uu, uu/s, rad/s, seconds.
+Compiled functions take the record arrays (`state.arenas[n].ball_pos[0]`, `state.cars[n, p].vel`); array code takes the
+views (`state.ball_pos`, `state.car_vel`). Both are the same memory. World frame; uu, uu/s, rad/s, seconds.
 """
 
 from typing import Any
@@ -132,7 +132,7 @@ class State:
     car_handbrake: NDArray[np.float32]
 
     def __init__(self, num_arenas: int, memory: NDArray[np.float32] | None = None) -> None:
-        """Zeros, in memory of its own or in `memory` (State.size(num_arenas) numbers, e.g. shared memory)."""
+        """A state of zeros, or the state in `memory`: State.size(num_arenas) numbers, for example in shared memory."""
         split = num_arenas * ARENA_WIDTH
         block = np.zeros(self.size(num_arenas), _F) if memory is None else memory
         self.memory = block
@@ -145,14 +145,14 @@ class State:
 
     @staticmethod
     def size(num_arenas: int) -> int:
-        """Numbers a batch of arenas takes."""
+        """Returns how many numbers the state of a batch has."""
         return num_arenas * (ARENA_WIDTH + MAX_CARS * CAR_WIDTH)
 
     def __len__(self) -> int:
         return len(self.arenas)
 
     def fields(self) -> dict[str, NDArray[np.float32]]:
-        """The views by their names."""
+        """Returns the views by name."""
         cars = {name if name == "present" else f"car_{name}": self.cars[name] for name in CAR.names or ()}
         return {name: self.arenas[name] for name in ARENA.names or ()} | cars
 
@@ -160,11 +160,11 @@ class State:
         return State(len(self), self.memory.copy())
 
     def read_only(self) -> "State":
-        """The same memory, which cannot be written through this state."""
+        """Returns a state with the same memory that cannot be changed through it."""
         memory = self.memory.view()
         memory.flags.writeable = False
         return State(len(self), memory)
 
     def team_sign(self) -> NDArray[np.float32]:
-        """(P,) +1 for blue slots, -1 for orange: multiply x and y by it to see the field as blue does."""
+        """Returns (P,) +1 for blue slots, -1 for orange ones. x and y times this are as seen by blue (team frame)."""
         return np.where(TEAM_OF_SLOT == BLUE, 1, -1).astype(_F)

@@ -1,4 +1,4 @@
-"""RocketSim v2: the package `rocketsim`, a wheel that is always there."""
+"""RocketSim v2: the package `rocketsim`, which is always installed."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +13,7 @@ VERSION = version("rocketsim")
 
 
 def load_meshes(root: Path) -> None:
-    """Load ROOT/soccar/*.cmf, once a process: it hangs when it is initialised again after it refused meshes. Raises
-    RuntimeError for broken ones."""
+    """Loads ROOT/soccar/*.cmf. Raises RuntimeError if they are broken. Call it only once in a process: after an error
+    a second call hangs."""
     RocketSim.init(str(root))
     RocketSim.Arena(RocketSim.GameMode.SOCCAR)

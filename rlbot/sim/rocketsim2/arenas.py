@@ -21,11 +21,11 @@ from rlbot.sim.state import ARENA, CAR, GYM_ARENA, GYM_BALL, GYM_CAR, MAX_CARS, 
 
 _CONTROL_KEY = f"V{CONTROLS * 4}"
 _MAX_CACHED_CONTROLS = 4096
-_SOON = 1e-3  # s, more than a pad's counted timer is ever off
+_SOON = 1e-3  # s, larger than the rounding error of a timer that is counted down
 _FLIP_TIME = 1.25  # s after a jump in which a second jump or a flip is possible: RocketSim's DOUBLEJUMP_MAX_DELAY
 _GROUND_Z = 18.0  # a car placed at most this high with level wheels stands on the ground (it rests at 17)
-_BALL_END = GYM_ARENA + GYM_BALL  # in an arena's row of a state
-# Where position, velocity and spin are in the rows of get_gym_state().
+_BALL_END = GYM_ARENA + GYM_BALL  # column of an arena's row
+# The columns of position, velocity and angular velocity in the rows of get_gym_state().
 _BALL_AT, _CAR_AT = (
     tuple(slice(at, at + 3) for at in (int(record.fields[name][1]) // 4 - first for name in names))  # type: ignore[index]
     for record, first, names in (
@@ -35,7 +35,7 @@ _BALL_AT, _CAR_AT = (
 )
 
 
-# What decides a car's next jump and its grip, and get_gym_state() does not tell: fields of a car's get_state().
+# Fields of a car's get_state() that get_gym_state() lacks. Its next jump and its grip depend on them.
 _MORE = {
     "has_jumped": "?", "has_double_jumped": "?", "has_flipped": "?", "is_supersonic": "?", "air_time_since_jump": "f",
     "handbrake_val": "f",
@@ -43,14 +43,14 @@ _MORE = {
 _MORE_RECORD = np.dtype(list(_MORE.items()))
 _MORE_PACKED = "".join(_MORE.values())
 
-# Called by `map`, without a line of Python in between, and on one arena after the other: arrays that are kept until all
-# have been read would be out of the cache by then.
+# These are called with `map`, without Python code in between. The arrays of an arena are copied before those of the
+# next one are made, while they are in the CPU's cache.
 _get_state, _more_of, _transposed = methodcaller("get_state"), attrgetter(*_MORE), attrgetter("T")
 
 
 def _gym_bytes(arena: Any) -> bytes:
-    """The numbers of get_gym_state(), one array after the other; none if RocketSim refuses to show them because there
-    is NaN among them. Any other error is raised."""
+    """Returns the arrays of get_gym_state(), one after the other, or no bytes if RocketSim refuses because some numbers
+    are NaN. Raises any other error."""
     try:
         return b"".join(map(_transposed, arena.get_gym_state()))
     except RuntimeError as error:
@@ -61,11 +61,11 @@ def _gym_bytes(arena: Any) -> bytes:
 
 @njit(cache=True)
 def _take(gym, arenas, more, first, first_car, slots, arena_rows, car_rows, cars):  # type: ignore[no-untyped-def]
-    """Copy what was read of these `arenas` into a state, the pads' timers aside.
+    """Copies what was read of these `arenas` into a state, except the pad timers.
 
-    `gym`: the numbers of their get_gym_state(), of which those of pads, ball and cars are blue's view and orange's in
-    turns. `more`: the fields _MORE of the cars from `first` on; the cars of arena n are those from `first_car`[n] on,
-    and have these `slots`.
+    `gym`: the numbers of their get_gym_state(), in which pads, ball and cars each come twice, as seen by blue and by
+    orange. `more`: the fields _MORE of the cars from number `first` on. `first_car`[n]: the first car of arena n.
+    `slots`: the slot of each car.
     """
     at = 0
     for n in arenas:
@@ -87,13 +87,13 @@ def _take(gym, arenas, more, first, first_car, slots, arena_rows, car_rows, cars
             car.air_time_since_jump, car.handbrake = real.air_time_since_jump, real.handbrake_val
             spent = car.has_double_jumped > 0 or car.has_flipped > 0 or car.air_time_since_jump >= _FLIP_TIME
             car.has_flip = 1.0 if car.on_ground > 0 or not spent else 0.0
-            car.demo_timer = 0.0  # of those that are demolished it is read by itself
+            car.demo_timer = 0.0  # for demolished cars it is read later
 
 
 @njit(cache=True)
 def _advance_timers(before, after, cars, seconds, events):  # type: ignore[no-untyped-def]
-    """Count the timers of taken pads down. Lists in `events` (arena, pad or 34 + slot): pads taken during the step,
-    whose exact timer is to be read, also those that came back and were taken again at once, and demolished cars."""
+    """Counts the timers of taken pads down, and lists in `events` (arena, pad or 34 + slot) what must be read by
+    itself: pads that were taken during the step, also if they had just come back, and demolished cars."""
     count = 0
     for n in range(len(after)):
         for i in range(PADS):
@@ -120,7 +120,7 @@ _details_of = attrgetter(
 
 
 class _Controls(dict[bytes, Any]):
-    """RocketSim's controls for eight numbers, given as their bytes; made when they are first asked for."""
+    """RocketSim's controls by the bytes of eight numbers; each is made when it is first needed."""
 
     def __missing__(self, key: bytes) -> Any:
         throttle, steer, pitch, yaw, roll, jump, boost, handbrake = struct.unpack("=8f", key)
@@ -135,7 +135,7 @@ class _Controls(dict[bytes, Any]):
 
 
 class Arenas(arenas.Arenas):
-    """See `rlbot.sim.rocketsim2.exact` for what makes the future of an arena a function of what it was set to."""
+    """`rlbot.sim.rocketsim2.exact` explains why equal initial states have equal next states."""
 
     def __init__(self, team_sizes: Sequence[tuple[int, int]], tick_skip: int, action_delay: int = 0) -> None:
         super().__init__(team_sizes, tick_skip, action_delay)
@@ -149,7 +149,7 @@ class Arenas(arenas.Arenas):
         self._touches: list[int] | None = None  # of each car, counted once they are asked for
 
     def step(self, controls: NDArray[np.float32], before: State, after: State) -> None:
-        """The pads' timers are counted on from `before`."""
+        """The pad timers are those of `before`, counted down."""
         assert controls.shape == (self.num_cars, CONTROLS) and controls.dtype == np.float32
         if self.action_delay:
             self._advance(self.action_delay)
@@ -177,21 +177,21 @@ class Arenas(arenas.Arenas):
             car.set_controls(controls_of_car)
 
     def _respawn(self, n: int, slot: int, state: State) -> None:
-        """Respawn a car at most one step early, with a seed drawn from the state.
+        """Respawns a car at most one step early, with a seed that depends on the state.
 
-        Left to itself RocketSim draws the place from a generator that cannot be seeded: no episode could be repeated.
+        RocketSim itself would draw the position from a generator that cannot be seeded; no episode could be repeated.
         """
         seed = int(state.arenas[n : n + 1].view(np.uint32)[4:8].sum()) & 0x7FFFFFFF
         self._cars[n][self.slots[n].index(slot)].respawn(seed)
         self._read_one(n, state)
 
     def _read_demolished(self, n: int, slot: int, state: State) -> None:
-        """get_gym_state() tells where the last demolition was, which a restored car does not know, and how the car was
-        turned a tick ago."""
+        """Reads a demolished car. get_gym_state() does not serve: it gives the position of the last demolition, which
+        is unknown after a restore, and the rotation of the tick before."""
         car, real = state.cars[n, slot], self._cars[n][self.slots[n].index(slot)].get_state()
         car["pos"], car["vel"], car["ang_vel"] = real.pos, real.vel, real.ang_vel
         car["forward"], car["right"], car["up"] = real.rot_mat.forward, real.rot_mat.right, real.rot_mat.up
-        car["quat"] = car["euler"] = 0  # not told, and of no use
+        car["quat"] = car["euler"] = 0  # get_state() lacks them, and nothing uses them
         car["demo_timer"] = real.demo_respawn_timer
 
     def place(self, n: int, placement: Placement, state: State) -> None:
@@ -206,8 +206,8 @@ class Arenas(arenas.Arenas):
         state.pad_timer[n] = 0.0
 
     def rebuild(self, n: int) -> None:
-        """A new arena n, to be placed next, 20 ms. NaN stays in what cannot be set: a ball that had it never falls
-        again."""
+        """Makes a new arena n, in 20 ms. The old one cannot be repaired: NaN stays in fields that cannot be set, and a
+        ball that was NaN never falls again."""
         self._arenas[n], self._cars[n] = make_arena(self.slots[n])
         self._pads[n] = self._arenas[n].get_boost_pads()
         if self._touches is not None:
@@ -242,7 +242,7 @@ class Arenas(arenas.Arenas):
         state.pad_timer[n] = [pad.get_state().cooldown for pad in self._pads[n]]
 
     def _read(self, start: int, stop: int, state: State) -> None:
-        """Copy arenas [start, stop) into `state`, their pads' timers and what is only known of the demolished aside."""
+        """Copies arenas [start, stop) into `state`, except pad timers and demolished cars."""
         first, last = self._first_car[start], self._first_car[stop]
         gym = [*map(_gym_bytes, self._arenas[start:stop])]
         shown = np.array([n for n, numbers in enumerate(gym, start) if numbers], np.int64)
@@ -257,15 +257,15 @@ class Arenas(arenas.Arenas):
                 self._read_broken(n, state)
 
     def _read_one(self, n: int, state: State) -> None:
-        """Copy arena n into `state`, its pads' timers aside."""
+        """Copies arena n into `state`, except the pad timers."""
         self._read(n, n + 1, state)
         for slot in self.slots[n]:
             if state.car_is_demoed[n, slot]:
                 self._read_demolished(n, slot, state)
 
     def _read_broken(self, n: int, state: State) -> None:
-        """RocketSim found NaN in the ball or in a car and shows nothing of them: place and motion as they are, and NaN
-        for what is derived from them, so that nobody takes it for an older one."""
+        """Reads an arena for which get_gym_state() refuses because something is NaN: positions and velocities as they
+        are, and NaN for everything that is derived from them, so that it is not mistaken for an older state."""
         ball = state.arena_rows[n, GYM_ARENA:_BALL_END]
         things = [(ball, _BALL_AT, self._arenas[n].ball.get_state())]
         rows = (state.car_rows[n, slot, :GYM_CAR] for slot in self.slots[n])
@@ -275,7 +275,7 @@ class Arenas(arenas.Arenas):
             row[pos], row[vel], row[spin] = real.pos, real.vel, real.ang_vel
 
     def snapshot(self) -> dict[str, NDArray[np.float32]]:
-        """Everything RocketSim lets one read and set: see `rlbot.sim.rocketsim2.snapshot`."""
+        """Returns everything that RocketSim can read and set: see `rlbot.sim.rocketsim2.snapshot`."""
         return codec.encode(self._arenas, self._cars, self.slots)
 
     def restore(self, snapshot: Mapping[str, NDArray[np.float32]]) -> None:
@@ -291,7 +291,7 @@ def _ball_state(placement: Placement) -> Any:
 
 
 def car_state(start: CarPlacement) -> Any:
-    """RocketSim's state of a car that starts like this."""
+    """Returns RocketSim's state of a car with this initial state."""
     grounded = start.pos[2] <= _GROUND_Z and start.pitch == start.roll == 0
     return RocketSim.CarState(
         pos=RocketSim.Vec(*start.pos),

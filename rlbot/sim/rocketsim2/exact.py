@@ -1,13 +1,13 @@
-"""What makes the future of an arena a function of the placement or snapshot and the controls, in any arena and process.
+"""Makes arenas repeatable: after a placement or a snapshot, equal controls give equal states, in any arena and process.
 
-RocketSim keeps two things that it lets one neither read nor set:
+RocketSim has two kinds of state that can neither be read nor set:
 
-- The order in which it goes through the cars of an arena. They are in an `unordered_set<Car*>`, so the order follows
-  from where in memory the cars happen to lie, and it decides the last digits when two cars touch: the wheels of a car
-  push the car below them before or after that one has moved. `make_arena` finds the order out and accepts one only.
-  The cars then stay for the life of the arena: made anew they would lie elsewhere.
-- What the last tick left behind in a car: friction, steering, engine and brake of the wheels, the inertia tensor, and
-  the cells of the broadphase that it is listed in. `settle` brings all of it into one fixed state.
+- The order in which it updates the cars of an arena. They are in an `unordered_set<Car*>`, so the order depends on
+  their memory addresses. It changes the last digits when two cars touch: the wheels of a car push the car below them
+  before or after that car has moved. `make_arena` measures the order and accepts only one. The cars then stay as long
+  as the arena, because new ones would have other addresses.
+- What the last tick left in a car: friction, steering, engine and brake of the wheels, the inertia tensor, and its
+  cells in the broadphase. `settle` brings all of this into one fixed state.
 """
 
 import os
@@ -19,13 +19,13 @@ import RocketSim
 
 from rlbot.sim.state import TEAM_OF_SLOT
 
-# The usual order, in insertions: libstdc++ and libc++ put a new element first, MSVC last. The exceptions are elements
-# that share a bucket: about one arena in ten with four cars (libstdc++), more with the other libraries.
+# The accepted order: libstdc++ and libc++ put a new element first, MSVC puts it last. The order differs if elements
+# share a bucket: in about one arena of ten with four cars (libstdc++), more often with the other libraries.
 _NEWEST_FIRST = os.name != "nt"
 _MAX_TRIES = 40
 
-_SPOTS = ((-600.0, -600.0), (600.0, -600.0), (-600.0, 600.0), (600.0, 600.0))  # off the pads and off each other
-_PAD = 15  # a big one, all four corners of whose disk (radius 208) have room for a car
+_SPOTS = ((-600.0, -600.0), (600.0, -600.0), (-600.0, 600.0), (600.0, 600.0))  # away from pads and from each other
+_PAD = 15  # a big pad: four cars have room on its disk (radius 208 uu)
 _PAD_CORNERS = ((-130.0, -130.0), (130.0, -130.0), (-130.0, 130.0), (130.0, 130.0))
 
 
@@ -38,26 +38,27 @@ _IN_AIR = [_at(x, y, 1800) for x, y in _SPOTS]
 _BALL_HIGH = RocketSim.BallState(pos=RocketSim.Vec(0, 0, 1900), vel=RocketSim.Vec(0, 0, 1))
 _BALL_LOW = RocketSim.BallState(pos=RocketSim.Vec(0, 0, 200), vel=RocketSim.Vec(0, 0, 1))  # at rest it would sleep
 _NOTHING = RocketSim.CarControls()
-_COAST = RocketSim.CarControls(handbrake=True)  # without the handbrake RocketSim brakes a car that is given no throttle
+_COAST = RocketSim.CarControls(handbrake=True)  # without the handbrake RocketSim brakes a car that has no throttle
 
 
-# The broadphase divides space into cells and tests an object against what is listed in its cell. RocketSim's light mode
-# has cells of 740 uu, which list more; its heavy mode has cells of 370 uu and takes three times the memory of these:
-# the same, less those beyond the side walls (the meshes end at 4108 uu). Light mode doubles what it is told.
+# The broadphase divides space into cells, and tests an object against the objects in its cell. RocketSim's light mode
+# has cells of 740 uu, with more objects in each; its heavy mode has cells of 370 uu. We use 370 uu, but no cells beyond
+# the side walls (the meshes end at 4108 uu), which takes a third of the memory. Light mode doubles the length it is
+# given.
 _CELL = 370
 _MIN, _MAX = (-5600 + 4 * _CELL, -6000, 0), (4300, 6000, 2200)
-_MAX_OBJECTS = 64  # of which the field is 20
+_MAX_OBJECTS = 64  # the field itself has 20
 
 
 @cache
 def _config() -> Any:
-    """Of an arena with fewer cells than RocketSim's own, whose boost pads are the game's, but given by us.
+    """Returns the settings of an arena with fewer cells, and with the game's boost pads as custom boost pads.
 
-    Its play is the same to the last bit, and `get_gym_state` takes a third of the time: pads that were not given it
-    looks up in hash tables, all of them at every call, which costs more than all else that it does.
+    The physics is the same to the last bit, and `get_gym_state` takes a third of the time: it finds custom pads without
+    hash tables, which otherwise cost more than everything else in it.
     """
     light = RocketSim.MemoryWeightMode.LIGHT
-    arena = RocketSim.Arena(RocketSim.GameMode.SOCCAR, light)  # its pads live as long as it does
+    arena = RocketSim.Arena(RocketSim.GameMode.SOCCAR, light)  # must outlive the loop below: its pads end with it
     pads = [RocketSim.BoostPadConfig(pos=pad.get_pos(), is_big=pad.is_big) for pad in arena.get_boost_pads()]
     return RocketSim.ArenaConfig(
         memory_weight_mode=light,
@@ -70,13 +71,13 @@ def _config() -> Any:
 
 
 def make_arena(slots: Sequence[int]) -> tuple[Any, list[Any]]:
-    """An arena and its cars, one for each of the slots, which RocketSim goes through in the one accepted order.
+    """Returns an arena and its cars, one for each of the slots, which RocketSim updates in the accepted order.
 
-    About 30 ms, most of it for listing the field in the cells and for the first tick. Where no order is accepted (a C++
-    library that behaves otherwise) the last arena is returned: all works, but arenas may differ in the last digits once
-    cars touch.
+    This takes about 30 ms, most of it to put the field into the cells and for the first tick. If no order is accepted,
+    because a C++ library behaves differently, the last arena is returned: it works, but arenas may differ in the last
+    digits after cars touch.
     """
-    rejected = []  # kept meanwhile: the next arena would lie at the same place
+    rejected = []  # kept for now: otherwise the next arena would get the same memory
     for _ in range(_MAX_TRIES):
         arena = RocketSim.Arena(RocketSim.GameMode.SOCCAR, config=_config())
         cars = [arena.add_car(int(TEAM_OF_SLOT[slot]), RocketSim.CarConfig.OCTANE) for slot in slots]
@@ -88,9 +89,10 @@ def make_arena(slots: Sequence[int]) -> tuple[Any, list[Any]]:
 
 
 def tick_order(arena: Any, cars: Sequence[Any]) -> list[int]:
-    """The order in which a tick goes through the cars, as indices into `cars`.
+    """Returns the order in which a tick updates the cars, as indices into `cars`.
 
-    Of cars on the same boost pad the last one gets the boost: all stand on it, and one after the other is taken away.
+    If several cars are on a boost pad, the last one in the order gets the boost. So all are put on one pad, and the car
+    that got the boost is removed, until none is left.
     """
     pad, left = arena.get_boost_pads()[_PAD], list(range(len(cars)))
     order: list[int] = []
@@ -109,11 +111,11 @@ def tick_order(arena: Any, cars: Sequence[Any]) -> list[int]:
 
 
 def settle(arena: Any, cars: Sequence[Any]) -> None:
-    """Bring what cannot be set into one state, about 20 us; ball, cars and pads are to be set afterwards.
+    """Brings everything that cannot be set into one state, in about 20 us. Afterwards set ball, cars and pads.
 
-    One tick on the ground, where the wheels take their friction from the speed of the car, none, and one in the air,
-    where nothing turns the cars (so that the inertia tensor is that of a level car) and which moves every object into
-    other cells, one after the other. Both are needed: the first leaves forces behind that depend on the past.
+    It does one tick with the cars at rest on the ground, which sets the friction of the wheels, and one tick in the
+    air, which leaves level cars (this sets the inertia tensor) and moves every object to other cells, in a fixed order.
+    Both are needed: the first leaves forces that depend on the past.
     """
     arena.ball.set_state(_BALL_HIGH)
     for car, state in zip(cars, _ON_GROUND, strict=False):

@@ -1,8 +1,8 @@
-"""Arena states to arrays and back: what a checkpoint needs so that a run goes on where it stopped.
+"""Converts arenas to arrays and back, so that a resumed run continues where it stopped.
 
-RocketSim also keeps state that it shows nobody (friction and steering of the wheels, when the ball was last hit).
-Decoding brings it into one fixed state, so that all arenas that decode the same snapshot have the same future, bit for
-bit. The arena that was encoded has that future too, but only once it has decoded the snapshot itself.
+RocketSim also has state that cannot be read (friction and steering of the wheels, when the ball was last hit). `decode`
+brings it into one fixed state, so that all arenas that decode the same snapshot continue alike, bit for bit. This is
+also true of the arena that was encoded, but only after it has decoded its own snapshot.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ _CONTROLS = ("throttle", "steer", "pitch", "yaw", "roll", "jump", "boost", "hand
 
 FULL_PAD = RocketSim.BoostPadState()
 BALL_WIDTH = 4 * 3 + 6  # pos, vel, ang_vel and two rows of the rotation; then the third row, the slot that hit it last
-_VECTOR_AT = [(name, 3 * i) for i, name in enumerate(_VECTORS)]  # where in a car's row each part begins
+_VECTOR_AT = [(name, 3 * i) for i, name in enumerate(_VECTORS)]  # the column of a car's row at which each vector begins
 _ROTATION_AT = 3 * len(_VECTORS)
 _NUMBERS_AT = _ROTATION_AT + 9
 _FLAGS_AT = _NUMBERS_AT + len(_NUMBERS)
@@ -36,7 +36,7 @@ CAR_ROW = _CONTROLS_AT + 2 * len(_CONTROLS) + 1
 
 
 def encode(arenas: Sequence[Any], cars: Sequence[Sequence[Any]], slots: Sequence[Sequence[int]]) -> dict[str, Any]:
-    """`ball (N, 19)`, `car (N, 4, K)`, `pad (N, 34, 2)`, all float32; absent cars are zeros."""
+    """Returns `ball (N, 19)`, `car (N, 4, K)` and `pad (N, 34, 2)`, all float32; absent cars are zeros."""
     ball = np.zeros((len(arenas), BALL_WIDTH + 1), np.float32)
     car = np.zeros((len(arenas), 4, CAR_ROW), np.float32)
     pad = np.zeros((len(arenas), 34, 2), np.float32)
@@ -60,7 +60,7 @@ def decode(
     cars: Sequence[Sequence[Any]],
     slots: Sequence[Sequence[int]],
 ) -> None:
-    """Set arenas to `snapshot`. Raises ValueError where it is of another number of arenas."""
+    """Sets arenas to `snapshot`. Raises ValueError if it has another number of arenas."""
     if snapshot["ball"].shape != (len(arenas), BALL_WIDTH + 1) or snapshot["car"].shape[2] != CAR_ROW:
         raise ValueError(f"the saved state is of {len(snapshot['ball'])} arenas, not {len(arenas)}")
     for n, arena in enumerate(arenas):
