@@ -1,4 +1,4 @@
-"""Run trainings in parallel, each a process of `python -m rlbot.train` with its own run directory."""
+"""Runs trainings in parallel, each a process of `python -m rlbot.train` with its own run directory."""
 
 import contextlib
 import re
@@ -13,8 +13,8 @@ from rlbot.run import Console
 from rlbot.settings.errors import CommandFailed
 from rlbot.settings.schema import TrainConfig
 
-_TELL = 10.0  # s between two reports of progress
-_PATIENCE = 20.0  # s that a stopped training has to finish its iteration and save
+_REPORT_INTERVAL = 10.0  # s between two lines of progress
+_TIME_TO_SAVE = 20.0  # s in which a stopped training has to finish its iteration and save
 
 
 def share(config: TrainConfig, cores: int) -> list[str]:
@@ -30,19 +30,19 @@ def share(config: TrainConfig, cores: int) -> list[str]:
 
 
 def train(seeds: Sequence[int], arguments: Sequence[str], directory: Path, parallel: int, console: Console) -> None:
-    """Train every seed in directory/seed_N, `parallel` of them at the same time; their output goes to seed_N.log.
+    """Trains every seed in directory/seed_N, `parallel` of them at the same time; their output goes to seed_N.log.
     Raises CommandFailed if a training fails. The other trainings are then stopped, as by Ctrl-C."""
     waiting = list(seeds)
     running: dict[int, subprocess.Popen[bytes]] = {}
-    told = time.monotonic()
+    last_report = time.monotonic()
     with _ending(running):
         while waiting or running:
             while waiting and len(running) < parallel:
                 seed = waiting.pop(0)
                 running[seed] = _start(seed, arguments, directory)
             time.sleep(0.2)
-            if time.monotonic() - told > _TELL:
-                told = time.monotonic()
+            if time.monotonic() - last_report > _REPORT_INTERVAL:
+                last_report = time.monotonic()
                 for seed in running:
                     if line := progress(_log(directory, seed)):
                         console.ok(f"seed {seed}: {line}")
@@ -54,16 +54,18 @@ def train(seeds: Sequence[int], arguments: Sequence[str], directory: Path, paral
 
 
 def progress(log: Path) -> str | None:
-    """The last line about progress in a training's log, or None."""
+    """Returns the last line about progress in a training's log, or None."""
     lines = re.findall(r"\[OK\] Timestep: (\d+/\d+ .* left.*)", _tail(log))
     return lines[-1] if lines else None
 
 
 def _start(seed: int, arguments: Sequence[str], directory: Path) -> "subprocess.Popen[bytes]":
     home = str(directory / f"seed_{seed}").replace("\\", "/").replace("'", "\\'")
-    command = [sys.executable, "-m", "rlbot.train", *arguments, f"seed={seed}", f"hydra.run.dir='{home}'"]
+    # It ends with this process even if this process is killed.
+    python = [sys.executable, "-m", "rlbot.processes.child", "rlbot.train"]
+    command = [*python, *arguments, f"seed={seed}", f"hydra.run.dir='{home}'"]
     with _log(directory, seed).open("wb") as log:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)
 
 
 def _log(directory: Path, seed: int) -> Path:
@@ -84,7 +86,7 @@ def _tail(log: Path) -> str:
 
 @contextlib.contextmanager
 def _ending(running: dict[int, "subprocess.Popen[bytes]"]) -> Iterator[None]:
-    """Stop all running trainings at the end of the block, however it ends (also by SIGTERM)."""
+    """Stops all running trainings at the end of the block, however it ends (also by SIGTERM)."""
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -97,7 +99,7 @@ def _end(processes: Iterable["subprocess.Popen[bytes]"]) -> None:
     try:
         for process in processes:
             process.terminate()  # on POSIX it saves a checkpoint first; on Windows it ends at once
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _TIME_TO_SAVE
         for process in processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(deadline - time.monotonic(), 0.0))

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -209,3 +210,17 @@ def test_stopping_it_ends_the_trainings(tmp_path: Path, number: signal.Signals) 
     assert (process.returncode, err) == (130, "[ERROR] interrupted\n")
     assert not psutil.wait_procs(children, timeout=5)[1]
     assert list((tmp_path / "it's here").glob("seed_*/checkpoints/step_*"))
+
+
+@pytest.mark.slow
+def test_killing_it_ends_the_trainings(tmp_path: Path) -> None:
+    process = start(tmp_path, "learncheck.seeds=[0]", "total_timesteps=100_000_000", "env.workers=1")
+    log = tmp_path / "it's here" / "seed_0.log"
+    deadline = time.monotonic() + 300
+    while not (log.is_file() and "] Timestep: " in log.read_text(encoding="utf-8")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= 2, "the training and its worker"
+    process.kill()
+    assert not psutil.wait_procs(children, timeout=20)[1]
