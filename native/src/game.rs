@@ -1,4 +1,4 @@
-//! One game: an arena, and what happened in it since it was placed. No Python here.
+//! One game: an arena, its score and its events. This file does not use Python.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,23 +15,23 @@ pub const BALL_PLACEMENT: usize = 9; // position, velocity, angular velocity
 pub const CAR_PLACEMENT: usize = 13; // position, yaw, pitch, roll, velocity, angular velocity, boost
 pub const MAX_CARS: usize = 8;
 
-pub const GOAL_CREDIT_TICKS: u64 = 480; // how long before a goal its scorer may have touched the ball
+pub const GOAL_CREDIT_TICKS: u64 = 480; // a goal counts for the last car that touched the ball in this time
 const SHOT_SPEED: f32 = 1750.0; // uu/s
 const SHOT_TICKS: u64 = 36; // after the touch
-const SHOT_PAUSE: u32 = 120; // ticks from a shot to the next
+const SHOT_PAUSE: u32 = 120; // ticks from one shot to the next
 const GOAL_Y: f32 = 5124.25; // uu: the goal line, and posts and bar with a tenth of the ball's radius
 const GOAL_X: f32 = 892.755 + 9.125;
 const GOAL_Z: f32 = 642.775 + 9.125;
-const FAR: f32 = 20_000.0; // uu: nothing of a game that is sound is ever there
+const FAR: f32 = 20_000.0; // uu: a position beyond this is an error
 const FIELD: Vec3A = Vec3A::new(4300.0, 6200.0, 2300.0); // uu: around the walls and the goals
 const FLOOR: f32 = -100.0;
-const FASTEST: f32 = 1e6; // uu/s and rad/s, more than anything is limited to
+const FASTEST: f32 = 1e6; // uu/s and rad/s: larger than every limit of the game
 const CAR_SPEED: f32 = 2300.0;
 const CAR_SPIN: f32 = 5.5;
 const BALL_SPEED: f32 = 6000.0;
 const BALL_SPIN: f32 = 6.0;
 
-/// What an event tells: `car` did it, `other` is the car it was done to, or the pad.
+/// An event: `car` did it; `other` is the car that it was done to, or the pad.
 #[derive(Clone, Copy)]
 pub enum Kind {
     Touch,
@@ -46,7 +46,7 @@ pub enum Kind {
 pub struct Event {
     pub tick: u32, // of the step, from 0
     pub kind: Kind,
-    pub car: i32, // in the order of the slots; -1 for a goal that nobody is credited with
+    pub car: i32, // in the order of the slots; -1 for a goal that counts for no car
     pub other: i32,
 }
 
@@ -70,21 +70,21 @@ pub struct Game {
     pub events: Vec<Event>, // of the last step
     pub last_touch: usize,  // car + 1, 0 for none
     pub score: [u32; 2],
-    pub broken: Option<String>, // why it stands still until it is placed anew
+    pub broken: Option<String>, // why the game stopped, until it is placed again
     pub clock: u64,             // ticks since it was placed or restored, and GOAL_CREDIT_TICKS
     pub in_goal: bool,
     shot: Option<Shot>,
     shot_pause: u32, // ticks until the next shot can count
 }
 
-/// A ball that is on its way into a goal.
+/// A shot: a ball that is headed into a goal.
 #[derive(Clone, Copy)]
 struct Shot {
     at_orange: bool,
 }
 
-/// An arena as every game begins and is restored: nothing touches anything, and it is some ticks old, so that "two ticks
-/// ago" can be said in it.
+/// The arena that every new or restored game is copied from: no two bodies touch, and it is some ticks old, so that
+/// events of up to two ticks ago have a tick of their own.
 pub fn template(orange: &[bool]) -> Arena {
     let config = ArenaConfig::new(GameMode::Soccar).with_mem_weight_mode(ArenaMemWeightMode::Light).with_rng_seed(0);
     let mut arena = Arena::new_with_config(config);
@@ -105,7 +105,7 @@ pub fn template(orange: &[bool]) -> Arena {
     arena
 }
 
-/// For each of `positions`, the arena's pad that is there; an error names the first that has none.
+/// Returns the arena's pad at each of `positions`, or an error that names the first position without one.
 pub fn pad_order(arena: &Arena, positions: &[[f32; 2]]) -> Result<[usize; PADS], String> {
     if positions.len() != PADS || arena.num_boost_pads() != PADS {
         return Err(format!("there are {PADS} boost pads"));
@@ -121,12 +121,13 @@ pub fn pad_order(arena: &Arena, positions: &[[f32; 2]]) -> Result<[usize; PADS],
     Ok(order)
 }
 
-/// Whether nothing is NaN and all is near the field: the broadphase turns positions into integers without a check.
+/// Whether no number is NaN and every position is near the field. The broadphase converts positions to integers
+/// without a check.
 fn sound(phys: &PhysState) -> bool {
     phys.pos.abs().max_element() < FAR && phys.vel.is_finite() && phys.ang_vel.is_finite() && phys.rot_mat.is_finite()
 }
 
-/// What is wrong with a state to be set, if anything.
+/// Returns what is wrong with a state that is to be set, if anything is.
 pub fn refusal(phys: &PhysState) -> Option<&'static str> {
     let PhysState { pos, vel, ang_vel, rot_mat } = phys;
     if !(pos.is_finite() && vel.is_finite() && ang_vel.is_finite() && rot_mat.is_finite()) {
@@ -134,7 +135,7 @@ pub fn refusal(phys: &PhysState) -> Option<&'static str> {
     } else if pos.abs().cmpgt(FIELD).any() || pos.z < FLOOR {
         Some("is outside the field")
     } else if vel.abs().max_element().max(ang_vel.abs().max_element()) > FASTEST {
-        Some("is faster than anything can be")
+        Some("is faster than the game allows")
     } else {
         None
     }
@@ -158,7 +159,7 @@ fn vector(row: &[f32]) -> Vec3A {
     Vec3A::new(row[0], row[1], row[2])
 }
 
-/// Of yaw, pitch and roll in rad, as RocketSim v2's Angle.
+/// The rotation of yaw, pitch and roll in rad, as of RocketSim v2's Angle.
 fn rotation(yaw: f32, pitch: f32, roll: f32) -> Mat3A {
     let ((sy, cy), (sp, cp), (sr, cr)) = (yaw.sin_cos(), pitch.sin_cos(), roll.sin_cos());
     Mat3A::from_cols(
@@ -168,14 +169,14 @@ fn rotation(yaw: f32, pitch: f32, roll: f32) -> Mat3A {
     )
 }
 
-/// A number that stands for these, the same on every machine (FNV-1a).
+/// A hash of these numbers, the same on every machine (FNV-1a).
 fn digest(numbers: &[&[f32]]) -> u64 {
     let bytes = numbers.iter().copied().flatten().flat_map(|x| x.to_bits().to_le_bytes());
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 impl Game {
-    /// Of cars in these slots, of which those from `half` on are orange, in a clone of `template`.
+    /// A game in a copy of `template`, with cars in these slots; slots from `half` on are orange.
     pub fn new(template: &Arena, slots: Vec<usize>, half: usize) -> Self {
         Self {
             arena: template.clone(),
@@ -193,8 +194,8 @@ impl Game {
         }
     }
 
-    /// Start afresh from `ball` (9) and `cars` (k x 13); the score goes on. What follows is a function of them and of
-    /// the controls. An error says what cannot be placed, and nothing has happened then.
+    /// Starts again with `ball` (9) and `cars` (k x 13); the score goes on. The next states depend only on these and on
+    /// the controls. An error says what cannot be placed; the game is then unchanged.
     pub fn place(&mut self, template: &Arena, ball: &[f32], cars: &[f32]) -> Result<(), String> {
         let mut ball_state = BallState::DEFAULT;
         ball_state.phys.pos = vector(&ball[0..3]);
@@ -206,7 +207,7 @@ impl Game {
             return Err("a car's boost is not finite".into());
         }
         self.renew(template, |game| {
-            game.arena.rng.seed(digest(&[ball, cars])); // where demolished cars come back
+            game.arena.rng.seed(digest(&[ball, cars])); // decides where demolished cars respawn
             game.arena.set_ball_state(ball_state);
             for (i, &core) in cores.iter().enumerate() {
                 game.arena.set_car_state(i, core);
@@ -217,7 +218,7 @@ impl Game {
         })
     }
 
-    /// Take a clone of `template`, forget what happened, and let `set` put everything in its place.
+    /// Replaces the arena with a copy of `template`, clears events and counts, and lets `set` set the state.
     pub fn renew(&mut self, template: &Arena, set: impl FnOnce(&mut Self)) -> Result<(), String> {
         self.arena.clone_from(template);
         self.tally.fill(Tally::default());
@@ -231,7 +232,7 @@ impl Game {
         self.broken.clone().map_or(Ok(()), Err)
     }
 
-    /// Advance by `delay` ticks under the controls of before and then by the rest of `ticks` under `rows` (k x 8).
+    /// Advances by `delay` ticks with the previous controls, and then by the rest of `ticks` with `rows` (k x 8).
     pub fn step(&mut self, rows: &[f32], delay: usize, ticks: usize) {
         self.events.clear();
         for tally in &mut self.tally {
@@ -259,7 +260,7 @@ impl Game {
         });
     }
 
-    /// Call `action`; where it panics, the game is broken and says why.
+    /// Calls `action`. If it panics, the game is broken, and `broken` says why.
     fn guarded(&mut self, action: impl FnOnce(&mut Self)) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| action(self))) {
             self.broken = Some(format!("RocketSim panicked: {}", said(panic.as_ref())));
@@ -324,15 +325,15 @@ impl Game {
         self.events.push(Event { tick: tick as u32, kind: Kind::Goal, car, other: i32::from(orange) });
     }
 
-    /// The car of a team that touched the ball last, `most` ticks ago or less.
+    /// The car of a team that touched the ball last, at most `most` ticks ago.
     fn last_of(&self, orange: bool, now: u64, most: u64) -> Option<usize> {
         let its = (0..self.slots.len()).filter(|&i| self.orange[i] == orange);
         let touches = its.filter_map(|i| Some((self.tally[i].touch_tick?, i)));
         touches.filter(|&(touch, _)| touch + most >= now).max().map(|(_, i)| i)
     }
 
-    /// Shots and saves as RocketSim v2 counts them: a fast ball that a car touched 0.3 s ago is about to enter a goal; it
-    /// no longer is, right after a touch of that goal's team.
+    /// Counts shots and saves as RocketSim v2 does. Shot: a fast ball that a car touched 0.3 s ago is headed into a
+    /// goal. Save: it no longer is, after a touch by the team of that goal.
     fn watch_shots(&mut self, now: u64) {
         let phys = &self.arena.get_ball_state().phys;
         if let Some(Shot { at_orange }) = self.shot {
@@ -355,7 +356,7 @@ impl Game {
         }
     }
 
-    /// Into the arena's row and the rows of all its slots. Of a broken game the ball and the cars are NaN.
+    /// Writes the arena's row and the rows of all its slots. In a broken game, ball and cars are NaN.
     pub fn read(&self, pads: &[usize; PADS], arena: &mut [f32], cars: &mut [f32]) {
         use layout::arena as at;
         arena[at::LAST_TOUCH_ID] = self.last_touch as f32;
@@ -405,7 +406,7 @@ impl Game {
         row[at::TOUCHED] = f32::from(tally.touched);
         row[at::BOOST] = state.boost;
         put(row, at::POS, state.phys.pos);
-        // A tick begins with these limits, so that numbers beyond them never act.
+        // A tick applies these limits first, so larger numbers never have an effect.
         put(row, at::VEL, state.phys.vel.clamp_length_max(CAR_SPEED));
         put(row, at::ANG_VEL, state.phys.ang_vel.clamp_length_max(CAR_SPIN));
         put(row, at::FORWARD, state.phys.rot_mat.x_axis);
@@ -422,7 +423,7 @@ impl Game {
     }
 }
 
-/// Whether the ball is about to enter orange's goal, or blue's: in a free flight of 2 s at most.
+/// The goal, orange's or blue's, that the ball would enter within 2 s of free flight, if any.
 fn entering(phys: &PhysState) -> Option<bool> {
     let at_orange = phys.vel.y > 0.0;
     let goal = if at_orange { GOAL_Y } else { -GOAL_Y };
@@ -431,7 +432,7 @@ fn entering(phys: &PhysState) -> Option<bool> {
     ((0.0..=2.0).contains(&time) && x.abs() <= GOAL_X && z <= GOAL_Z).then_some(at_orange)
 }
 
-/// A car that starts like this: 13 numbers.
+/// The state of a car with this initial state: 13 numbers.
 fn start(row: &[f32]) -> CarCore {
     let phys = PhysState {
         pos: vector(&row[0..3]),
@@ -439,11 +440,11 @@ fn start(row: &[f32]) -> CarCore {
         vel: vector(&row[6..9]),
         ang_vel: vector(&row[9..12]),
     };
-    // A flip time of 0 would be that of a flip that just began: it locks the pitch for 0.3 s.
+    // A flip time of 0 would mean that a flip has just begun, which locks the pitch for 0.3 s.
     CarCore { phys, boost: row[12], flip_time: 10.0, ..CarCore::DEFAULT }
 }
 
-/// An error that names the first of these that cannot be set.
+/// Returns an error that names the first of these that cannot be set.
 pub fn check<'a>(ball: &PhysState, cars: impl Iterator<Item = &'a PhysState>) -> Result<(), String> {
     if let Some(reason) = refusal(ball) {
         return Err(format!("the ball {reason}"));

@@ -1,10 +1,10 @@
-//! Where the numbers of a game stand in the rows of `rlbot.sim.State`, which compares this with its own records.
+//! The columns of the rows of `rlbot.sim.State`. Python compares them with its own records.
 
 pub const PADS: usize = 34;
 pub const ARENA_WIDTH: usize = 97;
 pub const CAR_WIDTH: usize = 45;
 
-/// Positions in an arena's row.
+/// Columns of an arena's row.
 pub mod arena {
     pub const LAST_TOUCH_ID: usize = 1;
     pub const BLUE_SCORE: usize = 2;
@@ -33,7 +33,7 @@ pub mod arena {
     ];
 }
 
-/// Positions in a car's row. What follows HANDBRAKE is not ours to write.
+/// Columns of a car's row. The columns after HANDBRAKE are not written here.
 pub mod car {
     pub const ID: usize = 0;
     pub const TEAM: usize = 1;

@@ -1,7 +1,8 @@
-//! RocketSim v3 for `rlbot.sim`: many games, stepped together without the GIL, straight into its arrays.
+//! RocketSim v3 for `rlbot.sim`: many games, which are stepped together without the GIL and write into NumPy arrays.
 //!
-//! What cannot be done is a Python error before anything happens. Where RocketSim itself panics, or a number in a game is
-//! no longer finite, that game stands still, shows NaN and says why, until it is placed or restored; the others go on.
+//! Arguments that are not valid raise a Python error before anything changes. If RocketSim panics, or a number of a
+//! game is no longer finite, that game stops: its state is NaN, and `step` returns the reason, until it is placed or
+//! restored. The other games continue.
 
 mod game;
 mod layout;
@@ -25,9 +26,9 @@ const ROCKETSIM: &str = "0.3.4"; // as in Cargo.toml
 
 static MESHES: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-/// Load the collision meshes in FOLDER/soccar; once a process, again from the same folder changes nothing.
+/// Loads the collision meshes in FOLDER/soccar. A second call with the same folder changes nothing.
 ///
-/// Raises `ValueError` for a folder without meshes, for incomplete or broken ones, and for another folder than before.
+/// Raises `ValueError` if the meshes are missing, incomplete or broken, or if another folder was loaded before.
 #[pyfunction]
 fn load_meshes(folder: PathBuf) -> PyResult<()> {
     let mut loaded = MESHES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -48,13 +49,13 @@ fn load_meshes(folder: PathBuf) -> PyResult<()> {
     Ok(())
 }
 
-/// N games of soccar. Cars are numbered through all games, in each in the order of its slots.
+/// N games of soccar. Cars are numbered over all games; within a game, in the order of its slots.
 #[pyclass]
 struct Games {
     games: Vec<Game>,
     templates: Vec<Arena>,
     template_of: Vec<usize>,
-    first_car: Vec<usize>, // of each game, and behind the last
+    first_car: Vec<usize>, // of each game; the last entry is the number of cars
     max_cars: usize,
     pads: [usize; PADS],
 }
@@ -64,7 +65,7 @@ impl Games {
         self.games.get(n).ok_or_else(|| PyIndexError::new_err(format!("no game {n}, there are {}", self.games.len())))
     }
 
-    /// The rows of all games as slices, or an error that names the array with another shape.
+    /// Returns the rows of all games as slices, or an error that names the array whose shape is wrong.
     fn rows<'a>(
         &self,
         arena_rows: &'a mut PyReadwriteArray2<'_, f32>,
@@ -79,8 +80,8 @@ impl Games {
 
 #[pymethods]
 impl Games {
-    /// `slots`: for each game the slots of its cars, ascending, of `max_cars` (8 at most), the second half of which are
-    /// orange. `pads` (34 pairs): x and y of the boost pads, in the order of the state.
+    /// `slots`: the slots of the cars of each game, ascending and below `max_cars` (at most 8); the second half of the
+    /// slots is orange. `pads` (34 pairs): x and y of the boost pads, in the order of the state.
     #[new]
     fn new(slots: Vec<Vec<usize>>, max_cars: usize, pads: Vec<[f32; 2]>) -> PyResult<Self> {
         if MESHES.lock().map_or(true, |loaded| loaded.is_none()) {
@@ -122,12 +123,12 @@ impl Games {
         self.games.len()
     }
 
-    /// Advance all games by `ticks`, the first `delay` of them under the controls of before, the others under
-    /// `controls` (C, 8): throttle, steer, pitch, yaw, roll, jump, boost, handbrake. The states are written into
-    /// `arena_rows` (N, 97) and `car_rows` (N, P, 45). Returns the games that are broken, each with the reason.
+    /// Advances all games by `ticks`: the first `delay` ticks with the previous controls, the others with `controls`
+    /// (C, 8): throttle, steer, pitch, yaw, roll, jump, boost, handbrake. Writes the states into `arena_rows` (N, 97)
+    /// and `car_rows` (N, P, 45). Returns the games that are broken, each with the reason. A game whose controls are
+    /// not finite becomes broken, too.
     ///
-    /// Raises `ValueError`, before anything is stepped, for another shape. A game whose controls are not finite is
-    /// broken, too.
+    /// Raises `ValueError`, before any game is stepped, if a shape is wrong.
     fn step(
         &mut self,
         py: Python<'_>,
@@ -153,7 +154,7 @@ impl Games {
         }))
     }
 
-    /// Write the state of game `n` into its rows.
+    /// Writes the state of game `n` into its rows.
     fn read(
         &self,
         n: usize,
@@ -168,10 +169,10 @@ impl Games {
         Ok(())
     }
 
-    /// Start game `n` afresh. `ball` (9): position, velocity, angular velocity; `cars` (k, 13): position, yaw, pitch,
-    /// roll, velocity, angular velocity, boost. All pads are full, counts begin anew, the score goes on.
+    /// Starts game `n` again. `ball` (9): position, velocity, angular velocity; `cars` (k, 13): position, yaw, pitch,
+    /// roll, velocity, angular velocity, boost. All pads are full, counts start at 0, the score goes on.
     ///
-    /// Raises `ValueError`, and leaves the game as it was, for what is not finite or outside the field.
+    /// Raises `ValueError`, without a change, if a number is not finite or a position is outside the field.
     fn place(&mut self, n: usize, ball: PyReadonlyArray1<'_, f32>, cars: PyReadonlyArray2<'_, f32>) -> PyResult<()> {
         shaped("ball", ball.shape(), &[BALL_PLACEMENT])?;
         shaped("cars", cars.shape(), &[self.game(n)?.slots.len(), CAR_PLACEMENT])?;
@@ -179,7 +180,7 @@ impl Games {
         self.games[n].place(template, ball.as_slice()?, cars.as_slice()?).map_err(PyValueError::new_err)
     }
 
-    /// Write all games as numbers into `arenas` (N, `ARENA_SNAPSHOT`) and `cars` (C, `CAR_SNAPSHOT`).
+    /// Writes all games as numbers into `arenas` (N, `ARENA_SNAPSHOT`) and `cars` (C, `CAR_SNAPSHOT`).
     fn snapshot(
         &self,
         py: Python<'_>,
@@ -198,10 +199,10 @@ impl Games {
         Ok(())
     }
 
-    /// Put all games into the state of a `snapshot`; counts begin anew, scores go on. What follows is a function of it
-    /// and of the controls, in any game and process.
+    /// Sets all games to a `snapshot`. Counts start at 0, scores go on. The next states depend only on the snapshot and
+    /// on the controls, in any game and process.
     ///
-    /// Raises `ValueError` for another shape and for what is not finite or outside the field.
+    /// Raises `ValueError` if a shape is wrong, a number is not finite, or a position is outside the field.
     fn restore(
         &mut self,
         py: Python<'_>,
@@ -226,9 +227,10 @@ impl Games {
         .map_err(PyValueError::new_err::<String>)
     }
 
-    /// What happened in the last step, one row (game, tick, kind, car, other) an event, in order. Kinds: 0 `car` touched
-    /// the ball, 1 bumped the car `other`, 2 demolished it, 3 took the pad `other` (in the engine's order), 4 scored for
-    /// team `other` (car -1: nobody's), 5 came back. Cars are numbered within the game.
+    /// Returns the events of the last step in the order of time, a row (game, tick, kind, car, other) for each. Kinds:
+    /// 0 `car` touched the ball, 1 bumped the car `other`, 2 demolished it, 3 took the pad `other` (in the engine's
+    /// order), 4 scored for team `other` (car -1 if it counts for no car), 5 respawned. Cars are numbered within the
+    /// game.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i32>>> {
         let rows: Vec<Vec<i32>> = (0..)
             .zip(&self.games)
@@ -243,7 +245,7 @@ impl Games {
     }
 }
 
-/// What `make` gives, or an error where it panics.
+/// Returns the result of `make`, or an error if it panics.
 fn made(make: impl FnOnce() -> Arena + std::panic::UnwindSafe) -> PyResult<Arena> {
     catch_unwind(make).map_err(|_| PyRuntimeError::new_err("RocketSim panicked while it made an arena"))
 }

@@ -1,8 +1,8 @@
-//! A game as rows of numbers and back, by one list of what there is.
+//! Converts a game to rows of numbers and back. One list of fields serves both directions.
 //!
-//! Some of an arena's state cannot be set: the points at which bodies touch, the order of pairs, what the wheels felt.
-//! A game is restored into a clone of its template, so that all that restore the same rows have the same future to the
-//! last bit. The game that was encoded has it too, but only once it has been restored itself.
+//! Some of an arena's state cannot be set: contact points, the order of pairs, and the contacts of the wheels. So a
+//! game is restored into a copy of its template, and all games that restore the same rows continue alike, to the last
+//! bit. This is also true of the game that was encoded, but only after it has been restored from its own rows.
 
 use rocketsim::{Arena, BallState, BoostPadState, CarControls, CarState, PhysState, Vec3A};
 
@@ -13,9 +13,9 @@ const PHYS: usize = 18;
 pub const ARENA_ROW: usize = PHYS + PADS + 4;
 pub const CAR_ROW: usize = PHYS + 2 * 8 + 3 + 11 + 4 + 13 + 5;
 
-const EXTRA_HIT_TICKS: u64 = 2; // how long ago a hit still keeps the ball from being hit again
+const EXTRA_HIT_TICKS: u64 = 2; // in this time after a hit the ball takes no second extra hit
 
-/// Numbers of a row, one after the other, written or read.
+/// The numbers of a row, which are written or read one after the other.
 struct Tape<'a> {
     row: &'a mut [f32],
     at: usize,
@@ -44,14 +44,14 @@ impl Tape<'_> {
         *x = number as u64;
     }
 
-    /// 0 stands for none.
+    /// 0 means none.
     fn index(&mut self, x: &mut Option<usize>) {
         let mut number = x.map_or(0, |i| i as u64 + 1);
         self.count(&mut number);
         *x = (number as usize).checked_sub(1);
     }
 
-    /// A tick of the past, kept as how long ago it was; one that is more than `most` ago is none.
+    /// A tick of the past, stored as how long ago it was; more than `most` ticks ago means none.
     fn tick(&mut self, x: &mut Option<u64>, now: u64, most: u64) {
         let mut ago = x.map(|tick| (now - tick) as usize).filter(|&ago| ago as u64 <= most);
         self.index(&mut ago);
@@ -84,14 +84,14 @@ impl Tape<'_> {
     }
 }
 
-/// A car with what its state does not show by itself.
+/// A car, with the parts of its state that are stored elsewhere.
 struct Car {
     state: CarState,
     before: CarControls,
     on_ground: bool,
     wheels: [bool; 4],
     touch_tick: Option<u64>,
-    pad: Option<usize>, // that it is on, and how many came to it earlier
+    pad: Option<usize>, // the pad that it is on, and how many cars came to it earlier
     place: u64,
 }
 
@@ -153,7 +153,7 @@ impl Car {
         for wheel in &mut self.wheels {
             tape.flag(wheel);
         }
-        let mut jump_ticks = u64::from(s.jump_ticks.min(1 << 20)); // a float32 holds these to the last digit
+        let mut jump_ticks = u64::from(s.jump_ticks.min(1 << 20)); // a float32 is exact up to here
         tape.count(&mut jump_ticks);
         s.jump_ticks = jump_ticks as u32;
         for number in [
@@ -181,7 +181,7 @@ impl Car {
 }
 
 impl Game {
-    /// Into a row of the arena (`ARENA_ROW`) and one of each car (`CAR_ROW`).
+    /// Writes a row of the arena (`ARENA_ROW`) and a row of each car (`CAR_ROW`).
     pub fn encode(&self, arena: &mut [f32], cars: &mut [f32]) {
         let mut tape = Tape { row: arena, at: 0, writes: true };
         tape.phys(&mut self.arena.get_ball_state().phys.clone());
@@ -190,7 +190,7 @@ impl Game {
         }
         let seed = self.arena.rng.get_seed();
         for i in 0..4 {
-            tape.count(&mut (seed >> (16 * i) & 0xffff)); // a float32 holds 16 bits to the last
+            tape.count(&mut (seed >> (16 * i) & 0xffff)); // a float32 is exact for 16 bits
         }
         for (i, row) in cars.chunks_exact_mut(CAR_ROW).enumerate() {
             let mut tape = Tape { row, at: 0, writes: true };
@@ -198,8 +198,8 @@ impl Game {
         }
     }
 
-    /// Go on from what `encode` gave; counts begin anew, the score goes on. An error says what cannot be restored, and
-    /// nothing has happened then.
+    /// Continues from rows of `encode`; counts start at 0, the score goes on. An error says what cannot be restored;
+    /// the game is then unchanged.
     pub fn decode(&mut self, template: &Arena, arena: &mut [f32], cars: &mut [f32]) -> Result<(), String> {
         let mut tape = Tape { row: arena, at: 0, writes: false };
         let mut ball = BallState::DEFAULT;
@@ -220,7 +220,7 @@ impl Game {
             let mut car = Car::blank();
             car.pass(&mut Tape { row, at: 0, writes: false }, (template.tick_count(), GOAL_CREDIT_TICKS));
             if car.state.bump_cooldown_victim.is_some_and(|i| i >= count) || car.pad.is_some_and(|i| i >= PADS) {
-                return Err("it names a car or a boost pad that is not there".into());
+                return Err("it names a car or a boost pad that does not exist".into());
             }
             restored.push(car);
         }

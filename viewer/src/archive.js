@@ -1,4 +1,4 @@
-// Reads a recording: a zip of .npy arrays and header.json, by the browser's own inflate. docs/recordings.md has the format.
+// Reads a recording: a zip of .npy arrays and header.json, unpacked by the browser. docs/recordings.md describes it.
 
 const END = 0x06054b50;
 const ENTRY = 0x02014b50;
@@ -15,7 +15,7 @@ async function inflate(bytes) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-/** {name: Uint8Array} of every file in a zip. */
+/** Returns {name: Uint8Array} of every file in a zip. */
 export async function unzip(buffer) {
   const view = new DataView(buffer);
   let end = buffer.byteLength - 22;
@@ -38,7 +38,7 @@ export async function unzip(buffer) {
   return files;
 }
 
-/** A .npy file: {data, shape, row}, with `row` the numbers of one frame. */
+/** Reads a .npy file: {data, shape, row}; `row` is how many numbers one frame has. */
 export function parseArray(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const wide = bytes[6] > 1;

@@ -25,7 +25,7 @@ import {
 import { toCreasedNormals } from "three/examples/jsm/utils/BufferGeometryUtils.js";
 import { BLUE, FIELD, ORANGE, SCALE, TEAM_COLORS } from "./space.js";
 
-const CORNER = 11.52; // of the diagonal walls, measured along a side
+const CORNER = 11.52; // of the diagonal walls, along the x or z axis
 
 const VERTEX = /* glsl */ `
   varying vec3 place;
@@ -39,7 +39,7 @@ const VERTEX = /* glsl */ `
     gl_Position = projectionMatrix * viewMatrix * world;
   }`;
 
-// Dark panels with a thin grid that glows in the colour of the team whose half it is, and fade out toward the ceiling.
+// Dark panels with a thin grid in the colour of the half's team. They fade out toward the ceiling.
 const FRAGMENT = /* glsl */ `
   uniform vec3 blue;
   uniform vec3 orange;
@@ -80,7 +80,7 @@ const FRAGMENT = /* glsl */ `
     #endif
   }`;
 
-/** `plain`: for a machine without a GPU. */
+/** `plain`: simpler, for a machine without a GPU. */
 function glass(plain) {
   return new ShaderMaterial({
     defines: plain ? { PLAIN: 1 } : {},
@@ -96,11 +96,11 @@ function glass(plain) {
   });
 }
 
-/** The meshes as the server gives them: uint32 triangles and vertices, the indices, then x, y, z in uu. */
+/** Reads the meshes: uint32 numbers of triangles and vertices, then the indices, then x, y, z in uu. */
 export function parseMeshes(buffer) {
   const [triangles, vertices] = new Uint32Array(buffer, 0, 2);
   const index = new Uint32Array(buffer, 8, triangles * 3).slice();
-  for (let i = 0; i < index.length; i += 3) [index[i], index[i + 1]] = [index[i + 1], index[i]]; // space is mirrored
+  for (let i = 0; i < index.length; i += 3) [index[i], index[i + 1]] = [index[i + 1], index[i]]; // mirrored axes
   const game = new Float32Array(buffer, 8 + index.byteLength, vertices * 3);
   const places = new Float32Array(game.length);
   for (let i = 0; i < game.length; i += 3) {
@@ -280,14 +280,14 @@ function makeGoal(team) {
   return goal;
 }
 
-const ROUND = 0.42; // of the rounded rectangle that the stands follow
+const ROUND = 0.42; // roundness of the rectangle that the stands follow
 
 function aroundField(angle, radius, y) {
   const [c, s] = [Math.cos(angle), Math.sin(angle)];
   return [Math.sign(c) * Math.abs(c) ** ROUND * 56 * radius, y, Math.sign(s) * Math.abs(s) ** ROUND * 72 * radius];
 }
 
-/** Dark tiers around the arena with lights in them, so that there is something behind the glass. */
+/** Dark stands with lights around the arena, as a background behind the glass. */
 export function makeStands() {
   const stands = new Group();
   stands.add(makeTiers(), makeCrowd());

@@ -1,4 +1,4 @@
-// The ball, its trail, a ring on the floor below it, and a line down to it.
+// The ball with its trail, a ring on the floor below it, and a line from the ball to the ring.
 import {
   CanvasTexture,
   CylinderGeometry,
@@ -46,7 +46,7 @@ export class Ball {
   update(clip, pose, elapsed, from, team, camera) {
     const { place, vel, angVel } = pose.ball;
     this.mesh.position.copy(place);
-    toThree(angVel, spin, -1); // a mirrored space turns the other way round
+    toThree(angVel, spin, -1); // in mirrored axes rotations have the other sign
     const angle = spin.length() * elapsed;
     if (angle && Math.abs(elapsed) < 0.5)
       this.mesh.quaternion.premultiply(turn.setFromAxisAngle(spin.normalize(), angle));

@@ -1,4 +1,4 @@
-// Four ways to look: from the stand, from behind a car, freely, and from above.
+// Four cameras: from the stands, from behind a car, free, and from above.
 import { PerspectiveCamera, Vector3 } from "three";
 import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
 import { FIELD } from "./space.js";
@@ -75,7 +75,7 @@ export class Cameras {
     look.set(look.x * 0.8, look.y * 0.6 + 0.4, look.z * 0.92);
     wanted.set(62 - 4 * Math.abs(look.z / FIELD.z), 25, look.z * 0.62);
     this.camera.position.lerp(wanted, glide(2.2));
-    // As near as the cars around the ball allow.
+    // As close as possible with all cars near the ball in view.
     const spread = pose.cars.map((car) => car.place.distanceTo(ball)).sort((a, b) => a - b);
     const wide = Math.min(
       Math.max(19 + 0.55 * (spread[Math.min(1, spread.length - 1)] + spread.at(-1) * 0.25), 23),
@@ -114,7 +114,7 @@ export class Cameras {
   }
 
   top(pose, glide) {
-    // The field lies across the picture where that is wider than high, blue on the left.
+    // In a wide window the field is shown lengthwise, with blue on the left.
     const wide = this.camera.aspect > 1;
     const across = wide ? Math.max(FIELD.x * 2 + 22, ((FIELD.z + 10) * 2) / this.camera.aspect) : (FIELD.z + 12) * 2;
     const height = across / 2 / Math.tan((30 * Math.PI) / 360);

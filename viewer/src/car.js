@@ -1,4 +1,4 @@
-// A car after its hitbox (the game's Octane): chassis, nose, cabin, wheels that turn and steer, and the boost's flame.
+// A car in the shape of its hitbox (Octane): chassis, nose, cabin, wheels that turn and steer, and a boost flame.
 import {
   AdditiveBlending,
   BoxGeometry,
@@ -29,7 +29,7 @@ const RING = new RingGeometry(1.15, 1.4, 28).rotateX(-Math.PI / 2);
 const [NEAR, FAR] = [14, 30]; // from where on a car needs its ring to be seen, and has all of it
 const NOZZLE = new Vector3(-0.5, 0.14, 0);
 
-/** A solid of a side view, [x, z] in uu, `width` wide, with bevelled edges. */
+/** Returns a solid with the side view [x, z] in uu and this `width`, with bevelled edges. */
 function solid(points, width, bevel) {
   const shape = new Shape();
   points.forEach(([x, z], i) => (i ? shape.lineTo(x * SCALE, z * SCALE) : shape.moveTo(x * SCALE, z * SCALE)));
@@ -220,7 +220,7 @@ export class Car {
     return { ...wheel, group, spinning };
   }
 
-  /** `state`: of this car in a pose; `elapsed`: seconds of play since the last picture; `blob`: a plain shadow. */
+  /** `state`: of this car in a pose; `elapsed`: seconds of play since the last picture; `blob`: draws a plain shadow. */
   update(state, { elapsed, seconds, camera, cut, blob }) {
     this.body.visible = !state.demoed;
     this.blob.visible = blob && !state.demoed;

@@ -1,5 +1,5 @@
-// What is played: frames in the order of time. A recording has all of them, a live match the newest two minutes. Both have
-// header, length, tick(i), frame(i) and events; a frame holds the fields of the recording format.
+// The frames that are played, in the order of time: all of a recording, or the newest two minutes of a live match. Both
+// have header, length, tick(i), frame(i) and events; a frame holds the fields of the recording format.
 import { parseArray, unzip } from "./archive.js";
 
 export class Recording {
@@ -97,7 +97,7 @@ export class LiveBuffer {
   }
 }
 
-/** The last frame at or before a tick. */
+/** Returns the index of the last frame at or before a tick. */
 export function locate(clip, tick) {
   let low = 0;
   let high = clip.length - 1;

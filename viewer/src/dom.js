@@ -1,4 +1,4 @@
-// Making elements. Text always goes in as text: a name is never markup.
+// Makes HTML elements. Texts are never parsed as HTML, so a name cannot contain markup.
 
 export function element(tag, className = "", text = "", ...children) {
   const made = document.createElement(tag);
@@ -8,12 +8,12 @@ export function element(tag, className = "", text = "", ...children) {
   return made;
 }
 
-/** Sets a text where it is another one: the browser would lay out the page again for the same. */
+/** Sets a text if it has changed. Setting the same text again would cost a layout of the page. */
 export function setText(made, text) {
   if (made.textContent !== text) made.textContent = text;
 }
 
-/** The same for a share of the width, in whole pixels of a bar that is `wide`. */
+/** The same for the width of a bar: a share of `wide` pixels, rounded to whole pixels. */
 export function setWidth(made, share, wide = 200) {
   const text = `${Math.round(share * wide) / (wide / 100)}%`;
   if (made.style.width !== text) made.style.width = text;
@@ -26,7 +26,7 @@ export function button(label, title, onClick, className = "") {
   made.setAttribute("aria-label", title);
   made.addEventListener("click", () => {
     onClick();
-    made.blur(); // the space bar shall not press it again
+    made.blur(); // otherwise the space bar would press it again
   });
   return made;
 }
@@ -43,7 +43,7 @@ const ICONS = {
   step: "M5 4 L15 12 L5 20 Z M16 4 H19 V20 H16 Z",
 };
 
-/** Puts a drawn sign into a button: not every font has them. */
+/** Puts a drawn icon into a button, because not every font has these symbols. */
 export function setIcon(made, name) {
   if (made.dataset.icon === name) return made;
   made.dataset.icon = name;

@@ -1,4 +1,4 @@
-// What stands over the picture: score and clock, names and boost, what a car chooses and expects.
+// The overlay: score and clock, names and boost, and the actions and value of the selected car.
 import { Vector3 } from "three";
 import { clock, element, setText, setWidth } from "./dom.js";
 import { BLUE, ORANGE, TEAM_CSS, teamOf } from "./space.js";
@@ -51,7 +51,7 @@ export class Scoreboard {
   }
 }
 
-/** The newest event of a kind at a tick, at most `within` ticks old. */
+/** Returns the newest event of a kind at a tick, at most `within` ticks old. */
 export function lastEvent(clip, tick, kind, within = Infinity) {
   for (let i = clip.events.length - 1; i >= 0; i--) {
     const event = clip.events[i];
@@ -117,7 +117,7 @@ function apart(labels) {
   return labels;
 }
 
-/** Boost of all cars, at the left and right edge; a click follows the car. */
+/** The boost of all cars, at the left and right edge. A click selects the car for the camera. */
 export class Roster {
   constructor(onChoose) {
     this.root = element("div", "roster");
@@ -167,7 +167,7 @@ const WORDS = [
   ["roll left", "roll right"],
 ];
 
-/** A row of the action table in words. Controls that say the same twice, as yaw follows steer, are named once. */
+/** Returns a row of the action table in words. Equal controls, such as yaw and steer, are named once. */
 export function describe(controls) {
   const words = [];
   for (let k = 0; k < 5; k++) {
@@ -178,7 +178,7 @@ export function describe(controls) {
   return words.join(", ") || "nothing";
 }
 
-/** What the chosen car does, how sure it is, and what it expects. */
+/** The controls of the selected car, its action probabilities and its value. */
 export class Mind {
   constructor() {
     this.canvas = element("canvas", "controller");

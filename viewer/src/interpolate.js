@@ -1,11 +1,11 @@
-// Between two states: positions follow the speeds at both ends, and a ball that bounced in between keeps its corner.
+// Interpolates between two states. Positions follow the velocities of both; a bounce in between stays sharp.
 import { Quaternion, Vector3 } from "three";
 import { locate } from "./clip.js";
 import { rotation, toThree } from "./space.js";
 
 const GRAVITY = -650; // uu/s^2
-const KINK = 150; // uu/s: a ball whose speed changed by more than gravity makes it was hit
-const FASTEST = 2 * 6000; // uu/s: what went farther was put there
+const KINK = 150; // uu/s: if the velocity changed by more than this beyond gravity, the ball was hit
+const FASTEST = 2 * 6000; // uu/s: if the ball moved faster, it was placed
 
 const a = new Quaternion();
 const b = new Quaternion();
@@ -25,11 +25,11 @@ function hermite(p0, v0, p1, v1, seconds, u) {
 const flight = (p, v, s) => [p[0] + v[0] * s, p[1] + v[1] * s, p[2] + v[2] * s + (GRAVITY / 2) * s * s];
 const distance = (p, q) => Math.hypot(p[0] - q[0], p[1] - q[1], p[2] - q[2]);
 
-/** Position of the ball `u` (0 to 1) of the way between two states. */
+/** Returns the position of the ball between two states; `u` (0 to 1) is the share of the time. */
 export function ballBetween(now, next, seconds, u) {
   const free = [now.vel[0], now.vel[1], now.vel[2] + GRAVITY * seconds];
   if (distance(free, next.vel) < KINK) return hermite(now.pos, now.vel, next.pos, next.vel, seconds, u);
-  // It flew on from the first state and came into the second: where the two paths are nearest, it was hit.
+  // One path leaves the first state, one arrives in the second. The ball was hit where they are closest.
   let hit = 0;
   let least = Infinity;
   for (let k = 0; k <= 16; k++) {
@@ -58,14 +58,14 @@ function frames(clip, tick) {
   return { i, now, next, u, seconds: ticks / clip.header.tick_rate };
 }
 
-/** Where the ball is at a tick, in the game's units. */
+/** Returns the position of the ball at a tick, in uu. */
 export function ballAt(clip, tick) {
   const { now, next, u, seconds } = frames(clip, tick);
   if (seconds === 0 || far(now.ball.pos, next.ball.pos, seconds)) return now.ball.pos;
   return ballBetween(now.ball, next.ball, seconds, u);
 }
 
-/** Everything at a tick: the frame before, and places and rotations between it and the next. */
+/** Returns everything at a tick: the frame before it, and interpolated positions and rotations. */
 export function poseAt(clip, tick) {
   const { i, now, next, u, seconds } = frames(clip, tick);
   const ballPos =

@@ -1,4 +1,4 @@
-// A live match: states come as server-sent events, wishes go back as small POST requests.
+// A live match: states arrive as server-sent events, commands are sent as small POST requests.
 
 /** `on`: functions header(document), frame(frame), status(document), lost(). */
 export function connect(on) {
@@ -18,6 +18,6 @@ export async function send(command) {
       body: JSON.stringify(command),
     });
   } catch {
-    // The server is gone; the stream of states says so.
+    // The server has ended; lost() reports it.
   }
 }

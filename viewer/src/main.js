@@ -1,4 +1,4 @@
-// The page of `python -m rlbot.watch`: plays a recording or a live match. An exported page carries its data inside.
+// The viewer of `python -m rlbot.watch`: plays a recording or a live match. An exported page contains its data.
 import { LiveBuffer, Recording } from "./clip.js";
 import { CAMERAS } from "./cameras.js";
 import { button, element } from "./dom.js";
@@ -12,7 +12,7 @@ import { Timeline } from "./timeline.js";
 
 const app = document.getElementById("app");
 
-/** A file that the server gives, or that lies in the page itself as base64. */
+/** Returns a file: from the server, or from the page itself, which holds it as base64. */
 async function file(name) {
   const inside = document.getElementById(name);
   if (inside) {
@@ -107,7 +107,7 @@ class Viewer {
     app.classList.toggle("placing", on);
   }
 
-  /** Whether the key means something. */
+  /** Handles a key; returns whether it has a meaning. */
   key(key, shift = false) {
     const { player } = this;
     const car = this.stage.cameras;
@@ -182,9 +182,9 @@ class Viewer {
   }
 }
 
-/** The tick at which the episode of a frame began: after a frame of the same tick. */
+/** Returns the tick at which the episode of a frame began. Its first frame has the same tick as the frame before. */
 function episodeStart(clip, frame) {
-  const least = Math.max(frame - 40, 0); // a trail is not longer
+  const least = Math.max(frame - 40, 0); // trails are not longer
   for (let i = frame; i > least; i--) if (clip.tick(i) === clip.tick(i - 1)) return clip.tick(i);
   return least === 0 ? clip.tick(0) : -1;
 }

@@ -1,5 +1,5 @@
-// Boost pads: a glowing disc, or a sphere over a ring where the pad gives all; dark while it is taken. All pads of a kind
-// are drawn at once.
+// Boost pads: a glowing disc, or for big pads a sphere over a ring; dark while the pad is taken. All pads of a kind are
+// drawn at once.
 import {
   AdditiveBlending,
   CircleGeometry,
@@ -43,7 +43,7 @@ export class Pads {
     });
   }
 
-  /** `timers`: seconds until each pad comes back, 0 where it is there. */
+  /** `timers`: seconds until each pad is back, 0 if it is active. */
   update(timers, seconds) {
     for (const { big, pads, places, lights, there } of this.kinds) {
       pads.forEach((pad, k) => {

@@ -1,8 +1,8 @@
-// Where in a clip we are, and how fast it goes. Time is in physics ticks.
+// The position in a clip and the speed of playback. Time is in physics ticks.
 import { locate } from "./clip.js";
 
 export const SPEEDS = [0.25, 0.5, 1, 2, 4];
-const DELAY = 0.2; // s that a live picture stays behind, so that there is always a next state to move to
+const DELAY = 0.2; // s: delay of a live picture, so that there is always a next state to interpolate to
 
 export class Player {
   constructor(clip) {
@@ -11,7 +11,7 @@ export class Player {
     this.playing = true;
     this.speed = 1;
     this.following = clip.live;
-    this.command = () => {}; // what a live match is told
+    this.command = () => {}; // sends a command to a live match
   }
 
   get first() {
@@ -52,7 +52,7 @@ export class Player {
     this.following = this.clip.live && this.tick >= this.last - this.clip.header.tick_rate / 2;
   }
 
-  /** To the next frame, or the one before; a live match plays one more step at its end. */
+  /** Goes to the next or the previous frame. At its end, a live match plays one more step. */
   step(direction) {
     if (this.playing) this.toggle();
     const { clip } = this;

@@ -1,4 +1,4 @@
-// A band through the last places of something that moves, turned to the camera and fading out.
+// A trail: a band through the last positions of an object, which faces the camera and fades out.
 import {
   AdditiveBlending,
   BufferAttribute,
@@ -51,7 +51,7 @@ export class Ribbon {
     this.mesh.renderOrder = 3;
   }
 
-  /** `trail`: places, the newest first; `strength`: opacity at the head, of each place where it is a function. */
+  /** `trail`: positions, newest first; `strength`: opacity at the head, or a function of the position. */
   update(trail, strength, camera) {
     this.mesh.visible = trail.length > 1;
     for (let k = 0; k < this.points; k++) {
@@ -62,7 +62,7 @@ export class Ribbon {
       side.crossVectors(along, eye);
       const age = k / (this.points - 1);
       const length = side.length() || 1;
-      const seen = Math.min((1.6 * length) / (along.length() * eye.length() || 1), 1); // not where it comes at the eye
+      const seen = Math.min((1.6 * length) / (along.length() * eye.length() || 1), 1); // faint if seen end-on
       side.multiplyScalar((this.width * (1 - age * 0.75)) / length);
       this.places.setXYZ(2 * k, at.x + side.x, at.y + side.y, at.z + side.z);
       this.places.setXYZ(2 * k + 1, at.x - side.x, at.y - side.y, at.z - side.z);

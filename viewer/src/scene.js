@@ -1,4 +1,4 @@
-// The picture: everything that is drawn, and how much of it this machine can draw.
+// The 3D scene, and how much of it is drawn on a slow machine.
 import {
   ACESFilmicToneMapping,
   AmbientLight,
@@ -21,7 +21,7 @@ import { Car } from "./car.js";
 import { Pads } from "./pads.js";
 import { FIELD, toGame } from "./space.js";
 
-const SLOW = 1 / 22; // s a picture: below this, less is drawn
+const SLOW = 1 / 22; // s per picture: if pictures take longer, less is drawn
 
 export class Stage {
   constructor(canvas, meshes, padLayout) {
@@ -44,7 +44,7 @@ export class Stage {
     this.cars = [];
     document.getElementById("app").classList.toggle("plain", software);
     this.quality = software ? 0.6 : Math.min(window.devicePixelRatio || 1, 2);
-    this.slow = 0; // s that were drawn too slowly
+    this.slow = 0; // s for which pictures took too long
     this.frames = 0;
     this.resize();
     new ResizeObserver(() => this.resize()).observe(canvas.parentElement);
@@ -97,7 +97,7 @@ export class Stage {
     this.adapt(elapsed);
   }
 
-  /** A machine that is too slow gets no shadows, then fewer pixels. */
+  /** On a slow machine, removes the shadows, then reduces the number of pixels. */
   adapt(elapsed) {
     this.slow = elapsed > SLOW ? this.slow + elapsed : Math.max(this.slow - elapsed, 0);
     if (this.slow < 1.5) return;
@@ -111,7 +111,7 @@ export class Stage {
     }
   }
 
-  /** The place on the floor below a point of the canvas, in uu, kept inside the field. */
+  /** Returns the position on the floor at a point of the canvas, in uu, limited to the field. */
   floorAt(x, y) {
     const ray = new Raycaster();
     ray.setFromCamera(new Vector2((x / this.width) * 2 - 1, 1 - (y / this.height) * 2), this.cameras.camera);
@@ -140,7 +140,7 @@ function makeSky() {
   return texture;
 }
 
-/** Whether the browser has no GPU at hand. */
+/** Whether the browser draws without a GPU. */
 function drawsInSoftware() {
   const gl = document.createElement("canvas").getContext("webgl2");
   if (!gl) throw new Error("this browser has no WebGL 2");

@@ -1,5 +1,6 @@
-// The game's space to that of three.js. RocketSim: x, y on the floor, z up, left-handed, unreal units (uu). three.js: y up,
-// right-handed. Here 1 is 100 uu, blue's goal lies at +z and orange's at -z; a camera at +x sees blue on its left.
+// Converts the game's coordinates to those of three.js. RocketSim: x, y on the floor, z up, left-handed, unreal units
+// (uu). three.js: y up, right-handed. Here 1 is 100 uu, blue's goal lies at +z and orange's at -z; a camera at +x sees
+// blue on its left.
 import { Matrix4, Quaternion, Vector3 } from "three";
 
 export const SCALE = 0.01;
@@ -12,12 +13,12 @@ export const BALL_RADIUS = 0.9125;
 
 export const teamOf = (slot) => (slot < 2 ? BLUE : ORANGE);
 
-/** A position or direction of the game, [x, y, z] in uu, into `out`. */
+/** Converts a position or direction of the game, [x, y, z] in uu, and writes it into `out`. */
 export function toThree(values, out, scale = SCALE) {
   return out.set(-values[0] * scale, values[2] * scale, -values[1] * scale);
 }
 
-/** The inverse, for a place that was clicked on: [x, y, z] in uu. */
+/** The inverse, for a position that was clicked on: [x, y, z] in uu. */
 export function toGame(point) {
   return [-point.x / SCALE, -point.z / SCALE, point.y / SCALE];
 }
@@ -27,7 +28,7 @@ const up = new Vector3();
 const right = new Vector3();
 const matrix = new Matrix4();
 
-/** The rotation of a body whose model looks along +x with +y up. */
+/** Returns the rotation of a body whose model points along +x, with +y up. */
 export function rotation(forwardValues, upValues, out = new Quaternion()) {
   toThree(forwardValues, forward, 1);
   toThree(upValues, up, 1);

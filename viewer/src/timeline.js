@@ -1,4 +1,4 @@
-// The bar at the bottom: where in the match it is, what happened when, and the buttons.
+// The bar at the bottom: the position in the match, its events, and the buttons.
 import { button, clock, element, setIcon, setText, setWidth } from "./dom.js";
 
 const SHOWN = ["goal", "shot", "save", "demolition"]; // touches and pads would fill the bar
