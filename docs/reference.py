@@ -19,7 +19,7 @@ from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
 from rlbot.reward import TERMS, terms
 from rlbot.settings.explain import composed
 from rlbot.settings.names import NAME, settings
-from rlbot.settings.schema import ROOTS, OpponentConfig, StageConfig, TrainConfig
+from rlbot.settings.schema import ROOTS, OpponentConfig, Reset, StageConfig, TrainConfig
 from rlbot.sim.state import ARENA, CAR
 from rlbot.values.convert import Range, names_of
 from rlbot.values.ramp import Ramp
@@ -179,7 +179,8 @@ def _values(kind: Any) -> str:
             return _values(arguments[0]) + _limits(arguments[1])
         return ", ".join(f"`{name}`" for name in names_of(kind))
     if hasattr(kind, "parse"):
-        return "name, path, or mapping of them to shares" if kind is OpponentConfig else "weight or ramp"
+        kinds = {OpponentConfig: "name, path, or mapping of them to shares", Reset: "share"}
+        return kinds.get(kind, "weight or ramp")
     if origin is Literal:
         return ", ".join(f"`{name}`" for name in arguments)
     if origin is tuple:

@@ -28,7 +28,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]}
 EVERYTHING = "\n".join(PAGES.values())
 GROUPS = [name for name in TrainConfig.__dataclass_fields__ if (ROOT / "conf" / name).is_dir()]
-MAPPINGS = ("env.reset", "reward.terms", "curriculum.stages.NAME.teams", "curriculum.stages.NAME.reward")
+MAPPINGS = (
+    "env.reset",
+    "reward.terms",
+    "curriculum.stages.NAME.teams",
+    "curriculum.stages.NAME.reward",
+    "curriculum.stages.NAME.reset",
+)
 
 
 def blocks(text: str, *languages: str) -> list[str]:
@@ -161,7 +167,7 @@ def test_links_lead_somewhere_and_everything_is_ascii() -> None:
         assert text.isascii(), page
         folder = ROOT if page == "README.md" else ROOT / "docs"
         for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
-            path, _, anchor = target.partition("#")
+            path, _, anchor = (target if not target.startswith("#") else page + target).partition("#")
             assert (folder / path).exists(), f"{page}: {target}"
             if anchor:
                 headings = re.findall(r"^#+ (.*)", (folder / path).read_text(encoding="utf-8"), re.MULTILINE)

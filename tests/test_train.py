@@ -276,7 +276,10 @@ def test_a_term_of_the_users_own_that_fails_is_told_in_a_line(tmp_path: Path) ->
     status, _, err = run_command(
         tmp_path, "rlbot.train", *QUICK, term, "+curriculum.stages.duel.reward.mine=1"
     )  # in one stage only
-    assert (status, err) == (1, "[ERROR] reward.terms.mine fails: ZeroDivisionError: division by zero\n")
+    assert (status, err) == (
+        1,
+        "[ERROR] reward.terms.mine fails: ZeroDivisionError: division by zero (mine.py, line 6)\n",
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
 
 

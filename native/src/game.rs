@@ -4,8 +4,8 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rocketsim::{
-    Arena, ArenaConfig, ArenaEvent, ArenaMemWeightMode, BallState, CarBodyConfig, CarControls, CarCore, CarState,
-    GameMode, Mat3A, PhysState, Team, Vec3A,
+    Arena, ArenaConfig, ArenaEvent, ArenaMemWeightMode, BallState, BoostPadState, CarBodyConfig, CarControls, CarCore,
+    CarState, GameMode, Mat3A, PhysState, Team, Vec3A,
 };
 
 use crate::layout::{self, CAR_WIDTH, PADS};
@@ -30,6 +30,7 @@ const CAR_SPEED: f32 = 2300.0;
 const CAR_SPIN: f32 = 5.5;
 const BALL_SPEED: f32 = 6000.0;
 const BALL_SPIN: f32 = 6.0;
+const MAX_COOLDOWN: f32 = 10.0; // s, of a big pad
 
 /// An event: `car` did it; `other` is the car that it was done to, or the pad.
 #[derive(Clone, Copy)]
@@ -194,9 +195,10 @@ impl Game {
         }
     }
 
-    /// Starts again with `ball` (9) and `cars` (k x 13); the score goes on. The next states depend only on these and on
-    /// the controls. An error says what cannot be placed; the game is then unchanged.
-    pub fn place(&mut self, template: &Arena, ball: &[f32], cars: &[f32]) -> Result<(), String> {
+    /// Starts again with `ball` (9), `cars` (k x 13) and the seconds until each of the engine's pads is back, or no
+    /// numbers if all are full; the score goes on. The next states depend only on these and on the controls. An error
+    /// says what cannot be placed; the game is then unchanged.
+    pub fn place(&mut self, template: &Arena, ball: &[f32], cars: &[f32], pads: &[f32]) -> Result<(), String> {
         let mut ball_state = BallState::DEFAULT;
         ball_state.phys.pos = vector(&ball[0..3]);
         ball_state.phys.vel = vector(&ball[3..6]);
@@ -206,14 +208,20 @@ impl Game {
         if cores.iter().any(|core| !core.boost.is_finite()) {
             return Err("a car's boost is not finite".into());
         }
+        if pads.iter().any(|left| !(0.0..=MAX_COOLDOWN).contains(left)) {
+            return Err(format!("the timer of a boost pad is not 0 to {MAX_COOLDOWN} s"));
+        }
         self.renew(template, |game| {
-            game.arena.rng.seed(digest(&[ball, cars])); // decides where demolished cars respawn
+            game.arena.rng.seed(digest(&[ball, cars, pads])); // decides where demolished cars respawn
             game.arena.set_ball_state(ball_state);
             for (i, &core) in cores.iter().enumerate() {
                 game.arena.set_car_state(i, core);
             }
             for i in 0..cores.len() {
                 game.arena.refresh_car_contacts(i);
+            }
+            for (i, &cooldown) in pads.iter().enumerate() {
+                game.arena.set_boost_pad_state(i, BoostPadState { cooldown, ..BoostPadState::DEFAULT });
             }
         })
     }

@@ -170,14 +170,30 @@ impl Games {
     }
 
     /// Starts game `n` again. `ball` (9): position, velocity, angular velocity; `cars` (k, 13): position, yaw, pitch,
-    /// roll, velocity, angular velocity, boost. All pads are full, counts start at 0, the score goes on.
+    /// roll, velocity, angular velocity, boost; `pads` (34): the seconds until each boost pad is back, by default all
+    /// are full. Counts start at 0, the score goes on.
     ///
     /// Raises `ValueError`, without a change, if a number is not finite or a position is outside the field.
-    fn place(&mut self, n: usize, ball: PyReadonlyArray1<'_, f32>, cars: PyReadonlyArray2<'_, f32>) -> PyResult<()> {
+    #[pyo3(signature = (n, ball, cars, pads=None))]
+    fn place(
+        &mut self,
+        n: usize,
+        ball: PyReadonlyArray1<'_, f32>,
+        cars: PyReadonlyArray2<'_, f32>,
+        pads: Option<PyReadonlyArray1<'_, f32>>,
+    ) -> PyResult<()> {
         shaped("ball", ball.shape(), &[BALL_PLACEMENT])?;
         shaped("cars", cars.shape(), &[self.game(n)?.slots.len(), CAR_PLACEMENT])?;
+        let mut cooldowns = Vec::new();
+        if let Some(pads) = &pads {
+            shaped("pads", pads.shape(), &[PADS])?;
+            cooldowns.resize(PADS, 0.0);
+            for (&pad, &left) in self.pads.iter().zip(pads.as_slice()?) {
+                cooldowns[pad] = left;
+            }
+        }
         let template = &self.templates[self.template_of[n]];
-        self.games[n].place(template, ball.as_slice()?, cars.as_slice()?).map_err(PyValueError::new_err)
+        self.games[n].place(template, ball.as_slice()?, cars.as_slice()?, &cooldowns).map_err(PyValueError::new_err)
     }
 
     /// Writes all games as numbers into `arenas` (N, `ARENA_SNAPSHOT`) and `cars` (C, `CAR_SNAPSHOT`).

@@ -103,7 +103,8 @@ class _Mix(StateMutator):  # type: ignore[misc]
     """Resets by the mix of env.reset."""
 
     def __init__(self, config: EnvConfig, sizes: tuple[int, int], seed: list[int]) -> None:
-        self._rng, self._mix = np.random.default_rng(seed), config.reset
+        self._rng = np.random.default_rng(seed)
+        self._mix = {name: kind.share for name, kind in config.reset.items()}  # all built in: the checks see to that
         self._slots = [*range(sizes[0]), *range(2, 2 + sizes[1])]
 
     def apply(self, state: Any, shared_info: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from rlbot.values.ramp import Ramp, value_at
 
@@ -16,7 +17,7 @@ class Stage:
 
     teams: shares of "1v1", "1v2", "2v2" among the arenas. opponents: shares of "self", "past", "random", "idle" and
     paths of policies (see `self_play` and `Opponents`). reward: weights that replace those of the run in this stage.
-    reset_mix: shares that replace the run's reset shares, if not empty. weights: those of the run.
+    reset_mix: the resets of the settings that replace the run's, if not empty. weights: those of the run.
     """
 
     name: str
@@ -24,7 +25,7 @@ class Stage:
     teams: Mapping[str, float]
     opponents: Mapping[str, float]
     reward: Mapping[str, float | Ramp] = field(default_factory=dict)
-    reset_mix: Mapping[str, float] = field(default_factory=dict)
+    reset_mix: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, float | Ramp] = field(default_factory=dict)
 
     def reward_weights(self, timesteps: int, began: int) -> dict[str, float]:

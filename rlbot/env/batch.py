@@ -16,6 +16,7 @@ from rlbot.env.counts import COUNTS, NOBODY, count
 from rlbot.env.finite import all_finite
 from rlbot.env.nonfinite import NonFinite, NonFiniteCount, NonFiniteCounts
 from rlbot.env.observation import LIMIT, OBSERVATION_SIZE, observe
+from rlbot.env.own_reset import OwnReset
 from rlbot.env.rules import Rules, checked_reset_mix, checked_team_sizes
 from rlbot.reward import Reward
 from rlbot.reward.compose import TermTotals
@@ -80,7 +81,7 @@ class BatchEnv(VectorEnv):
         self,
         team_sizes: Sequence[tuple[int, int]],
         reward: Reward,
-        reset_mix: Mapping[str, float],
+        reset_mix: Mapping[str, float | OwnReset],
         rules: Rules = Rules(),  # noqa: B008 - frozen
         first_arena: int = 0,
         autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
@@ -276,7 +277,8 @@ class BatchEnv(VectorEnv):
         return {"final_obs": final_obs, "_final_obs": over, "final_info": how, "_final_info": over}
 
     def _start(self, n: int) -> None:
-        self.arenas.place(n, reset.draw(self._rngs[n], self.reset_mix, self.arenas.slots[n]), self.state)
+        start = reset.draw(self._rngs[n], self.reset_mix, self.arenas.slots[n], self.first_arena + n)
+        self.arenas.place(n, start, self.state)
         self._controls[self._cars_of[n]] = 0
         self.steps[n] = self._untouched[n] = 0
         self._last_touch[n] = NOBODY

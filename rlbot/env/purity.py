@@ -1,9 +1,11 @@
-"""Check that a user's reward terms depend on the two states alone: call them twice, and with half of the arenas."""
+"""Check that a user's reward terms depend on the two states alone, and resets on their generator: call them twice, and
+terms with half of the arenas."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.env.batch import BatchEnv
+from rlbot.env.own_reset import OwnReset
 from rlbot.sim import State
 
 STEPS = 8  # played for the check; the states after each of them are put into one batch
@@ -41,6 +43,23 @@ def check_purity(env: BatchEnv) -> None:
                 f"{label}: what it gives an arena depends on the arenas beside it;\n"
                 "a term must look at each arena by itself: with another number of workers the others are not there"
             )
+
+
+def check_resets(env: BatchEnv) -> None:
+    """Call the user's own resets of `env` several times for each of its arenas. Raises ValueError, which names the
+    reset, if one fails, or gives another start for a generator in the same state: a resumed run would not go on
+    exactly."""
+    for kind in env.reset_mix.values():
+        if not isinstance(kind, OwnReset):
+            continue
+        for n, slots in enumerate(env.arenas.slots):
+            for seed in range(STEPS):
+                first, again = (kind.draw(np.random.default_rng(seed), slots, n) for _ in range(2))
+                if first != again:
+                    raise ValueError(
+                        f"{kind.label}: gives another start when it is called again with the same generator;\n"
+                        "a reset must draw from the generator it gets and keep nothing from call to call"
+                    )
 
 
 def _alike(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:

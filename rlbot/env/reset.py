@@ -1,4 +1,4 @@
-"""How an episode starts: kickoff, near_ball, airborne, anywhere or shot, drawn by weight.
+"""How an episode starts: kickoff, near_ball, airborne, anywhere, shot or a reset of the user's own, drawn by weight.
 
 Cars and ball start inside the field, clear of its walls and curved edges and of each other.
 """
@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from rlbot.env.own_reset import CORNER, FIELD_X, FIELD_Y, OwnReset, Slots
 from rlbot.sim import CarPlacement, Placement
 
 # Blue's kickoff spawns (x, y, yaw), from RocketSim's soccar constants; orange's are rotated by half a turn.
@@ -21,12 +22,8 @@ SPAWNS = (
 )
 REST_Z = 17.0  # height of a car that stands on its wheels
 BALL_REST_Z = 93.15
-FIELD_X, FIELD_Y = 4096.0, 5120.0
-_CORNER = 8064.0  # |x| + |y| on the diagonal walls of the corners
 _MIN_GAP = 200.0  # between two cars, or a car and the ball; no part of a car is further than 93 uu from its origin
 _MAX_TRIES = 100
-
-Slots = Sequence[int]  # the occupied slots of an arena; 0 and 1 are blue
 
 
 def kickoff(rng: random.Random, slots: Slots) -> Placement:
@@ -116,14 +113,21 @@ RESETS: dict[str, Callable[[random.Random, Slots], Placement]] = {
 }
 
 
-def draw(rng: np.random.Generator, mix: Mapping[str, float], slots: Slots) -> Placement:
+def share_of(kind: float | OwnReset) -> float:
+    """The weight of an item of a mix of resets: a built-in one is its weight alone."""
+    return kind.share if isinstance(kind, OwnReset) else kind
+
+
+def draw(rng: np.random.Generator, mix: Mapping[str, float | OwnReset], slots: Slots, arena: int = 0) -> Placement:
     """Draw a start for an arena whose occupied slots are `slots`, by the weights of `mix` (at least one above 0).
 
-    One number of `rng` seeds a generator of Python, which draws single numbers in a tenth of NumPy's time.
+    One number of `rng` seeds a generator of Python, which draws single numbers in a tenth of NumPy's time. A reset of
+    the user's own gets `rng` itself; it raises the errors of `OwnReset.draw`, which name the `arena`.
     """
     own = random.Random(int(rng.integers(2**63)))
-    (name,) = own.choices(list(mix), list(mix.values()))
-    return RESETS[name](own, slots)
+    (name,) = own.choices(list(mix), [share_of(kind) for kind in mix.values()])
+    kind = mix[name]
+    return kind.draw(rng, slots, arena) if isinstance(kind, OwnReset) else RESETS[name](own, slots)
 
 
 def _point(rng: random.Random, margin: float, low: float, high: float) -> tuple[float, float, float]:
@@ -131,14 +135,14 @@ def _point(rng: random.Random, margin: float, low: float, high: float) -> tuple[
     while True:
         x = rng.uniform(-FIELD_X + margin, FIELD_X - margin)
         y = rng.uniform(-FIELD_Y + margin, FIELD_Y - margin)
-        if abs(x) + abs(y) < _CORNER - margin * math.sqrt(2):
+        if abs(x) + abs(y) < CORNER - margin * math.sqrt(2):
             return x, y, rng.uniform(low, high)
 
 
 def _has_room(pos: tuple[float, float, float]) -> bool:
     """Whether a car at `pos`, at any yaw, is clear of the walls and of the curved edges below them."""
     x, y, _ = pos
-    return abs(x) < FIELD_X - 300 and abs(y) < FIELD_Y - 300 and abs(x) + abs(y) < _CORNER - 500
+    return abs(x) < FIELD_X - 300 and abs(y) < FIELD_Y - 300 and abs(x) + abs(y) < CORNER - 500
 
 
 def _around(

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, get_type_hints
 
+from rlbot.env.own_reset import OwnReset
 from rlbot.values.convert import Names, checked, delay_fault, share_fault
 from rlbot.values.kinds import Natural, NonNegative, Positive, TickSkip
 
@@ -38,13 +39,16 @@ class Rules:
         return self.tick_skip / TICKS_PER_SECOND
 
 
-def checked_reset_mix(reset_mix: Mapping[str, float]) -> dict[str, float]:
-    """The share of each kind of reset. Raises ValueError if a kind is unknown, a share is below 0 or none is above
-    0."""
-    shares: dict[str, float] = checked(dict[_ResetKind, NonNegative], reset_mix, "reset_mix")
+def checked_reset_mix(reset_mix: Mapping[str, float | OwnReset]) -> dict[str, float | OwnReset]:
+    """The share of each kind of reset, and the user's own. Raises ValueError if a kind is unknown, a share is below 0
+    or none is above 0."""
+    own = {name: kind for name, kind in reset_mix.items() if isinstance(kind, OwnReset)}
+    built_in = {name: share for name, share in reset_mix.items() if name not in own}
+    shares: dict[str, float] = checked(dict[_ResetKind, NonNegative], built_in, "reset_mix")
+    shares |= checked(dict[str, NonNegative], {name: kind.share for name, kind in own.items()}, "reset_mix")
     if fault := share_fault("reset_mix", shares):
         raise ValueError(fault)
-    return shares
+    return {name: own.get(name, shares[name]) for name in reset_mix}  # in the order given
 
 
 def checked_team_sizes(team_sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -84,10 +84,11 @@ class Recording:
 
     def placement(self, frame: int) -> Placement:
         """The start of an episode in the situation of a frame, for `Arenas.place`: ball and cars where they are, with
-        their speeds and their boost. A demolished car stands where it was."""
+        their speeds and their boost, and the boost pads. A demolished car stands where it was."""
         state = self.states
         cars = [_car_placement(state, frame, slot) for slot in self.slots]
-        return Placement(cars, *(_three(each[frame]) for each in (state.ball_pos, state.ball_vel, state.ball_ang_vel)))
+        pos, vel, spin = (_three(each[frame]) for each in (state.ball_pos, state.ball_vel, state.ball_ang_vel))
+        return Placement(cars, pos, vel, spin, np.maximum(state.pad_timer[frame], 0).tolist())
 
     def save(self, path: str | Path) -> None:
         """Writes the file; an old file stays until the new one is complete. Raises OSError."""

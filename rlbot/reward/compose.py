@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rlbot.reward import terms
 from rlbot.values.convert import checked, no_such_name
 from rlbot.values.kinds import Fraction, Number, Positive
-from rlbot.values.target import call
+from rlbot.values.target import PartError, call
 
 # (state before, state after) -> what each car earned (N, P); rlbot.sim.State lists the fields of a state.
 Function = Callable[[Any, Any], NDArray[np.float32]]
@@ -100,7 +100,7 @@ class Reward:
         """What each car earned by each term in the step from `before` to `after` (rlbot.sim.State), before weights:
         (K, N, P). The array is valid until the next call. It may hold numbers that are not finite.
 
-        Raises ValueError if a user's term raises an exception, changes the state, or returns another shape than (N, P)
+        Raises PartError if a user's term raises an exception, changes the state, or returns another shape than (N, P)
         or anything else than numbers.
         """
         shape = after.cars.shape
@@ -144,9 +144,9 @@ class Reward:
         present = after.present
         values = np.asarray(call(f"reward.terms.{name}", function, before, after))
         if values.dtype.kind not in "biuf":
-            raise ValueError(f"reward.terms.{name} returns {values.dtype}; it must be an array of numbers")
+            raise PartError(f"reward.terms.{name} returns {values.dtype}; it must be an array of numbers")
         if values.shape != present.shape:
-            raise ValueError(
+            raise PartError(
                 f"reward.terms.{name} returns an array of shape {values.shape}; "
                 f"it must be (arenas, cars) = {present.shape}"
             )

@@ -6,17 +6,18 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 
-from rlbot.settings.names import built_in_terms, unknown_name
+from rlbot.settings.names import built_in_resets, built_in_terms, unknown_name
 from rlbot.settings.schema import (
     BenchConfig,
     EvaluateConfig,
     ExportConfig,
     LearncheckConfig,
+    Reset,
     StageConfig,
     TrainConfig,
     WatchConfig,
 )
-from rlbot.values.convert import delay_fault, share_fault, shown
+from rlbot.values.convert import delay_fault, no_such_name, share_fault, shown
 
 EXPORTS = (".html", ".gif", ".mp4")
 NAME = re.compile(r"[A-Za-z0-9 _.+-]{1,31}")  # the name of an exported bot, as the game shows it
@@ -127,13 +128,15 @@ def _check_training(config: TrainConfig) -> Iterator[str]:
     env = config.env
     if fault := delay_fault("env.", env.action_delay, env.tick_skip):
         yield fault
-    yield from _check_shares("env.reset", env.reset)
+    yield from _check_resets(config)
     yield from _check_meshes("env.collision_meshes", env.collision_meshes)
     yield from _check_path("resume", config.resume)
     if type(config) is not TrainConfig and config.hardware.distributed:
         yield "hardware.distributed=true: only rlbot.train runs in several processes; choose another hardware"
     if isinstance(config, BenchConfig) and not config.bench.teams:
         yield "bench.teams=[]: needs at least one team size, such as [1v1]"
+    if isinstance(config, BenchConfig) and config.bench.peer is not None and any(map(_is_own, env.reset.values())):
+        yield f"bench.peer={config.bench.peer}: plays only the built-in resets; leave out those of your own"
     if isinstance(config, LearncheckConfig):
         yield from _check_learncheck(config)
     yield from _check_network(config)
@@ -218,8 +221,6 @@ def _check_stages(stages: Mapping[str, StageConfig], resumed: bool) -> Iterator[
         previous = stage.until or previous
         yield from _check_shares(f"{key}.teams", stage.teams)
         yield from _check_opponents(f"{key}.opponent", stage.opponent.shares, resumed)
-        if stage.reset:
-            yield from _check_shares(f"{key}.reset", stage.reset)
 
 
 def _check_opponents(key: str, shares: Mapping[str, float], resumed: bool) -> Iterator[str]:
@@ -228,6 +229,24 @@ def _check_opponents(key: str, shares: Mapping[str, float], resumed: bool) -> It
         if name not in ("self", "past", "random", "idle") and not exists(name):
             there_are = "self, past, random, idle, or the path of a run or checkpoint"
             yield f"{key}={name}: no such opponent; there are: {there_are}"
+
+
+def _check_resets(config: TrainConfig) -> Iterator[str]:
+    """A stage's reset may name one of the user's own in env.reset."""
+    built_in = built_in_resets()
+    stages = {f"curriculum.stages.{name}.reset": stage.reset for name, stage in config.curriculum.stages.items()}
+    own = [name for name, reset in config.env.reset.items() if _is_own(reset)]
+    for group, resets in {"env.reset": config.env.reset, **stages}.items():
+        if resets or group == "env.reset":
+            yield from _check_shares(group, {name: reset.share for name, reset in resets.items()})
+        for name, reset in resets.items():
+            if not _is_own(reset) and name not in built_in and not (name in own and group != "env.reset"):
+                fault = no_such_name(f"{group}.{name}", name, built_in)
+                yield f"{fault}; a reset of your own needs a _target_ or recordings"
+
+
+def _is_own(reset: Reset) -> bool:
+    return reset.target is not None or reset.recordings is not None
 
 
 def _check_terms(config: TrainConfig) -> Iterator[str]:

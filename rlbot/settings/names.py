@@ -77,6 +77,12 @@ def unknown_name(key: str, name: str, names: list[str]) -> str:
     return no_such_name(key, name, names)
 
 
+def built_in_resets() -> list[str]:
+    from rlbot.env.reset import RESETS  # see below
+
+    return list(RESETS)
+
+
 def built_in_terms() -> list[str]:
     from rlbot.reward import TERMS  # imported here because Numba is slow to import: other errors come at once
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from rlbot.values.convert import Converter, Names, Range
 from rlbot.values.kinds import Count, Fraction, Natural, NonNegative, Number, Positive, TeamSize, TickSkip
 from rlbot.values.ramp import KEYS, Ramp
-from rlbot.values.target import Target
+from rlbot.values.target import KEY, Target
 
 # No machine can run more than this: an error message is better than running out of memory.
 Arenas = Annotated[int, Range(1, 100_000)]
@@ -15,12 +15,54 @@ Matches = Annotated[int, Range(1, 1_000_000)]
 Processes = Annotated[int, Range(0, 1_024)]
 
 # The allowed names are listed in the package that implements them.
-ResetKind = Annotated[str, Names("rlbot.env.reset", "RESETS")]
+ResetName = Annotated[str, Names("rlbot.env.reset", "RESETS", closed=False)]
 Teams = Annotated[str, Names("rlbot.curriculum.stages", "TEAM_SIZES")]
 BenchTeams = Annotated[str, Names("rlbot.bench.cases", "TEAMS")]
 Activation = Annotated[str, Names("rlbot.model.activations", "ACTIVATIONS")]
 ActionHead = Annotated[str, Names("rlbot.policy.heads", "HEADS")]
 Engine = Literal["auto", "rocketsim2", "rocketsim3"]
+
+
+def _number_or_target(name: str, kind: Any, value: Any, key: str, converter: Converter) -> tuple[Any, Target | None]:
+    """Reads a number, or {_target_: ..., `name`: number, and the arguments of the function}. `kind` may allow ramps."""
+    if not isinstance(value, Mapping) or (value.keys() & KEYS and KEY not in value):
+        return converter.convert(kind, value, key), None
+    target = Target.parse(value, key, converter, others=(name,))
+    if name not in value:
+        converter.problems.append(f"{key}.{name}: is missing")
+        return None, target
+    return converter.convert(kind, value[name], f"{key}.{name}"), target
+
+
+@dataclass(frozen=True)
+class Reset:
+    """A built-in kind of reset (`target` and `recordings` are None), the user's own, or one from the frames of
+    recordings: the path of one, or of a folder of them."""
+
+    share: float
+    target: Target | None
+    recordings: str | None
+
+    @classmethod
+    def parse(cls, value: Any, key: str, converter: Converter) -> "Reset | None":
+        """Reads a share, {_target_: ..., share: ..., and the arguments of the function}, or {recordings: PATH,
+        share: ...}."""
+        if isinstance(value, Mapping) and "recordings" in value and KEY not in value:
+            given = converter.convert(_Recordings, value, key)
+            return cls(given.share, None, given.recordings)
+        return cls(*_number_or_target("share", NonNegative, value, key, converter), None)
+
+    def document(self) -> Any:
+        """Returns the form that `parse` reads."""
+        if self.recordings is not None:
+            return {"recordings": self.recordings, "share": self.share}
+        return self.share if self.target is None else {**self.target.document(), "share": self.share}
+
+
+@dataclass(frozen=True)
+class _Recordings:
+    recordings: str
+    share: NonNegative
 
 
 @dataclass(frozen=True)
@@ -33,7 +75,7 @@ class EnvConfig:
     no_touch_limit: Positive | None
     engine: Engine
     collision_meshes: str | None
-    reset: dict[ResetKind, NonNegative]
+    reset: dict[ResetName, Reset]
 
 
 @dataclass(frozen=True)
@@ -53,17 +95,6 @@ class RewardTerm:
         """Returns the form that `parse` reads."""
         weight = self.weight.document() if isinstance(self.weight, Ramp) else self.weight
         return weight if self.target is None else {**self.target.document(), "weight": weight}
-
-
-def _number_or_target(name: str, kind: Any, value: Any, key: str, converter: Converter) -> tuple[Any, Target | None]:
-    """Reads a number, or {_target_: ..., `name`: number, and the arguments of the function}. `kind` may allow ramps."""
-    if not isinstance(value, Mapping) or (value.keys() & KEYS and "_target_" not in value):
-        return converter.convert(kind, value, key), None
-    target = Target.parse(value, key, converter, others=(name,))
-    if name not in value:
-        converter.problems.append(f"{key}.{name}: is missing")
-        return None, target
-    return converter.convert(kind, value[name], f"{key}.{name}"), target
 
 
 @dataclass(frozen=True)
@@ -132,7 +163,7 @@ class StageConfig:
     teams: dict[Teams, NonNegative]
     opponent: OpponentConfig
     reward: dict[str, Number | Ramp]
-    reset: dict[ResetKind, NonNegative]
+    reset: dict[ResetName, Reset]
 
 
 @dataclass(frozen=True)

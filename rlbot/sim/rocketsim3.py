@@ -84,7 +84,8 @@ class Arenas(arenas.Arenas):
         """Raises ValueError if a number is not finite or a position is outside the field."""
         ball = np.array([placement.ball_pos, placement.ball_vel, placement.ball_ang_vel], np.float32).ravel()
         cars = [(*c.pos, c.yaw, c.pitch, c.roll, *c.vel, *c.ang_vel, c.boost) for c in placement.cars]
-        self._games.place(n, ball, np.array(cars, np.float32).reshape(len(cars), 13))
+        pads = [np.array(placement.pads, np.float32)] if placement.pads else []
+        self._games.place(n, ball, np.array(cars, np.float32).reshape(len(cars), 13), *pads)
         self.read(n, state)
 
     def rebuild(self, n: int) -> None:

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 
-from rlbot.curriculum import Stage, team_sizes
+from rlbot.curriculum import TEAM_SIZES, Stage, team_sizes
 from rlbot.env import BatchEnv, Rules
+from rlbot.env.own_reset import OwnReset
+from rlbot.env.reset import RESETS
+from rlbot.recording.starts import recorded_starts
 from rlbot.reward import Reward, Term
 from rlbot.reward.compose import with_weights
 from rlbot.settings.schema import RewardConfig, TrainConfig
@@ -28,6 +31,26 @@ def make_reward(config: RewardConfig, changes: Mapping[str, float | Ramp] | None
     return Reward(with_weights(terms, weights), config.zero_sum, config.team_spirit, config.clip)
 
 
+def make_resets(config: TrainConfig, stage: Stage) -> dict[str, float | OwnReset]:
+    """The kinds of reset of a stage, with their shares. A stage may name one of the user's own in env.reset by its
+    share. Raises ValueError if a function cannot be loaded, or recordings cannot be read or used."""
+    made: dict[str, float | OwnReset] = {}
+    for name, reset in (stage.reset_mix or config.env.reset).items():
+        key = f"curriculum.stages.{stage.name}.reset.{name}" if stage.reset_mix else f"env.reset.{name}"
+        kind = reset
+        if reset.target is None and reset.recordings is None and name not in RESETS:
+            key, kind = f"env.reset.{name}", config.env.reset[name]
+        if kind.target is not None:
+            made[name] = OwnReset(reset.share, kind.target.load(key), f"{key} ({kind.target.name})")
+        elif kind.recordings is not None:
+            sizes = tuple(TEAM_SIZES[teams] for teams, share in stage.teams.items() if share > 0)
+            starts = recorded_starts(kind.recordings, f"{key}.recordings", sizes)
+            made[name] = OwnReset(reset.share, starts.draw, f"{key} ({kind.recordings})")
+        else:
+            made[name] = reset.share
+    return made
+
+
 def make_env(config: TrainConfig, stage: Stage, start: int = 0, stop: int | None = None) -> BatchEnv:
     """Returns the arenas [start, stop) of the batch of one stage; by default all of them. Raises ValueError if
     the engine or its collision meshes are not there."""
@@ -35,7 +58,7 @@ def make_env(config: TrainConfig, stage: Stage, start: int = 0, stop: int | None
     return BatchEnv(
         team_sizes(stage, config.env.num_envs)[start:stop],
         make_reward(config.reward, stage.reward),
-        stage.reset_mix or config.env.reset,
+        make_resets(config, stage),
         make_rules(config),
         first_arena=start,
         engine=config.env.engine,
@@ -51,7 +74,7 @@ def make_sample(config: TrainConfig, stage: Stage) -> BatchEnv:
     return BatchEnv(
         sizes,
         make_reward(config.reward, stage.reward),
-        stage.reset_mix or config.env.reset,
+        make_resets(config, stage),
         make_rules(config),
         engine=config.env.engine,
     )

@@ -11,7 +11,7 @@ from rlbot.collect.env_shard import EnvShard
 from rlbot.collect.rollout import Rollout
 from rlbot.curriculum import Stage
 from rlbot.env.nonfinite import NonFiniteCounts
-from rlbot.env.purity import check_purity
+from rlbot.env.purity import check_purity, check_resets
 from rlbot.settings.schema import TrainConfig
 from rlbot.training.build import Components
 from rlbot.training.build_env import make_env, make_sample
@@ -26,6 +26,7 @@ def preflight(config: TrainConfig, components: Components) -> Iterator[str]:
     yield f"Curriculum restricted to {', '.join(sorted(played))}"
     for stage in components.stages:
         env = make_sample(config, stage)
+        check_resets(env)
         obs, _ = env.reset(seed=config.seed)
         if not np.isfinite(obs).all():
             raise ValueError(f"curriculum.stages.{stage.name}: the environment gives an observation that is not finite")

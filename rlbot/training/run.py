@@ -31,6 +31,7 @@ from rlbot.training.resume import kept_bots, restore, with_engine
 from rlbot.training.saver import Saver
 from rlbot.training.summary import rate_of_a_resumed_run, summary
 from rlbot.training.user_files import absolute, keep, locate
+from rlbot.values.target import PartError
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def _train(
                 progress = _loop(config, components, start, reporter, save, stopping, nan_guard)
                 reporter.last_ratings(stopping, needed=config.objective == "rating")
                 save.prune()  # again, because ratings have come in since the last checkpoint
-        except BadUpdates as error:
+        except (BadUpdates, PartError) as error:
             text = f"Training stopped after {error}"
             reporter.send("failure", text)
             console.error(text)
@@ -264,7 +265,7 @@ def _finish(
 
 
 def _advice(home: run.RunDirectory) -> str:
-    """What the user can do when NaN or infinity stopped a run."""
+    """What the user can do when a mistake of theirs, or NaN or infinity, stopped a run."""
     found, _ = run.valid_checkpoints(home.checkpoints)
     if not found:
         return "no checkpoint had been written; fix the cause (docs/troubleshooting.md) and start anew"

@@ -11,7 +11,7 @@ import rlbot
 from rlbot.curriculum import KINDS
 from rlbot.run.code import INDEX, newest_copies
 from rlbot.run.files import to_json, write_atomic
-from rlbot.settings.schema import OpponentConfig, TrainConfig
+from rlbot.settings.schema import OpponentConfig, Reset, TrainConfig
 from rlbot.values.target import Target
 
 _PACKAGE = Path(rlbot.__file__).resolve().parent
@@ -21,12 +21,18 @@ def absolute(config: TrainConfig) -> TrainConfig:
     """Returns the settings with all paths made absolute, so that a run can be resumed from any working directory."""
     meshes = config.env.collision_meshes
     stages = {
-        name: dataclasses.replace(stage, opponent=OpponentConfig(_absolute_names(stage.opponent.shares)))
+        name: dataclasses.replace(
+            stage, opponent=OpponentConfig(_absolute_names(stage.opponent.shares)), reset=_absolute_resets(stage.reset)
+        )
         for name, stage in config.curriculum.stages.items()
     }
     config = dataclasses.replace(
         config,
-        env=dataclasses.replace(config.env, collision_meshes=None if meshes is None else _absolute(meshes)),
+        env=dataclasses.replace(
+            config.env,
+            collision_meshes=None if meshes is None else _absolute(meshes),
+            reset=_absolute_resets(config.env.reset),
+        ),
         curriculum=dataclasses.replace(config.curriculum, stages=stages),
     )
     changed: TrainConfig = _changed(
@@ -145,6 +151,13 @@ def _imported(file: Path) -> Iterator[list[str]]:
 
 def _absolute_names(shares: Mapping[str, float]) -> dict[str, float]:
     return {name if name in KINDS else _absolute(name): share for name, share in shares.items()}
+
+
+def _absolute_resets(resets: Mapping[str, Reset]) -> dict[str, Reset]:
+    return {
+        name: reset if reset.recordings is None else dataclasses.replace(reset, recordings=_absolute(reset.recordings))
+        for name, reset in resets.items()
+    }
 
 
 def _absolute(path: str) -> str:

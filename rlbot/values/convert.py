@@ -37,10 +37,12 @@ class Range:
 
 @dataclass(frozen=True)
 class Names:
-    """The names in `attribute` of `module`. The module is imported only when they are needed: it may take a second."""
+    """The names in `attribute` of `module`. The module is imported only when they are needed: it may take a second.
+    If not `closed`, other names are allowed too."""
 
     module: str
     attribute: str
+    closed: bool = True
 
     def __iter__(self) -> Iterator[str]:
         return iter(getattr(importlib.import_module(self.module), self.attribute))
@@ -139,7 +141,7 @@ class Converter:
         for name in value:
             if not isinstance(name, str):
                 self.problems.append(f"{key}.{shown(name)}: a name must be text")
-            elif _is_named(kinds[0]):
+            elif _is_named(kinds[0]) and get_args(kinds[0])[1].closed:
                 self._named.append((f"{key}.{shown(name)}: no such name; there are: ", name, get_args(kinds[0])[1]))
         return {str(name): self.convert(kinds[1], item, f"{key}.{name}") for name, item in value.items()}
 

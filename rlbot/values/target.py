@@ -16,6 +16,11 @@ from rlbot.values.convert import MISSING, Converter
 KEY = "_target_"
 
 
+class PartError(ValueError):
+    """A part of the user's own raises an exception or returns something wrong; the message is one line that names it.
+    A run that it ends reports that line without a traceback."""
+
+
 @dataclass(frozen=True)
 class Target:
     """`name`: "module.function" or "path/to/file.py:function". `arguments`: what it is called with besides what every
@@ -69,12 +74,12 @@ class Target:
 
 
 def call(label: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Calls a part of the user's own. Raises ValueError, which begins with `label`, if it raises anything."""
+    """Calls a part of the user's own. Raises PartError, which begins with `label`, if it raises anything."""
     try:
         return function(*arguments)
     except (Exception, SystemExit) as error:  # anything may happen in a user's function
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ValueError(f"{label} fails: {reason}{_line_of(error)}") from error
+        raise PartError(f"{label} fails: {reason}{_line_of(error)}") from error
 
 
 def _line_of(error: BaseException) -> str:

@@ -94,7 +94,7 @@ def test_defaults_are_the_reference(default: TrainConfig, key: str) -> None:
     value: Any = default
     for name in key.split("."):
         value = getattr(value, name)
-    assert value == REFERENCE[key]
+    assert document(value) == document(REFERENCE[key])
 
 
 def test_default_curriculum_is_three_stages(default: TrainConfig) -> None:

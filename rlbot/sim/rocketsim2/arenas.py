@@ -200,10 +200,10 @@ class Arenas(arenas.Arenas):
         arena.ball.set_state(_ball_state(placement))
         for car, start in zip(cars, placement.cars, strict=True):
             car.set_state(car_state(start))
-        for pad in self._pads[n]:
-            pad.set_state(codec.FULL_PAD)
+        for pad, left in zip(self._pads[n], placement.pads or [0.0] * PADS, strict=True):
+            pad.set_state(codec.pad_state(left))
         self._read_one(n, state)
-        state.pad_timer[n] = 0.0
+        state.pad_timer[n] = placement.pads or 0.0
 
     def rebuild(self, n: int) -> None:
         """Makes a new arena n, in 20 ms. The old one cannot be repaired: NaN stays in fields that cannot be set, and a

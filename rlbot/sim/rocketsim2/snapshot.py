@@ -81,11 +81,14 @@ def decode(
         for made, slot in zip(cars[n], slots[n], strict=True):
             _decode_car(made, snapshot["car"][n, slot].tolist(), ids)
         for each, (cooldown, locked) in zip(arena.get_boost_pads(), snapshot["pad"][n].tolist(), strict=True):
-            each.set_state(
-                RocketSim.BoostPadState(is_active=cooldown <= 0, cooldown=cooldown, prev_locked_car_id=ids[int(locked)])
-                if cooldown > 0 or locked > 0
-                else FULL_PAD
-            )
+            each.set_state(pad_state(cooldown, ids[int(locked)]))
+
+
+def pad_state(cooldown: float, locked: int = 0) -> Any:
+    """A pad that is back in `cooldown` s; `locked`: the id of the car that stands on it since it took it."""
+    if cooldown <= 0 and locked == 0:
+        return FULL_PAD
+    return RocketSim.BoostPadState(is_active=cooldown <= 0, cooldown=cooldown, prev_locked_car_id=locked)
 
 
 def _encode_car(car: Any, ids: dict[int, int]) -> list[float]:
