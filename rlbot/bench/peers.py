@@ -36,7 +36,7 @@ _GOAL = np.array([0.0, 5120.0, 321.0], np.float32)
 
 
 class RLGymPeer:
-    """RLGym environments that play the controls of the controls."""
+    """RLGym environments that play recorded controls."""
 
     def __init__(self, arenas: ArenaRange) -> None:
         load_meshes(arenas.config.env.collision_meshes, "rocketsim2")

@@ -1,4 +1,4 @@
-"""Turn states of the simulation into the columns of RLBot's packets, tick by tick."""
+"""Converts states of the simulation to the columns of RLBot's packets, tick by tick."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ NOBODY = -1  # as a team: a slot without a car
 
 
 class Capture:
-    """Turns the states of one arena into packets. It needs every tick, since it counts how long a dodge lasts."""
+    """Converts the states of one arena to packets. It needs every tick, because it counts how long a dodge lasts."""
 
     def __init__(self, player_ids: NDArray[np.int64], hold_extends_timeout: bool = False) -> None:
         """`player_ids` (4,): the ids of the cars by slot.

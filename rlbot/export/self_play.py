@@ -1,4 +1,4 @@
-"""Record the play for the self-test of an exported bot: packets, and the policy's observations and actions for them.
+"""Records the play for the self-test of an exported bot: packets, and the policy's observations and actions for them.
 
 The policy plays the cars in short scenes, tick by tick. What a policy may never do by itself (jump, flip, demolish,
 pick up boost) is made to happen: one of the cars gets scripted controls.
@@ -18,7 +18,7 @@ from rlbot.export.capture import Capture
 from rlbot.policy import Bot
 from rlbot.sim import MAX_CARS, PAD_POSITION, CarPlacement, Placement, make_arenas
 
-ENGINE = "rocketsim2"  # that is always there: the folder is then the same wherever it is made
+ENGINE = "rocketsim2"  # installed everywhere, so that an export gives the same folder on every machine
 ACTIVE = 3  # of RLBot's MatchPhase
 FIRST_FRAME = 5000
 PLAYER_IDS = np.array([23, 7, 41, 11])  # by slot
@@ -40,13 +40,13 @@ Script = tuple[tuple[int, NDArray[np.float32] | None], ...]
 
 @dataclass(frozen=True)
 class Scene:
-    """`sizes`: blue and orange cars; `own`: slot of the car whose decisions are compared; `beginning`: a placement or
-    a kind of reset; `told`: by slot, scripted controls as (first tick, controls), None: what the policy chooses."""
+    """`sizes`: blue and orange cars; `own`: slot of the car whose decisions are compared; `start`: a placement or a
+    kind of reset; `scripts`: for each slot, controls as (first tick, controls), or None if the policy plays it."""
 
     sizes: tuple[int, int]
     own: int
-    beginning: Placement | str
-    told: Mapping[int, Script] = field(default_factory=dict)
+    start: Placement | str
+    scripts: Mapping[int, Script] = field(default_factory=dict)
     ticks: int = TICKS
 
 
@@ -157,10 +157,10 @@ def record(bot: Bot, seed: int = 0, accept: Callable[[Recording], bool] = lambda
 def _play(bot: Bot, scene: Scene, seed: int) -> Recording:
     """The own car takes the most likely action, the others draw theirs."""
     play, capture, recording = Play(scene.sizes), Capture(PLAYER_IDS), Recording()
-    beginning = scene.beginning
-    if isinstance(beginning, str):
-        beginning = reset.draw(np.random.default_rng([seed, scene.own]), {beginning: 1.0}, play.slots)
-    play.place(beginning)
+    start = scene.start
+    if isinstance(start, str):
+        start = reset.draw(np.random.default_rng([seed, scene.own]), {start: 1.0}, play.slots)
+    play.place(start)
     own, cars = play.slots.index(scene.own), np.arange(len(play.slots))
     held = np.zeros_like(play.decided)
     for tick in range(scene.ticks):
@@ -181,7 +181,7 @@ def _play(bot: Bot, scene: Scene, seed: int) -> Recording:
         if tick % bot.tick_skip == bot.action_delay:
             held[:] = play.decided
         controls = held.copy()
-        for slot, script in scene.told.items():
+        for slot, script in scene.scripts.items():
             _, wanted = next(each for each in reversed(script) if each[0] <= tick)
             if wanted is not None:
                 controls[play.slots.index(slot)] = wanted

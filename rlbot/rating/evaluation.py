@@ -42,7 +42,7 @@ def compare(
     """
     names = player_name(first), player_name(second)
     console.start(f"{matches} matches of {conditions.seconds:g} s: {names[0]} against {names[1]}")
-    _tell_engine((first, second), conditions, console)
+    _print_engine((first, second), conditions, console)
     (results,) = play(
         [first, second], [Pairing(0, 1, matches, record)], conditions, machine.meshes, machine.workers,
         _progress(console, matches), traces=True,
@@ -86,7 +86,7 @@ def rate(
         f"Tournament of {len(versions)} versions, {len(others)} others and 2 anchors: {len(pairings)} pairings, "
         f"{matches} matches of {conditions.seconds:g} s"
     )
-    _tell_engine(list(players.values()), conditions, console)
+    _print_engine(list(players.values()), conditions, console)
     results = play(
         list(players.values()), pairings, conditions, machine.meshes, machine.workers, _progress(console, matches)
     )
@@ -109,8 +109,8 @@ def described(players: Mapping[str, Player]) -> dict[str, Any]:
     return {name: _describe(player) for name, player in players.items()}
 
 
-def _tell_engine(players: Sequence[Player], conditions: Conditions, console: Console) -> None:
-    """Which engine plays, and a warning where somebody was trained on another one."""
+def _print_engine(players: Sequence[Player], conditions: Conditions, console: Console) -> None:
+    """Prints the engine, and a warning if a player was trained on another one."""
     here = version(conditions.engine)
     console.ok(f"Engine: {here}")
     for player in players:

@@ -124,7 +124,7 @@ def common_timing(players: Sequence[tuple[str, Player]]) -> tuple[int, int]:
 
 def common_engine(players: Sequence[tuple[str, Player]], wanted: str = "auto") -> str:
     """The engine that a match of the named players is played on: the `wanted` one, or for "auto" the one on which the
-    first bot was trained, where that is here. Raises ValueError where the wanted one is not."""
+    first bot was trained, if it is installed. Raises ValueError if the wanted one is not installed."""
     bots = [player for _, player in players if isinstance(player, Bot)]
     if wanted == "auto" and bots:
         with suppress(ValueError):  # not built here

@@ -1,5 +1,5 @@
-"""Which engine plays: RocketSim v2, a wheel that is always there, or RocketSim v3, about three times as fast and closer
-to the game, where its extension is built."""
+"""Chooses the engine: RocketSim v2, which is always installed, or RocketSim v3, which is about three times as fast and
+closer to the game, if its extension is built."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -9,19 +9,19 @@ from typing import Any
 from rlbot.sim.arenas import Arenas
 
 ENGINES = ("rocketsim2", "rocketsim3")
-FIRST_ENGINE = "rocketsim2 2.2.1"  # what played where a file does not say so: it is from before there were two
+FIRST_ENGINE = "rocketsim2 2.2.1"  # of files that do not name an engine: they are older than the second one
 EXTENSION = "rlbot_native"  # built from native/
 
 
 def built() -> tuple[str, ...]:
-    """The engines that can play here."""
+    """Returns the engines that are installed."""
     return ENGINES if find_spec(EXTENSION) else ENGINES[:1]
 
 
 def choose(wanted: str = "auto") -> str:
-    """The engine that plays: the wanted one, or for "auto" rocketsim3 where it is built and rocketsim2 elsewhere.
+    """Returns the wanted engine; for "auto" rocketsim3 if it is built, otherwise rocketsim2.
 
-    Raises ValueError for an unknown one, and for rocketsim3 where it is not built."""
+    Raises ValueError if the engine is unknown, or if rocketsim3 is wanted but not built."""
     if wanted == "auto":
         return built()[-1]
     if wanted not in ENGINES:
@@ -35,17 +35,17 @@ def choose(wanted: str = "auto") -> str:
 
 
 def module(engine: str) -> Any:
-    """The module of an engine, imported now: a process loads the engine that it plays on."""
+    """Returns the module of an engine. It is imported here, so that a process loads only the engine that it uses."""
     return import_module(f"rlbot.sim.{choose(engine)}")
 
 
 def version(engine: str) -> str:
-    """The engine with the version of its physics, such as "rocketsim3 0.3.4"."""
+    """Returns the engine with its version, such as "rocketsim3 0.3.4"."""
     return f"{choose(engine)} {module(engine).VERSION}"
 
 
 def describe(engine: str) -> str:
-    """The same in words for the start of a run, with what is missed where RocketSim v3 is not built."""
+    """Returns `version` for the start of a run, with a hint if RocketSim v3 is not built."""
     missed = "" if built() == ENGINES else " (RocketSim v3, about three times as fast, is not built here: see README)"
     return version(engine) + missed
 
@@ -53,6 +53,6 @@ def describe(engine: str) -> str:
 def make_arenas(
     team_sizes: Sequence[tuple[int, int]], tick_skip: int, action_delay: int = 0, engine: str = "auto"
 ) -> Arenas:
-    """N arenas of an engine whose meshes are loaded (`load_meshes`); the arguments are those of `Arenas`."""
+    """Makes N arenas of an engine whose meshes are loaded (`load_meshes`); the arguments are those of `Arenas`."""
     arenas: Arenas = module(engine).Arenas(team_sizes, tick_skip, action_delay)
     return arenas

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for one car at a time threads only cost
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # with one car, more threads only cost time
 FOLDER = Path(__file__).resolve().parent
 
 if sys.version_info < (3, 11):
@@ -36,24 +36,24 @@ class TrainedBot(Bot):
         super().__init__(manifest["agent_id"])
         self._manifest = manifest
         self._network = load_network(FOLDER, manifest)
-        self._told_missing = False
+        self._warned_missing = False
 
     def initialize(self) -> None:
         self._pilot = make_pilot(self._manifest, self._network, self.field_info.boost_pads)
         if missing := self._pilot.tracker.missing_pads:
             self.logger.warning(
-                "This map lacks %s of the boost pads of the training, the first at %s: "
-                "the bot plays as if they were there", len(missing), missing[0],
+                "This map lacks %s of the boost pads used in training, the first at %s: "
+                "the bot plays as if they were active", len(missing), missing[0],
             )  # fmt: skip
 
     def get_output(self, packet: flat.GamePacket) -> flat.ControllerState:
         indices = [i for i, player in enumerate(packet.players) if player.player_id == self.player_id]
         if not indices:
-            if not self._told_missing:
+            if not self._warned_missing:
                 self.logger.warning("No player of the packet has the id %s, which is this bot's", self.player_id)
-            self._told_missing = True
+            self._warned_missing = True
             return controller(flat, NEUTRAL.tolist())
-        self.index, self._told_missing = indices[0], False  # the order of the players may change
+        self.index, self._warned_missing = indices[0], False  # the order of the players may change
         return controller(flat, self._pilot.controls(packet, self.player_id).tolist())
 
 

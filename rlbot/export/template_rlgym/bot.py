@@ -1,6 +1,6 @@
 """A policy trained by reinforcement learning, for RLBot v5 through rlgym-rlbot.
 
-`python bot.py --self-test` checks that it sees what it saw when it was trained.
+`python bot.py --self-test` checks that its observations are those of the training.
 """
 
 import os
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for one car at a time threads only cost
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # with one car, more threads only cost time
 FOLDER = Path(__file__).resolve().parent
 
 try:
@@ -31,7 +31,7 @@ from agent.recording import field_info, packet
 from obs import TrainedObs
 
 TOLERANCE = 1e-5
-# What rlgym-compat knows less exactly than the training does: wheels while a car jumps, and how long ago a jump ended.
+# Numbers that rlgym-compat knows less exactly: wheels on the ground during a jump, and the time since a jump ended.
 INEXACT = ("on_ground", "has_flip", "air_time_since_jump")
 
 
@@ -58,7 +58,7 @@ def obs_builder(manifest: dict[str, Any]) -> TrainedObs:
 
 
 def self_test(manifest: dict[str, Any]) -> list[str]:
-    """What differs from the recorded play, in lines."""
+    """Returns a line for each difference from the recorded play."""
     recorded, names = read_arrays(FOLDER, manifest, RECORDING), []
     for name, size in manifest["observation"]:
         names += [name] * size

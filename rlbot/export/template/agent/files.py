@@ -1,4 +1,4 @@
-"""What lies in the bot's folder: manifest.json and the weights, checked before anything is played."""
+"""Reads the files of the bot's folder, manifest.json and the weights, and checks them before the bot plays."""
 
 import hashlib
 import json
@@ -19,11 +19,11 @@ MANIFEST, WEIGHTS, RECORDING = "manifest.json", "weights.npz", "self_test.npz"
 
 
 class BrokenFolder(Exception):
-    """The folder lacks something; the message names it."""
+    """A file of the folder is missing or damaged. The message names it."""
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Raises BrokenFolder if there is none, or one of another kind."""
+    """Returns the manifest. Raises BrokenFolder if there is none, or if it is of another format or version."""
     try:
         manifest: dict[str, Any] = json.loads(_read(folder, MANIFEST))
         kind = manifest["format"], manifest["version"]
@@ -35,7 +35,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def read_arrays(folder: Path, manifest: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The arrays of a .npz file. Raises BrokenFolder if it is missing or not the one of the manifest."""
+    """Returns the arrays of a .npz file. Raises BrokenFolder if it is missing or does not match the manifest."""
     data = _read(folder, name)
     if hashlib.sha256(data).hexdigest() != manifest["files"].get(name):
         raise BrokenFolder(f"{folder / name} is not the file that was exported: its checksum differs from {MANIFEST}'s")
@@ -44,13 +44,13 @@ def read_arrays(folder: Path, manifest: Mapping[str, Any], name: str) -> dict[st
 
 
 def load_network(folder: Path, manifest: Mapping[str, Any]) -> Network:
-    """Raises BrokenFolder, naming what is missing."""
+    """Returns the network with its weights. Raises BrokenFolder that names what is missing."""
     try:
         if manifest["network"]["observation_size"] != SIZE:
             raise BrokenFolder(f"the network sees {manifest['network']['observation_size']} numbers, not {SIZE}")
         weights = read_arrays(folder, manifest, WEIGHTS)
         network = Network(manifest["network"], weights, manifest["action_table"])
-        network.likeliest(network.logits(np.zeros(SIZE, np.float32)))  # the first time is also the slowest
+        network.likeliest(network.logits(np.zeros(SIZE, np.float32)))  # the first call is slow
     except KeyError as error:
         raise BrokenFolder(f"{folder}: {MANIFEST} or {WEIGHTS} lacks {error}") from error
     except (ValueError, IndexError) as error:
@@ -61,7 +61,7 @@ def load_network(folder: Path, manifest: Mapping[str, Any]) -> Network:
 def make_pilot(
     manifest: Mapping[str, Any], network: Network, field_pads: Any, deterministic: bool | None = None
 ) -> Pilot:
-    """`field_pads`: the boost pads of a FieldInfo. `deterministic`: None for what the manifest says."""
+    """Returns a pilot. `field_pads`: the boost pads of a FieldInfo. `deterministic`: None means as in the manifest."""
     pads = [(x, y, cooldown) for x, y, cooldown in manifest["constants"]["boost_pads"]]
     if deterministic is None:
         deterministic = bool(manifest["deterministic"])

@@ -7,7 +7,7 @@ from typing import TypeAlias
 Vector: TypeAlias = tuple[float, float, float]
 TICK = 1 / 120  # s of one frame of the game's physics
 
-# Of an Octane's wheels: where the suspension begins (forward, right), and how far below that it finds the ground.
+# The wheels of an Octane: where the suspension starts (forward, right), and how far below that the ground may be.
 WHEELS = ((51.25, 25.9, 48.755), (51.25, -25.9, 48.755), (-33.75, 29.5, 49.555), (-33.75, -29.5, 49.555))
 SUSPENSION_HEIGHT = 20.755
 
@@ -26,7 +26,7 @@ UPPER = (
 
 
 def _facets(edges: tuple[tuple[float, float], ...]) -> list[Vector]:
-    """(a, b, c) of each straight piece: a * distance + b * height + c is positive inside the field."""
+    """Returns (a, b, c) of each straight piece: a * distance + b * height + c is positive inside the field."""
     return [(h1 - h0, d0 - d1, d1 * h0 - d0 * h1) for (d0, h0), (d1, h1) in pairwise(edges)]
 
 
@@ -35,7 +35,7 @@ REACH = max(distance for distance, _ in LOWER + UPPER)  # of the curves
 
 
 def directions(pitch: float, yaw: float, roll: float) -> tuple[Vector, Vector, Vector]:
-    """Forward, right and up of a car with RLBot's rotation."""
+    """Returns forward, right and up of a car with RLBot's rotation."""
     cp, sp, cy, sy, cr, sr = cos(pitch), sin(pitch), cos(yaw), sin(yaw), cos(roll), sin(roll)
     return (
         (cp * cy, cp * sy, sp),
@@ -49,7 +49,7 @@ def dot(a: Vector, b: Vector) -> float:
 
 
 def before(pos: Vector, vel: Vector, ang_vel: Vector, *axes: Vector) -> tuple[Vector, ...]:
-    """Position and axes one tick ago."""
+    """Returns position and axes one tick ago."""
     wx, wy, wz = ang_vel
     moved = (pos[0] - vel[0] * TICK, pos[1] - vel[1] * TICK, pos[2] - vel[2] * TICK)
     turned = (

@@ -14,7 +14,7 @@ AXES = np.arange(8) < 5  # throttle, steer, pitch, yaw, roll; then the buttons j
 
 
 class Network:
-    """The actor of the training and the rows of controls that it chooses from."""
+    """The trained actor, and the table of controls that it chooses from."""
 
     def __init__(self, description: Mapping[str, Any], arrays: Mapping[str, Floats], table: Any) -> None:
         """`description`: "network" of the manifest; `arrays`: the weights by name; `table` (K, 8): "action_table".
@@ -39,7 +39,7 @@ class Network:
             raise ValueError(f"the network has no {min(left)}")
 
     def logits(self, observation: Floats) -> Floats:
-        """(180,) -> what the action is chosen by."""
+        """Returns the logits (outputs,) for an observation (180,)."""
         x = observation
         for weight, bias, norm in self.layers:
             x = x @ weight + bias
@@ -51,7 +51,7 @@ class Network:
         return result
 
     def likeliest(self, logits: Floats) -> Floats:
-        """Controls (8,) of the likeliest action."""
+        """Returns the controls (8,) of the most likely action."""
         if self.head == "table":
             return self._of_row(int(np.argmax(logits)))
         if self.head == "multi_discrete":
@@ -59,7 +59,7 @@ class Network:
         return self._of_numbers(logits)
 
     def draw(self, logits: Floats, generator: np.random.Generator) -> Floats:
-        """Controls (8,) of an action drawn from the policy, as in training."""
+        """Returns the controls (8,) of an action that is drawn from the policy, as in training."""
         if self.head == "table":
             return self._of_row(_choose(logits, generator))
         if self.head == "multi_discrete":
@@ -82,7 +82,7 @@ class Network:
 
 
 def activate(x: Floats, name: str) -> Floats:
-    """Raises ValueError for an unknown name."""
+    """Applies an activation function. Raises ValueError if its name is unknown."""
     if name == "relu":
         result = np.maximum(x, np.float32(0))
     elif name == "tanh":
@@ -102,7 +102,7 @@ def activate(x: Floats, name: str) -> Floats:
 
 
 def _parts(logits: Floats) -> list[Floats]:
-    """Of the multi-discrete head: five axes of three choices, three buttons of two."""
+    """Splits the logits of the multi-discrete head: five axes with three choices, three buttons with two."""
     return np.split(logits, [3, 6, 9, 12, 15, 17, 19])
 
 

@@ -13,7 +13,7 @@ from .geometry import Vector, dot
 from .tracker import Car, Tracker
 
 SIZE = 180
-SPEED = 2300.0  # uu/s, of a car; positions too are divided by it
+SPEED = 2300.0  # uu/s: top speed of a car; positions are divided by the same number
 CAR_SPIN, BALL_SPIN = 5.5, 6.0  # rad/s
 DEMOLITION = 3.0  # s
 FLIP_WINDOW = 1.25  # s
@@ -21,13 +21,13 @@ TANK = 100.0
 GRAVITY = -650.0  # uu/s^2
 BALL_RADIUS = 91.25
 GOAL_Y, GOAL_Z = 5120.0, 321.0
-LIMIT = 10.0  # no number leaves [-LIMIT, LIMIT]
-MATES, OPPONENTS = 1, 2  # that are seen
+LIMIT = 10.0  # all numbers are clipped to [-LIMIT, LIMIT]
+MATES, OPPONENTS = 1, 2  # how many an observation has
 NO_CAR = [0.0] * 26
 
 
 def observe(tracker: Tracker, player_id: int, previous_action: list[float]) -> NDArray[np.float32]:
-    """(180,) of one car. `previous_action`: the 8 controls that it chose last.
+    """Returns the observation (180,) of one car. `previous_action`: the 8 controls that it chose last.
 
     Raises KeyError if there is no such car.
     """
@@ -43,7 +43,7 @@ def observe(tracker: Tracker, player_id: int, previous_action: list[float]) -> N
 
 
 def _seen(tracker: Tracker, player_id: int) -> list[Car | None]:
-    """The mate and two opponents. Where there are more, those nearest to the own car count.
+    """Returns the mate and two opponents. If there are more, those nearest to the own car count.
 
     In training, cars of a team stand in two places: who is first and who is second. Of the opponents the one in the
     own place comes first. Here the places follow the order of the packet.
@@ -61,7 +61,7 @@ def _seen(tracker: Tracker, player_id: int) -> list[Car | None]:
 
 
 def _nearest(tracker: Tracker, me: Car, candidates: list[int], count: int) -> list[int]:
-    """At most `count` of the candidates, in the packet's order."""
+    """Returns at most `count` of the candidates, in the order of the packet."""
     if len(candidates) <= count:
         return candidates
     chosen = sorted(candidates, key=lambda each: dist(tracker.cars[each].pos, me.pos))[:count]

@@ -1,4 +1,4 @@
-"""When to act: a decision every tick_skip frames, which takes effect action_delay frames later, held in between."""
+"""Decides when to act: every tick_skip frames. Controls take effect action_delay frames later, and are then held."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ NEUTRAL = np.zeros(8, np.float32)
 
 
 class Pilot:
-    """Controls for one car, packet by packet."""
+    """Computes the controls of one car from each packet."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Pilot:
         self.decided = NEUTRAL  # controls of the last decision
         self.decisions = 0
         self._generator = np.random.default_rng(seed)
-        self._held = NEUTRAL  # what the car is told now
+        self._held = NEUTRAL  # the current controls
         self._frame: int | None = None  # of the last packet
         self._phase = 0
         self._next_decision = self._takes_effect = 0
@@ -46,28 +46,28 @@ class Pilot:
         frame, phase = int(packet.match_info.frame_num), int(packet.match_info.match_phase)
         ticks = 0 if self._frame is None else frame - self._frame
         if -STALE < ticks < 0 or (ticks == 0 and self._frame is not None and phase == self._phase):
-            return self._told(self._phase)  # a packet that comes late, or the same one again
+            return self._controls(self._phase)  # an old packet, or the same one again
         before, self._frame, self._phase = (self._phase if ticks >= 0 else 0), frame, phase
-        if phase == before == PAUSED:  # nothing moves: if the frames are counted on, the decisions wait
+        if phase == before == PAUSED:  # nothing moves: decisions wait, even if the frame numbers rise
             self._next_decision += ticks
             self._takes_effect += ticks
-            return self._told(phase)
+            return self._controls(phase)
         self.tracker.update(packet, max(ticks, 0) if before in MOVING else 0)
         if phase == PAUSED:
-            return self._told(phase)
+            return self._controls(phase)
         if phase not in (COUNTDOWN, KICKOFF, ACTIVE):
             self._begin(frame)
-            return self._told(phase)
+            return self._controls(phase)
         if before not in MOVING or (phase == COUNTDOWN and frame >= self._next_decision):
             self._begin(frame)
         if frame >= self._next_decision:
             self._decide(player_id, frame)
         if frame >= self._takes_effect:
             self._held = self.decided
-        return self._told(phase)
+        return self._controls(phase)
 
     def _begin(self, frame: int) -> None:
-        """An episode begins: in training the cars stand still and nobody has pressed anything."""
+        """Starts an episode: as in training, the cars are at rest and all previous controls are zero."""
         self.tracker.release_handbrakes()
         self.decided = self._held = NEUTRAL
         self._next_decision = self._takes_effect = frame
@@ -81,9 +81,9 @@ class Pilot:
         self.decisions += 1
         self._next_decision, self._takes_effect = frame + self.tick_skip, frame + self.action_delay
 
-    def _told(self, phase: int) -> Floats:
+    def _controls(self, phase: int) -> Floats:
         if phase == COUNTDOWN:
             controls: Floats = self._held.copy()
-            controls[JUMP] = 0  # held down since before the start, it would not be a jump
+            controls[JUMP] = 0  # a button that was held before the start would not cause a jump
             return controls
         return self._held if phase in (KICKOFF, ACTIVE) else NEUTRAL

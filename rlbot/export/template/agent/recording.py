@@ -1,4 +1,4 @@
-"""Packets as rows of numbers, and rows as packets: the play that the self-test repeats."""
+"""Converts packets to rows of numbers and back, for the recorded play that the self-test repeats."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +17,7 @@ BALL_COLUMNS = ("x", "y", "z", "vx", "vy", "vz", "wx", "wy", "wz")
 
 
 class Plain:
-    """In place of `rlbot.flat` where that is not installed: every type is a plain object with the same attributes."""
+    """Replaces `rlbot.flat` if that is not installed: every type is a plain object with the same attributes."""
 
     def __getattr__(self, name: str) -> Any:
         return lambda *values, **named: SimpleNamespace(**named) if named else (values[0] if values else None)
@@ -31,12 +31,12 @@ def packet(
     pads: NDArray[np.float32],
     cars: NDArray[np.float32],
 ) -> Any:
-    """A GamePacket: `ball` (9,) or None, `pads` (34, 2) is_active and timer, `cars` (P, 31) as named above.
+    """Returns a GamePacket: `ball` (9,) or None, `pads` (34, 2) is_active and timer, `cars` (P, 31) as named above.
 
     `flat`: RLBot's module of that name, or `Plain()`.
     """
     return flat.GamePacket(
-        players=[_player(flat, row) for row in cars.tolist() if row[1] >= 0],  # a team of -1: nobody
+        players=[_player(flat, row) for row in cars.tolist() if row[1] >= 0],  # team -1: a slot without a car
         boost_pads=[flat.BoostPadState(is_active=active > 0, timer=timer) for active, timer in pads.tolist()],
         balls=[] if ball is None else [_ball(flat, ball.tolist())],
         match_info=flat.MatchInfo(
@@ -46,7 +46,7 @@ def packet(
 
 
 def field_info(flat: Any, pads: list[tuple[float, float, float]]) -> Any:
-    """A FieldInfo with pads at (x, y) with a cooldown in s, in this order."""
+    """Returns a FieldInfo with pads at (x, y) with a cooldown in s, in this order."""
     return flat.FieldInfo(
         boost_pads=[
             flat.BoostPad(location=flat.Vector3(x=x, y=y, z=70.0), is_full_boost=cooldown > 5)
@@ -82,7 +82,7 @@ def _player(flat: Any, row: list[float]) -> Any:
 
 
 def controller(flat: Any, row: list[float]) -> Any:
-    """A ControllerState of eight controls."""
+    """Returns a ControllerState of eight controls."""
     throttle, steer, pitch, yaw, roll, jump, boost, handbrake = row
     return flat.ControllerState(
         throttle=throttle, steer=steer, pitch=pitch, yaw=yaw, roll=roll,

@@ -1,4 +1,4 @@
-"""Whether the bot sees and does here what the policy saw and did where it was exported."""
+"""Tests that the bot has the same observations and actions here as the policy had when it was exported."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from .network import Network
 from .pilot import Pilot
 from .recording import field_info, packet
 
-TOLERANCE = 1e-5  # of an observation's numbers, and of controls that are no choice among rows
+TOLERANCE = 1e-5  # largest difference in an observation, and in the controls of a continuous action head
 
 
 @dataclass
 class Result:
-    faults: list[str]  # what differs, a line each
+    faults: list[str]  # a line for each difference
     summary: str
 
 
 def run(folder: Path, flat: Any) -> Result:
-    """Repeat the recorded play of a bot's folder. `flat`: RLBot's module of that name.
+    """Repeats the recorded play of a bot's folder. `flat`: RLBot's module of that name.
 
     Raises BrokenFolder if the folder lacks something.
     """
@@ -34,7 +34,7 @@ def run(folder: Path, flat: Any) -> Result:
 
 
 def compare(manifest: Mapping[str, Any], network: Network, recorded: Mapping[str, NDArray[Any]], flat: Any) -> Result:
-    """The same for what was read."""
+    """The same, with the files already read."""
     worst, count, faults, times = 0.0, 0, [], []
     pads = np.array(manifest["constants"]["boost_pads"])[recorded["pad_order"]].tolist()
     field = field_info(flat, pads)
@@ -58,7 +58,7 @@ def compare(manifest: Mapping[str, Any], network: Network, recorded: Mapping[str
         expected = recorded["controls"][count]
         if recorded["clear"][count] and not np.allclose(pilot.decided, expected, rtol=0, atol=TOLERANCE):
             faults.append(f"packet {i}: its controls are {pilot.decided.tolist()} instead of {expected.tolist()}")
-        pilot.decided = expected  # what the next observation shows as the previous action
+        pilot.decided = expected  # the previous action in the next observation
         count += 1
     if count != len(recorded["observations"]):
         faults.append(f"{count} decisions instead of {len(recorded['observations'])}")
