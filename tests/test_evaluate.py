@@ -13,7 +13,7 @@ import pytest
 
 from rlbot import recording
 from rlbot.run import load_checkpoint, save_checkpoint
-from tests.launching import run_command, start_command
+from tests.launching import needs, run_command, start_command
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +135,7 @@ def test_a_mistake_costs_one_or_two_lines(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
 def test_stopping_it_leaves_no_process(folder: Path, number: signal.Signals) -> None:
+    needs(number)
     process = start_command(folder, "rlbot.evaluate", "matches=2000", "workers=2", "match_seconds=60")
     assert process.stdout is not None
     assert any("/2000 (" in line for line in process.stdout)

@@ -22,6 +22,7 @@ from rlbot.learncheck.versions import choose
 from rlbot.run import Console
 from rlbot.settings.command import compose
 from rlbot.settings.errors import CommandFailed
+from tests.launching import needs
 
 ROOT = Path(rlbot.__file__).parents[1]
 TINY = [
@@ -200,6 +201,7 @@ def test_a_failure_ends_the_command_and_the_other_trainings_but_leaves_what_ther
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_stopping_it_ends_the_trainings(tmp_path: Path, number: signal.Signals) -> None:
+    needs(number)
     process = start(tmp_path, "learncheck.seeds=[0,1]", "total_timesteps=100_000_000")
     assert process.stdout is not None
     assert any("timesteps/sec" in line for line in process.stdout)
