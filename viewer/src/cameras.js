@@ -116,7 +116,9 @@ export class Cameras {
   top(pose, glide) {
     // In a wide window the field is shown lengthwise, with blue on the left.
     const wide = this.camera.aspect > 1;
-    const across = wide ? Math.max(FIELD.x * 2 + 22, ((FIELD.z + 10) * 2) / this.camera.aspect) : (FIELD.z + 12) * 2;
+    const across = wide
+      ? Math.max(FIELD.x * 2 + 22, ((FIELD.z + 10) * 2) / this.camera.aspect)
+      : Math.max((FIELD.z + 12) * 2, (FIELD.x * 2 + 6) / this.camera.aspect);
     const height = across / 2 / Math.tan((30 * Math.PI) / 360);
     const aside = wide ? -ASIDE : 0;
     wanted.set(0, height, aside);

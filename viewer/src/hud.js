@@ -7,16 +7,19 @@ const at = new Vector3();
 const BANNER_SECONDS = 1.8;
 const [LABEL_WIDTH, LABEL_HEIGHT] = [92, 24]; // px, about
 
+/** A name of a checkpoint, such as step_000250000, without the zeros that sort it. */
+const short = (name) => name.replace(/^step_0+(?=\d)/, "step_");
+
 export function teamName(header, team) {
-  const names = header.cars.filter((car) => teamOf(car.slot) === team).map((car) => car.name);
+  const names = header.cars.filter((car) => teamOf(car.slot) === team).map((car) => short(car.name));
   return [...new Set(names)].join(", ") || (team === BLUE ? "blue" : "orange");
 }
 
 /** What each car is called: its name, with a number where a team mate has the same one. */
 export function carNames(header) {
-  return header.cars.map((car, k) => {
+  return header.cars.map((car) => {
     const same = header.cars.filter((other) => other.name === car.name && teamOf(other.slot) === teamOf(car.slot));
-    return same.length > 1 ? `${car.name} ${same.indexOf(header.cars[k]) + 1}` : car.name;
+    return same.length > 1 ? `${short(car.name)} ${same.indexOf(car) + 1}` : short(car.name);
   });
 }
 
@@ -100,7 +103,7 @@ export class Labels {
       setWidth(fill, car.boost / 100);
     });
     for (const { label, x, y } of apart(placed)) {
-      label.style.transform = `translate(-50%, -100%) translate(${x.toFixed(1)}px, ${y.toFixed(1)}px)`;
+      label.style.transform = `translate(-50%, -100%) translate(${Math.round(x)}px, ${Math.round(y)}px)`;
     }
   }
 }

@@ -70,7 +70,10 @@ export class Stage {
   }
 
   setCars(header) {
-    for (const car of this.cars) this.scene.remove(car.group);
+    for (const car of this.cars) {
+      this.scene.remove(car.group);
+      car.group.traverse((each) => each.isMesh && (each.geometry.dispose(), each.material.dispose()));
+    }
     this.cars = header.cars.map((car) => new Car(car.slot));
     this.scene.add(...this.cars.map((car) => car.group));
   }
