@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -12,14 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlbot.recording.events import Event
+from rlbot.recording.events import KINDS, Event
 from rlbot.run.files import write_atomic
 from rlbot.sim import MAX_CARS, CarPlacement, Placement, State
 
 FORMAT, VERSION = "rlbot-recording", 1
 TOP_ACTIONS = 10  # how many of the most likely actions are kept
 HEADER = "header.json"
-_LARGEST = 1 << 30  # bytes of one array; the limit keeps a damaged or hostile file from filling the memory
+# Limits that keep a damaged or hostile file from filling the memory.
+_MOST_FRAMES = 500_000  # more than 9 hours at 15 frames a second
+_LARGEST_HEADER = 1 << 24  # bytes
+_NPY_HEADER = 1024  # bytes: more than NumPy writes before the numbers of an array
 
 # The fields of State that a file holds, and their types in the file.
 _ARENA_FIELDS = {
@@ -149,22 +153,27 @@ def from_bytes(data: bytes, name: str) -> Recording:
     """Reads the content of a file. Raises ValueError, whose message begins with `name`."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            header = json.loads(_member(archive, HEADER))
+            header = json.loads(_member(archive, HEADER, _LARGEST_HEADER))
             _check_header(header)
             return _read(archive, header)
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise ValueError(f"{name}: not a recording, or a truncated one: {error}") from error
-    except (ValueError, KeyError, TypeError, RecursionError, NotImplementedError, RuntimeError) as error:
+    except KeyError as error:
+        raise ValueError(f"{name}: not a recording: its {HEADER} says no {error}") from error
+    except (ValueError, TypeError, RecursionError, NotImplementedError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"{name}: not a recording: {reason}") from error
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    """The content of a file in the archive, of at most this many bytes, whatever size the archive says it has."""
     if name not in archive.namelist():
         raise ValueError(f"there is no {name} in it")
-    if (size := archive.getinfo(name).file_size) > _LARGEST:
-        raise ValueError(f"{name} takes {size} bytes, more than any recording needs")
-    return archive.read(name)
+    with archive.open(name) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"its {name} takes more than the {most} bytes that it can need")
+    return data
 
 
 def _check_header(header: Any) -> None:
@@ -175,14 +184,27 @@ def _check_header(header: Any) -> None:
     slots = [car["slot"] for car in header["cars"]]
     if not slots or slots != sorted(set(slots) & set(range(MAX_CARS))):
         raise ValueError(f"its cars are in the slots {slots}")
+    if not all(isinstance(car["name"], str) for car in header["cars"]):
+        raise ValueError("the name of a car is not a text")
     for event in header["events"]:
-        Event(**event)
-    if not (isinstance(header["tick_rate"], int) and header["tick_rate"] > 0):
+        _check_event(Event(**event), slots)
+    if not (type(header["tick_rate"]) is int and header["tick_rate"] > 0):
         raise ValueError(f"its tick_rate is {header['tick_rate']}")
+    if not (type(seconds := header.get("match_seconds", 1)) in (int, float) and 0 < seconds < math.inf):
+        raise ValueError(f"its match_seconds is {seconds!r:.50}")
+    table = np.array(header["action_table"])
+    if table.ndim != 2 or table.shape[1] != 8 or table.dtype.kind not in "if":
+        raise ValueError("its action_table is not rows of 8 numbers")
+
+
+def _check_event(event: Event, slots: list[int]) -> None:
+    sound = type(event.tick) is int and event.kind in KINDS and event.team in (0, 1)
+    if not (sound and event.slot in (None, *slots) and type(event.other) in (int, type(None))):
+        raise ValueError(f"there is no such event: {tuple(event)!r:.100}")
 
 
 def _read(archive: zipfile.ZipFile, header: dict[str, Any]) -> Recording:
-    ticks = _array(archive, "ticks", "i4", None)
+    ticks = _array(archive, "ticks", "i4", (_MOST_FRAMES,), exact=False)
     if len(ticks) == 0 or (np.diff(ticks) < 0).any():
         raise ValueError("its ticks are not in the order of time")
     frames, slots = len(ticks), [car["slot"] for car in header["cars"]]
@@ -200,14 +222,23 @@ def _read(archive: zipfile.ZipFile, header: dict[str, Any]) -> Recording:
     for name, (kind, shape, nothing) in DECISION_FIELDS.items():
         decisions[name] = np.full((frames, MAX_CARS, *shape), nothing, kind)
         decisions[name][:, slots] = _array(archive, name, kind, (frames, len(slots), *shape))
+    for name in ("action", "top_actions"):
+        if not (decisions[name].min() >= -1 and decisions[name].max() < len(header["action_table"])):
+            raise ValueError(f"its {name} holds numbers of actions that are not in its action_table")
     return Recording(header, ticks, states, decisions)
 
 
-def _array(archive: zipfile.ZipFile, name: str, kind: str, shape: tuple[int, ...] | None) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(io.BytesIO(_member(archive, f"{name}.npy")), allow_pickle=False)
-    if array.dtype != np.dtype(kind) or (array.shape != shape if shape is not None else array.ndim != 1):
-        wanted = f"{np.dtype(kind)} {shape if shape is not None else '(T,)'}"
-        raise ValueError(f"its {name} is {array.dtype} {array.shape}, not {wanted}")
+def _array(archive: zipfile.ZipFile, name: str, kind: str, shape: tuple[int, ...], exact: bool = True) -> NDArray[Any]:
+    """An array of this type and shape; without `exact`, of one dimension that is no longer."""
+    dtype = np.dtype(kind)
+    data = _member(archive, f"{name}.npy", math.prod(shape) * dtype.itemsize + _NPY_HEADER)
+    try:
+        array: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, OverflowError, MemoryError) as error:  # NumPy makes room for what is announced before it reads
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"its {name} cannot be read: {reason}") from error
+    if array.dtype != dtype or (array.shape != shape if exact else array.ndim != 1):
+        raise ValueError(f"its {name} is {array.dtype} {array.shape}, not {dtype} {shape if exact else '(T,)'}")
     if array.dtype.kind == "f" and name not in ("value", "action_probability") and not np.isfinite(array).all():
         raise ValueError(f"its {name} holds numbers that are not finite")
     return array

@@ -3,6 +3,8 @@
 import io
 import json
 import pickle
+import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -113,6 +115,13 @@ def npy(array: np.ndarray) -> bytes:
     return memory.getvalue()
 
 
+def announced(frames: int) -> bytes:
+    """The beginning of an array that says it has this many numbers."""
+    memory = io.BytesIO()
+    np.lib.format.write_array_header_1_0(memory, {"descr": "<i4", "fortran_order": False, "shape": (frames,)})
+    return memory.getvalue()
+
+
 def header(match: Recording, **changes: object) -> bytes:
     return json.dumps({**match.header, **changes}).encode()
 
@@ -146,6 +155,46 @@ def header(match: Recording, **changes: object) -> bytes:
             lambda match: changed(match, lambda files: files.update({"ticks.npy": npy(-np.arange(61, dtype="i4"))})),
             "not in the order of time",
         ),
+        (
+            lambda match: changed(match, lambda f: f.update({HEADER: b" " * (2**24 + 1)})),
+            "more than the 16777216 bytes",
+        ),
+        (
+            lambda match: changed(match, lambda f: f.update({"ticks.npy": b" " * 3_000_000})),
+            "more than the 2001024 bytes",
+        ),
+        (
+            lambda match: changed(match, lambda f: f.update({"ticks.npy": announced(10**12)})),
+            "its ticks cannot be read",
+        ),
+        (
+            lambda match: changed(match, lambda f: f.update({"ticks.npy": announced(10**30)})),
+            "its ticks cannot be read",
+        ),
+        (
+            lambda match: changed(match, lambda f: f.update({"action.npy": npy(np.full((61, 4), 90, "i2"))})),
+            "its action holds numbers of actions that are not in its action_table",
+        ),
+        (lambda match: changed(match, lambda f: f.update({HEADER: b"{}"})), "does not say format="),
+        (lambda match: changed(match, lambda f: f.update({HEADER: header(match, cars=[{"slot": 0}])})), "no 'name'"),
+        (
+            lambda match: changed(match, lambda f: f.update({HEADER: header(match, cars=[{"slot": 0, "name": 5}])})),
+            "the name of a car is not a text",
+        ),
+        (
+            lambda match: changed(match, lambda f: f.update({HEADER: header(match, match_seconds=float("inf"))})),
+            "its match_seconds is inf",
+        ),
+        (
+            lambda match: changed(match, lambda f: f.update({HEADER: header(match, action_table=[[0] * 7])})),
+            "its action_table is not rows of 8 numbers",
+        ),
+        (
+            lambda match: changed(
+                match, lambda f: f.update({HEADER: header(match, events=[{"tick": 8, "kind": "goal", "team": 7}])})
+            ),
+            "there is no such event: (8, 'goal', 7, None, None)",
+        ),
     ],
 )
 def test_a_damaged_file_costs_one_line(match: Recording, change: Callable[[Recording], bytes], expected: str) -> None:
@@ -157,6 +206,28 @@ def test_a_damaged_file_costs_one_line(match: Recording, change: Callable[[Recor
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"recording=.*none\.npz: No such file"):
         recording.load(tmp_path / "none.npz")
+
+
+def test_a_small_file_that_unpacks_to_much_is_not_unpacked(match: Recording) -> None:
+    """Neither where its size is told, nor where it is told to be small."""
+    memory = io.BytesIO()
+    with (
+        zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open(HEADER, "w") as file,
+    ):
+        for _ in range(100):
+            file.write(b" " * 2**20)
+    honest = memory.getvalue()
+    told = struct.pack("<I", 100 * 2**20)
+    lying = honest.replace(told, struct.pack("<I", 100))
+    assert len(honest) < 1_000_000 and lying != honest
+    for data in (honest, lying):
+        tracemalloc.start()
+        with pytest.raises(ValueError, match="not a recording"):
+            from_bytes(data, "x")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 60e6
 
 
 class _Bomb:
@@ -171,5 +242,5 @@ def test_nothing_in_it_is_unpickled(match: Recording) -> None:
     np.save(memory, array, allow_pickle=True)
     assert pickle.dumps(_Bomb())  # it would do something
     data = changed(match, lambda files: files.update({"ticks.npy": memory.getvalue()}))
-    with pytest.raises(ValueError, match="not a recording: Object arrays cannot be loaded"):
+    with pytest.raises(ValueError, match="not a recording: its ticks cannot be read: Object arrays cannot be loaded"):
         from_bytes(data, "x")
