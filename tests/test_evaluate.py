@@ -13,6 +13,7 @@ import pytest
 
 from rlbot import recording
 from rlbot.run import load_checkpoint, save_checkpoint
+from rlbot.sim import version
 from tests.launching import needs, run_command, start_command
 
 
@@ -61,6 +62,7 @@ def test_recordings_and_the_heat_map_of_an_evaluation(folder: Path) -> None:
     match = recording.load(folder / "result" / "recordings" / "match_000.npz")
     single = found["single_matches"][0]
     assert match.score == (single["goals_for"], single["goals_against"]) and match.seconds == pytest.approx(4.0)
+    assert match.header["engine"] == found["engine"] == version("auto")
     assert [car["name"] for car in match.header["cars"]] == ["step_000000256", "step_000000256", "random"]
     assert np.isfinite(match.decisions["value"][0, :2]).all(), "the critic's value"
     assert (folder / "result" / "heatmap.png").read_bytes().startswith(b"\x89PNG")

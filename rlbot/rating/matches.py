@@ -232,7 +232,7 @@ def _play(
 
     recorded = {i * matches // pairing.record for i in range(pairing.record)} if pairing.record else set()
     chosen = {number - start: number for number in recorded if start <= number < stop}
-    recorder = MatchRecorder(env, pair, sides, chosen, {"match_seconds": conditions.seconds})
+    recorder = MatchRecorder(env, pair, sides, chosen, {"match_seconds": conditions.seconds, "engine": env.engine})
     tracer = Tracer(env, is_first, first_is_blue, conditions.seconds) if traced else None
     observations, _ = env.reset(seed=seed)
     controls = np.zeros((env.num_envs, 8), np.float32)

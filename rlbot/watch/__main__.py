@@ -37,6 +37,8 @@ def main(config: WatchConfig, directory: Path) -> None:
         elif recording is not None and config.watch.stream is not None:
             stack.enter_context(playing(recording))
         print(f"[OK] Watch at {server.url} (Ctrl-C ends it)", flush=True)
+        if engine := match.engine if match else recording and recording.header.get("engine"):
+            print(f"[OK] Engine: {engine}", flush=True)
         if config.watch.browser:
             webbrowser.open(server.url)
         threading.Event().wait()
@@ -44,12 +46,13 @@ def main(config: WatchConfig, directory: Path) -> None:
 
 
 def _live(config: WatchConfig, stack: ExitStack) -> "LiveMatch":
-    from rlbot.sim import load_meshes
+    from rlbot.sim import built, load_meshes
     from rlbot.watch.lineup import RunFollower, lineup
     from rlbot.watch.live import LiveMatch
     from rlbot.watch.stream import RocketSimVis
 
-    load_meshes(config.collision_meshes)
+    for engine in built():  # a bot plays on the one that it was trained on
+        load_meshes(config.collision_meshes, engine)
     follower = None if config.run is None else RunFollower(config.run, config.opponent)
     sizes = config.team_size, config.opponent_team_size or config.team_size
     visualiser = None if config.watch.stream is None else stack.enter_context(RocketSimVis())

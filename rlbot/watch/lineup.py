@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from rlbot.policy import load
-from rlbot.rating.matches import Player, common_timing, player_name
+from rlbot.rating.matches import Player, common_engine, common_timing, player_name
 from rlbot.run import resolve_resume
 from rlbot.watch.live import Lineup
 
@@ -23,8 +23,9 @@ def lineup(checkpoint: str, opponent: str | None) -> Lineup:
 
 
 def _lineup(blue: Player, orange: Player, title: str = "") -> Lineup:
-    pace = common_timing([("checkpoint", blue), ("opponent", orange)])
-    return Lineup((blue, orange), (player_name(blue), player_name(orange)), title, *pace)
+    players = [("checkpoint", blue), ("opponent", orange)]
+    pace, engine = common_timing(players), common_engine(players)
+    return Lineup((blue, orange), (player_name(blue), player_name(orange)), title, *pace, engine)
 
 
 class RunFollower:

@@ -39,6 +39,7 @@ class Lineup:
     title: str = ""
     tick_skip: int = 8
     action_delay: int = 0
+    engine: str = "auto"
 
 
 class LiveMatch:
@@ -66,6 +67,11 @@ class LiveMatch:
         self._ended = False
         self._start_match(lineup)
         self._thread = threading.Thread(target=self._run, name="rlbot-live", daemon=True)
+
+    @property
+    def engine(self) -> str:
+        """The engine that plays, with its version."""
+        return self._env.engine
 
     def start(self) -> None:
         self._thread.start()
@@ -148,7 +154,7 @@ class LiveMatch:
         self._lineup = lineup
         self._status["message"] = ""
         rules = Rules(lineup.tick_skip, lineup.action_delay, time_limit=None, no_touch_limit=None)
-        self._env = env = BatchEnv([self._team_sizes], Reward([]), {"kickoff": 1.0}, rules)
+        self._env = env = BatchEnv([self._team_sizes], Reward([]), {"kickoff": 1.0}, rules, engine=lineup.engine)
         self._sides = [np.flatnonzero(TEAM_OF_SLOT[env.car_slot] == team) for team in (0, 1)]
         self._critics: list[Critic | OwnCritic | None] = [
             load_critic(player) if isinstance(player, Bot) else None for player in lineup.players
@@ -160,6 +166,7 @@ class LiveMatch:
         self._recent: deque[tuple[int, NDArray[np.float32]]] = deque(maxlen=_RECENT)
         slots = env.arenas.slots[0]
         self._header = {
+            "engine": env.engine,
             "tick_rate": TICK_RATE,
             "title": lineup.title,
             "cars": [{"slot": slot, "name": lineup.names[int(TEAM_OF_SLOT[slot] != BLUE)]} for slot in slots],

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from rlbot.sim import version
 from tests.launching import run_command, start_command
 from tests.recording.test_recording import played
 
@@ -18,7 +19,9 @@ QUIET = ("rlbot.watch", "watch.browser=false")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    played(seconds=1.0).save(tmp_path / "match.npz")
+    match = played(seconds=1.0)
+    match.header["engine"] = "rocketsim3 0.3.4"
+    match.save(tmp_path / "match.npz")
     return tmp_path
 
 
@@ -30,6 +33,8 @@ def test_it_serves_the_page_until_ctrl_c(folder: Path, arguments: tuple[str, ...
     line = process.stdout.readline()
     found = re.fullmatch(r"\[OK\] Watch at (http://127\.0\.0\.1:\d+/) \(Ctrl-C ends it\)\n", line)
     assert found, line
+    engine = "rocketsim3 0.3.4" if arguments else version("auto")
+    assert process.stdout.readline() == f"[OK] Engine: {engine}\n"
 
     def get(name: str) -> bytes:
         with urllib.request.urlopen(found[1] + name, timeout=20) as answer:

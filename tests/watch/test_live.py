@@ -1,5 +1,6 @@
 """A live match: it plays only for listeners, at the pace of the clock, and does what is wished."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,8 +10,9 @@ import pytest
 
 from rlbot.run import save_checkpoint
 from rlbot.settings.command import compose
+from rlbot.sim import version
 from rlbot.training.build import make_model, policy_document
-from rlbot.watch.lineup import RunFollower, lineup
+from rlbot.watch.lineup import RunFollower, _lineup, lineup
 from rlbot.watch.live import Lineup, LiveMatch
 from rlbot.watch.server import Events
 from tests.rating.test_matches import driver
@@ -48,6 +50,7 @@ def test_what_a_listener_is_told(match: LiveMatch) -> None:
     events = match.listen()
     header = following(events, "header")
     assert [(car["slot"], car["name"]) for car in header["cars"]] == [(0, "random"), (2, "idle"), (3, "idle")]
+    assert header["engine"] == match.engine == version("auto")
     assert header["tick_rate"] == 120 and len(header["action_table"]) == 90
     assert following(events, "status") == {"paused": False, "speed": 1.0, "deterministic": False, "message": ""}
     frames = [following(events, "frame") for _ in range(6)]
@@ -55,6 +58,11 @@ def test_what_a_listener_is_told(match: LiveMatch) -> None:
     assert frames[0]["ball"]["pos"][:2] == [0, 0] and frames[0]["score"] == [0, 0] and len(frames[0]["pads"]) == 34
     assert frames[5]["cars"][0]["pos"] != frames[0]["cars"][0]["pos"], "random play moves"
     assert frames[5]["cars"][1]["controls"] == [0.0] * 8
+
+
+def test_a_bot_is_shown_on_the_engine_that_it_was_trained_on(engine: str) -> None:
+    bot = dataclasses.replace(driver(50), engine=version(engine))
+    assert LiveMatch(_lineup(bot, "idle"), (1, 1)).engine == bot.engine
 
 
 def test_it_plays_only_while_somebody_listens(match: LiveMatch) -> None:
