@@ -174,6 +174,22 @@ def test_links_lead_somewhere_and_everything_is_ascii() -> None:
                 assert anchor in [heading.lower().replace(" ", "-") for heading in headings], target
 
 
+def test_the_table_of_what_is_where_names_files_and_definitions_that_exist() -> None:
+    rows = re.findall(r"^\| (?!to find|---).* \| (.*) \|$", PAGES["architecture.md"], re.MULTILINE)
+    assert len(rows) > 10
+    for row in rows:
+        names = re.findall(r"`([^`]+)`", row)
+        paths = [ROOT / name for name in names if "/" in name]
+        assert all(path.exists() for path in paths), row
+        code = "".join(path.read_text(encoding="utf-8") for path in paths if path.is_file())
+        for name in names:
+            if name.endswith(".py"):
+                assert any((path / name).is_file() for path in paths) or "/" in name, name
+            elif "/" not in name and name != "env.reset":
+                *_, last = name.split(".")
+                assert re.search(rf"(def|class) {last}\b", code) or name in code, name
+
+
 def test_the_files_of_the_tree_exist() -> None:
     (tree,) = (block for block in blocks(README, "") if block.startswith("conf/ "))
     folder = ROOT
