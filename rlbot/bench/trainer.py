@@ -75,7 +75,7 @@ class Trainer:
             reporter=Silent(),
             save=lambda progress, collector: None,
             nan_guard=NanGuard(None, learner.max_bad_updates, print),
-            stopping=lambda: progress.iterations > 0 and perf_counter() - began >= seconds,
+            orders=lambda done: loop.Orders(done.iterations > 0 and perf_counter() - began >= seconds),
         )
         self._collector.wait()
         took = perf_counter() - began

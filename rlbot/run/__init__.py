@@ -9,6 +9,7 @@ from rlbot.run.checkpoint import (
     valid_checkpoints,
 )
 from rlbot.run.console import Console
+from rlbot.run.control import Request, Requests
 from rlbot.run.directory import (
     OUTPUTS,
     RESULT,
@@ -31,6 +32,8 @@ __all__ = [
     "CheckpointError",
     "Console",
     "Notifier",
+    "Request",
+    "Requests",
     "Resume",
     "RunDirectory",
     "TensorBoard",

@@ -32,7 +32,7 @@ class Console:
     def __init__(self, log_file: Path | None = None, stream: TextIO | None = None, interval: float = 5.0) -> None:
         self._stream = _AsciiStream(sys.stdout if stream is None else stream)
         self._lock = threading.RLock()
-        self._interval = interval
+        self.interval = interval  # may be changed
         self._next_line = self._next_draw = -math.inf
         self._last_progress = ""
         self._live: Live | None = None
@@ -67,7 +67,7 @@ class Console:
                 self._draw(bar_text(timesteps, total, speed, details), timesteps / max(total, 1))
             self._last_progress = text
             if now >= self._next_line or timesteps >= total:
-                self._next_line = now + self._interval
+                self._next_line = now + self.interval
                 self._progress_line()
 
     def close(self) -> None:

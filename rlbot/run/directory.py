@@ -64,6 +64,7 @@ class RunDirectory:
             ) from error
         self.run_id = str(self._launches[-1]["run_id"]) if self._launches else uuid.uuid4().hex
         self._content = b""  # of run.json
+        self._info: dict[str, Any] = {}  # the same as a document
         if not self._launches:
             self._write({"run_id": self.run_id})
 
@@ -93,7 +94,14 @@ class RunDirectory:
                 with suppress(OSError):
                     leftover.unlink()
         previous = [launch for launch in self._launches if launch.keys() != {"run_id"}]
-        self._write({**info, "run_id": self.run_id, "previous": previous})
+        self._info = {**info, "run_id": self.run_id, "previous": previous}
+        self._write(self._info)
+
+    def note_change(self, config: Mapping[str, Any], change: Mapping[str, Any]) -> None:
+        """Writes new settings of this process into run.json, and adds `change` to its list "changes". Raises ValueError
+        if the file cannot be written."""
+        self._info |= {"config": config, "changes": [*self._info.get("changes", []), change]}
+        self._write(self._info)
 
     def remake(self) -> list[str]:
         """Makes the run directory again if it was deleted during the run, and returns a line that says so, or none. Its
@@ -233,15 +241,7 @@ def resolve_resume(value: str, outputs: Path = OUTPUTS, setting: str = "resume")
     Call it before `point_latest`. Raises ValueError that names the value and what to do if there is no intact
     checkpoint.
     """
-    path = Path(outputs) / LATEST if value == LATEST else Path(value).expanduser()
-    if path.is_file():
-        path = _read_pointer(setting, value, path)
-    if not path.is_dir():
-        raise ValueError(
-            f"{setting}={value}: there is no directory {path.absolute()}\n"
-            f"give a run directory or a checkpoint directory, for example {setting}=outputs/DATE/TIME"
-        )
-    path = path.resolve()
+    path = find_directory(value, outputs, setting)
     folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
     # A damaged checkpoint may have lost its manifest, so its name counts as well.
     if (path / MANIFEST).exists() or (folder == path and path.name.startswith("step_")):
@@ -258,6 +258,20 @@ def resolve_resume(value: str, outputs: Path = OUTPUTS, setting: str = "resume")
             )
         )
     return Resume(found[0], _run_of(folder), warnings)
+
+
+def find_directory(value: str, outputs: Path = OUTPUTS, setting: str = "run") -> Path:
+    """Returns the directory that SETTING=VALUE means: "latest" (the run that OUTPUTS/latest points to), a directory, or
+    a text file with its path. Raises ValueError if there is none."""
+    path = Path(outputs) / LATEST if value == LATEST else Path(value).expanduser()
+    if path.is_file():
+        path = _read_pointer(setting, value, path)
+    if not path.is_dir():
+        raise ValueError(
+            f"{setting}={value}: there is no directory {path.absolute()}\n"
+            f"give a run directory or a checkpoint directory, for example {setting}=outputs/DATE/TIME"
+        )
+    return path.resolve()
 
 
 def _read_pointer(setting: str, value: str, path: Path) -> Path:

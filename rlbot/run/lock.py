@@ -7,6 +7,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 NAME = ".lock"
+_PATIENCE = 1.0  # s; `is_locked` holds the lock for a moment
 
 
 @contextmanager
@@ -19,7 +20,7 @@ def locked(directory: Path, warn: Callable[[str], None]) -> Iterator[None]:
     """
     lock = FileLock(str(directory / NAME))
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_PATIENCE, poll_interval=0.02)
     except Timeout:
         raise ValueError(
             f"run directory {directory}: another process is training in it\n"
@@ -31,3 +32,18 @@ def locked(directory: Path, warn: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_locked(directory: Path) -> bool:
+    """Whether a process trains in the directory. True as well if the file system has no locks, so that nobody knows."""
+    if not (directory / NAME).exists():
+        return False
+    lock = FileLock(str(directory / NAME))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except (OSError, NotImplementedError):
+        return True
+    lock.release()
+    return False

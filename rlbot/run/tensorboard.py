@@ -44,6 +44,12 @@ class TensorBoard:
         ]
         self._add(timesteps, values)
 
+    def write_text(self, name: str, text: str, timesteps: int) -> None:
+        """Adds a text (Markdown) to the tab Text."""
+        metadata = {"plugin_data": {"plugin_name": "text"}}
+        tensor = {"dtype": "DT_STRING", "string_val": [text.encode("utf-8")]}
+        self._add(timesteps, [{"tag": name, "metadata": metadata, "tensor": tensor}])
+
     def _add(self, timesteps: int, values: list[dict[str, Any]]) -> None:
         if self._closed:
             return

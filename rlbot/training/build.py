@@ -29,6 +29,11 @@ from rlbot.training.bots import load_bots
 from rlbot.training.build_env import make_env, make_reward
 from rlbot.training.loop import Schedule
 
+# Settings of the learner that are set anew for each iteration, because they may be ramps, or change while a run trains.
+_OF_AN_ITERATION = (
+    "entropy_coef", "clip_range", "clip_range_value", "value_coef", "target_kl", "max_grad_norm"
+)  # fmt: skip
+
 
 @dataclasses.dataclass(frozen=True)
 class Components:
@@ -181,7 +186,7 @@ def make_schedule(config: TrainConfig) -> Schedule:
         learner.overlap,
         learner.anneal_from,
         learner.anneal_to,
-        {"entropy_coef": learner.entropy_coef, "clip_range": learner.clip_range},
+        {name: getattr(learner, name) for name in _OF_AN_ITERATION},
     )
 
 

@@ -48,7 +48,7 @@ class Schedule:
     overlap: bool = False  # whether the next rollout is collected while the learner trains on this one
     anneal_from: int = 0  # timesteps at which the learning rate begins to fall
     anneal_to: float = 0.0  # the share of the learning rate that is left at total_timesteps
-    learner: Mapping[str, float | Ramp] = field(default_factory=dict)  # other settings of PPO that may be ramps
+    learner: Mapping[str, float | Ramp | None] = field(default_factory=dict)  # other settings of PPO that may change
 
     def learning_rate_at(self, timesteps: int) -> float:
         """Returns the learning rate: constant until anneal_from, then falling linearly to anneal_to * learning_rate at
@@ -60,11 +60,23 @@ class Schedule:
         left = 1.0 - max(timesteps - self.anneal_from, 0) / max(self.total_timesteps - self.anneal_from, 1)
         return self.learning_rate * (self.anneal_to + (1.0 - self.anneal_to) * max(left, 0.0))
 
-    def learner_at(self, timesteps: int) -> dict[str, float]:
+    def learner_at(self, timesteps: int) -> dict[str, float | None]:
         """Returns the attributes of PPO for an iteration that begins at `timesteps`."""
-        settings = {name: value_at(value, timesteps) for name, value in self.learner.items()}
+        settings = {name: None if each is None else value_at(each, timesteps) for name, each in self.learner.items()}
         return settings | {"learning_rate": self.learning_rate_at(timesteps)}
 
+
+@dataclass(frozen=True)
+class Orders:
+    """What the run is asked for between two iterations; the same in all ranks."""
+
+    stop: bool = False
+    pause: bool = False  # wait a moment, then ask again
+    save: bool = False
+    plan: tuple[Schedule, tuple[Stage, ...]] | None = None  # new ones, if settings have changed; they are saved
+
+
+_PAUSE = 0.5  # s between two questions while the run is paused
 
 # Where training starts: the progress, and the restored collector of the current stage (None: the stage starts anew).
 Start = tuple[Progress, Collector | None]
@@ -103,21 +115,34 @@ def train(
     start: Start,
     reporter: Reporter,
     save: Save,
-    stopping: Callable[[], bool],
+    orders: Callable[[Progress], Orders],
     nan_guard: NanGuard,
 ) -> Progress:
-    """Trains until schedule.total_timesteps, or until `stopping()` returns True at the end of an iteration.
+    """Trains until schedule.total_timesteps, or until `orders`, which is asked between two iterations, says to stop.
 
     `publish` hands the current policy to the collectors and returns its weights. `save` is called whenever a multiple
-    of checkpoint_interval was passed, and at the end. It is never called with weights that are not finite. After an
-    iteration that `nan_guard` calls bad, it is called only when a good one has followed. The pool of past versions
-    grows at these multiples only, so that it does not depend on where a run was stopped and resumed. Raises BadUpdates
-    (see NanGuard). Returns the progress at the end.
+    of checkpoint_interval was passed, when `orders` says so, and at the end. It is never called with weights that are
+    not finite. After an iteration that `nan_guard` calls bad, it is called only when a good one has followed. The pool
+    of past versions grows at these multiples only, so that it does not depend on where a run was stopped and resumed.
+    Raises BadUpdates (see NanGuard). Returns the progress at the end.
     """
     progress, collector = start
-    saved_at = progress.timesteps
+    saved_at, good = progress.timesteps, True
     try:
-        while progress.timesteps < schedule.total_timesteps and not stopping():
+        while progress.timesteps < schedule.total_timesteps:
+            asked = orders(progress)
+            if asked.plan is not None:
+                schedule, stages = asked.plan
+            if collector is not None and good and (asked.plan or (asked.save and saved_at != progress.timesteps)):
+                nan_guard.check_weights(ppo.model.state_dict())
+                save(progress, collector)
+                saved_at = progress.timesteps
+            if asked.stop:
+                break
+            if asked.pause:
+                time.sleep(_PAUSE)
+            if asked.pause or asked.save or asked.plan:
+                continue
             began = time.perf_counter()
             index = stage_at(stages, progress.timesteps)
             if collector is not None:

@@ -49,6 +49,12 @@ class RunReporter:
             f"{collector.num_arenas} arenas, {collector.num_agents} learning cars"
         )
 
+    def changed(self, total_timesteps: int, text: str, timesteps: int) -> None:
+        """Tells that settings have changed while the run trains."""
+        self._total = total_timesteps
+        self._console.ok(f"Changed {text}")
+        self._tensorboard.write_text("changed settings", text, timesteps)
+
     def started(self, text: str) -> None:
         self._console.start(text)
 

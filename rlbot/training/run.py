@@ -22,8 +22,9 @@ from rlbot.settings.errors import CommandFailed, building
 from rlbot.settings.schema import TrainConfig
 from rlbot.sim import describe, version
 from rlbot.training import loop
-from rlbot.training.build import Components, build, make_bot, make_schedule
-from rlbot.training.loop import Progress, Reporter, Save, Start
+from rlbot.training.build import Components, build, make_bot, make_schedule, make_stages
+from rlbot.training.control import Asked, Control
+from rlbot.training.loop import Orders, Progress, Reporter, Save, Start
 from rlbot.training.nan_guard import BadUpdates, NanGuard
 from rlbot.training.preflight import preflight
 from rlbot.training.report import RunReporter, Silent
@@ -54,11 +55,12 @@ def train(config: TrainConfig, directory: Path, world: World) -> Outcome:
             run.check_directory(directory, resume)
         try:
             held.enter_context(run.locked(directory, warn))
+            requests = run.Requests(directory)
         except ValueError as error:  # another run uses the directory: nothing in it may be removed
             raise CommandFailed(str(error)) from error
         for line in resume.warnings if resume is not None else ():
             warn(line)
-        return _train(config, directory, resume, warn, began, group)
+        return _train(config, directory, resume, warn, began, group, requests)
 
 
 class Deferred:
@@ -85,6 +87,7 @@ def _train(
     warn: "Deferred",
     began: float,
     group: Group,
+    requests: run.Requests,
 ) -> Outcome:
     """Trains in the locked directory; `began` is the time of the start, of time.monotonic()."""
     torchrun_job = run.TorchrunJob(run.OUTPUTS, job())
@@ -135,9 +138,9 @@ def _train(
             components.hardware.device.index,  # None: the CPU
         )
         save = Saver(config, components, home, console, reporter, rater, run.OUTPUTS)
-        limit = config.hardware.time_limit
 
         def time_is_over() -> bool:
+            limit = save.config.hardware.time_limit
             late = limit is not None and time.monotonic() - began >= 60 * limit
             return late and reporter.iterations > 0  # otherwise a chain of short jobs might make no progress
 
@@ -150,8 +153,10 @@ def _train(
                 reporter.send("start", f"training to {config.total_timesteps} timesteps")
                 console.start(f"Training from {start[0].timesteps} to {config.total_timesteps} timesteps")
                 nan_guard = NanGuard(home.bad, config.learner.max_bad_updates, console.warn)
-                progress = _loop(config, components, start, reporter, save, stopping, nan_guard)
-                reporter.last_ratings(stopping, needed=config.objective == "rating")
+                control = Control(requests, save, stopping)
+                progress = _loop(config, components, start, reporter, save, control, nan_guard)
+                reporter.last_ratings(control.ending, needed=config.objective == "rating")
+                control.close(progress)
                 save.prune()  # again, because ratings have come in since the last checkpoint
         except (BadUpdates, PartError) as error:
             text = f"Training stopped after {error}"
@@ -169,8 +174,10 @@ def _train(
         group.leave()
         if not save.failed:  # otherwise torchrun restarts the run from the newest checkpoint
             torchrun_job.end()
-        by_hand = asked() or not time_is_over()  # the signal may have reached another rank only
-        return _finish(config, home, console, reporter, progress, by_hand, save.failed)
+        reason = control.reason
+        if reason is None and time_is_over() and not asked():
+            reason = f"hardware.time_limit={save.config.hardware.time_limit:g} minutes are over"
+        return _finish(save, console, reporter, progress, reason)
 
 
 def follow(config: TrainConfig, world: World) -> None:
@@ -187,7 +194,7 @@ def follow(config: TrainConfig, world: World) -> None:
     nan_guard = NanGuard(None, config.learner.max_bad_updates, lambda line: None)
     try:
         with stop_on_signals(quiet=True) as stopping:
-            _loop(config, components, start, Silent(), _share_snapshot, stopping, nan_guard)
+            _loop(config, components, start, Silent(), _share_snapshot, lambda _: Asked(stopping()), nan_guard)
     except BadUpdates as error:
         raise CommandFailed(str(error)) from error
     group.leave()
@@ -204,11 +211,19 @@ def _loop(
     start: Start,
     reporter: Reporter,
     save: Save,
-    stopping: Callable[[], bool],
+    ask: Callable[[Progress], Asked],
     nan_guard: NanGuard,
 ) -> Progress:
-    """The training loop, the same in all ranks. If one rank is asked to stop, all stop after the same iteration."""
+    """The training loop, the same in all ranks. If one rank is asked to stop, all stop after the same iteration; for
+    everything else rank 0 is asked."""
     group = components.hardware.group
+
+    def orders(progress: Progress) -> Orders:
+        everyone = group.gather(ask(progress))
+        first = everyone[0]
+        plan = None if first.config is None else (make_schedule(first.config), make_stages(first.config))
+        return Orders(any(each.stop for each in everyone), first.pause, first.save, plan)
+
     return loop.train(
         ppo=components.ppo,
         pool=components.pool,
@@ -219,7 +234,7 @@ def _loop(
         start=start,
         reporter=reporter,
         save=save,
-        stopping=lambda: any(group.gather(stopping())),
+        orders=orders,
         nan_guard=nan_guard,
     )
 
@@ -238,30 +253,25 @@ def _introduce(config: TrainConfig, components: Components, home: run.RunDirecto
 
 
 def _finish(
-    config: TrainConfig,
-    home: run.RunDirectory,
-    console: run.Console,
-    reporter: RunReporter,
-    progress: Progress,
-    asked: bool,
-    unsaved: bool,
+    saver: Saver, console: run.Console, reporter: RunReporter, progress: Progress, reason: str | None
 ) -> Outcome:
-    """Writes the result, and prints how the run ended and how to resume it. Raises CommandFailed if the last save
-    failed."""
+    """Writes the result, and prints how the run ended and how to resume it. `reason`: why it ended before its time, if
+    no signal ended it. Raises CommandFailed if the last save failed."""
+    config, home = saver.config, saver.home
     stopped = progress.timesteps < config.total_timesteps
-    if stopped and not asked:
-        console.ok(f"hardware.time_limit={config.hardware.time_limit:g} minutes are over")
+    if stopped and reason is not None:
+        console.ok(reason)
     reporter.finished(progress, stopped)
     result = reporter.result(config.objective, progress, stopped)
     _write_result(home, console, result)
     console.ok(f"Run directory: {home.path}")
-    if unsaved:
+    if saver.failed:
         text = f"The end of this run, at {progress.timesteps} timesteps, is not saved in {home.checkpoints}"
         reporter.send("failure", text)
         raise CommandFailed(f"{text};\nwhen it can be written, resume={home.path} continues from the newest checkpoint")
     if stopped and progress.timesteps:
         console.ok(f"Resume with: python -m rlbot.train resume={home.path}")
-    return Outcome(result["value"], interrupted=stopped and asked)
+    return Outcome(result["value"], interrupted=stopped and reason is None)
 
 
 def _advice(home: run.RunDirectory) -> str:

@@ -26,7 +26,8 @@ class Saver:
     reporter: RunReporter
     rater: Rater | None
     outputs: Path
-    failed: bool = False  # whether the last save failed
+    failed: str = ""  # why the last save failed
+    saved_at: int | None = None  # timesteps of the last checkpoint that was written
 
     def __call__(self, progress: Progress, collector: Collector) -> None:
         for warning in self.home.remake():
@@ -34,12 +35,12 @@ class Saver:
         try:
             self._write(progress, collector)
         except run.CheckpointError as error:
-            self.failed = True
+            self.failed = str(error)
             self.console.error(f"No checkpoint at {progress.timesteps} timesteps: {error}; tried again at the next one")
             return
-        self.failed = False
+        again, self.failed, self.saved_at = self.saved_at == progress.timesteps, "", progress.timesteps
         self.reporter.saved(progress)
-        if self.rater is not None:
+        if self.rater is not None and not again:
             bot = make_bot(self.config, self.components, progress.timesteps, self.home.checkpoints)
             self.rater.submit(bot)
         self.prune()

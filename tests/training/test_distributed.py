@@ -115,7 +115,7 @@ def alone(*overrides: str) -> list[tuple[str, dict[str, np.ndarray]]]:
         start=(loop.Progress(), None),
         reporter=Silent(),
         save=save,
-        stopping=lambda: False,
+        orders=lambda progress: loop.Orders(),
         nan_guard=NanGuard(None, 1, print),
     )
     return found

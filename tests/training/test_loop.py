@@ -12,7 +12,7 @@ from rlbot.curriculum import Stage
 from rlbot.settings.command import compose
 from rlbot.settings.document import document
 from rlbot.training.build import Components, build
-from rlbot.training.loop import Progress, Schedule, Start, train
+from rlbot.training.loop import Orders, Progress, Schedule, Start, train
 from rlbot.training.nan_guard import BadUpdates, NanGuard
 from rlbot.training.summary import rate_of_a_resumed_run
 from rlbot.values.ramp import Ramp
@@ -63,6 +63,7 @@ def run(
     stop_after: int = 10**6,
     overrides: str = "",
     folder: Path | None = None,
+    orders: Callable[[Progress], Orders] | None = None,
 ) -> tuple[Record, Components, Progress]:
     config = compose(["experiment=debug", *f"{SIZES} {STAGES} {overrides}".split()])
     components, record = build(config, print), Record()
@@ -76,15 +77,15 @@ def run(
         start=start or (Progress(), None),
         reporter=record,
         save=record.save,
-        stopping=asked_after(stop_after),
+        orders=orders or asked_after(stop_after),
         nan_guard=NanGuard(folder, config.learner.max_bad_updates, record.notes.append),
     )
     return record, components, progress
 
 
-def asked_after(count: int) -> Callable[[], bool]:
+def asked_after(count: int) -> Callable[[Progress], Orders]:
     answers: Iterator[int] = iter(range(10**6))
-    return lambda: next(answers) >= count
+    return lambda _: Orders(stop=next(answers) >= count)
 
 
 @pytest.fixture(scope="module")
