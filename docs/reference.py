@@ -23,6 +23,7 @@ from rlbot.settings.schema import ROOTS, OpponentConfig, Reset, StageConfig, Tra
 from rlbot.sim.state import ARENA, CAR
 from rlbot.values.convert import Range, names_of
 from rlbot.values.ramp import Ramp
+from rlbot.values.target import Target
 
 DOCS = Path(__file__).resolve().parent
 CONF = DOCS.parent / "conf"
@@ -179,7 +180,11 @@ def _values(kind: Any) -> str:
             return _values(arguments[0]) + _limits(arguments[1])
         return ", ".join(f"`{name}`" for name in names_of(kind))
     if hasattr(kind, "parse"):
-        kinds = {OpponentConfig: "name, path, or mapping of them to shares", Reset: "share"}
+        kinds = {
+            OpponentConfig: "name, path, or mapping of them to shares",
+            Reset: "share",
+            Target: "`{_target_: ...}`",
+        }
         return kinds.get(kind, "weight or ramp")
     if origin is Literal:
         return ", ".join(f"`{name}`" for name in arguments)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from rlbot.model.actor_critic import Acting, ActorCritic
@@ -35,6 +36,13 @@ class OwnActorCritic(Acting):
         """Returns (log_prob, entropy, value), each (B,) float32, of stored actions (B, *head.action_shape)."""
         logits, values = self._forward(self.network, obs)
         return (*self.head.log_prob_entropy(logits, actions), values)
+
+    def unused(self, obs: Tensor) -> list[str]:
+        """Returns the names of the weights that have no part in the outputs, and so would never learn."""
+        names, weights = zip(*self.network.named_parameters(), strict=True)
+        logits, values = self._forward(self.network, obs)
+        gradients = torch.autograd.grad(logits.sum() + values.sum(), weights, allow_unused=True)
+        return [name for name, gradient in zip(names, gradients, strict=True) if gradient is None]
 
     def actor_arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """Returns all that acting needs, on the host, by their names in the state_dict."""

@@ -12,6 +12,7 @@ from rlbot.collect.rollout import Rollout
 from rlbot.curriculum import Stage
 from rlbot.env.nonfinite import NonFiniteCounts
 from rlbot.env.purity import check_purity, check_resets
+from rlbot.model.own import OwnActorCritic
 from rlbot.settings.schema import TrainConfig
 from rlbot.training.build import Components
 from rlbot.training.build_env import make_env, make_sample
@@ -44,6 +45,11 @@ def preflight(config: TrainConfig, components: Components) -> Iterator[str]:
         )
     if controls.shape != (len(obs), 8) or not bool(torch.isfinite(controls).all()):
         raise ValueError(f"model: a forward pass gives controls of shape {tuple(controls.shape)}, not all finite")
+    if isinstance(components.model, OwnActorCritic):
+        with components.hardware.autocast():
+            unused = components.model.unused(components.hardware.tensor(obs))
+        if unused:
+            raise ValueError(f"model.network: {unused[0]} has no part in logits or values; take it out of the class")
     yield f"Model forward pass: observations {tuple(obs.shape)} -> controls {tuple(controls.shape)}"
 
     network = components.network

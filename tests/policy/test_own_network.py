@@ -1,5 +1,6 @@
 """A network of the user's own: its weights are read where the learner writes them, and its mistakes are named."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -66,9 +67,7 @@ def network(file: Path, name: str, **arguments: object) -> OwnNetwork:
 
 def test_the_actor_computes_what_the_learner_computes_with_the_weights_of_now(file: Path) -> None:
     own = network(file, "Net", width=7)
-    model = OwnActorCritic(
-        OBSERVATION_SIZE, make_head("table", ACTION_TABLE), own.module(), lambda *args: outputs(own, *args)
-    )
+    model = OwnActorCritic(OBSERVATION_SIZE, make_head("table", ACTION_TABLE), own.module(), partial(outputs, own))
     vector = np.zeros(own.size(), np.float32)
     policy, observations = (
         Policy(own, vector, ACTION_TABLE),
@@ -83,6 +82,14 @@ def test_the_actor_computes_what_the_learner_computes_with_the_weights_of_now(fi
     np.testing.assert_array_equal(policy.logits(rows), expected)
     np.testing.assert_array_equal(own.run(vector)(rows)[1], values)
     assert own.size() == 7 + (OBSERVATION_SIZE + 1) * 7 + 8 * len(ACTION_TABLE) + 8
+
+
+def test_weights_that_have_no_part_are_found(file: Path) -> None:
+    own = network(file, "Net", width=3)
+    module = own.module()
+    module.register_parameter("spare", torch.nn.Parameter(torch.zeros(2)))
+    model = OwnActorCritic(OBSERVATION_SIZE, make_head("table", ACTION_TABLE), module, partial(outputs, own))
+    assert model.unused(torch.zeros(2, OBSERVATION_SIZE)) == ["spare"]
 
 
 def test_looking_at_a_network_draws_no_random_numbers(file: Path) -> None:
