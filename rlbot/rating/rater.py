@@ -327,7 +327,7 @@ class Rater:
             aside = self._file.with_name(f"ratings.{played.replace(' ', '-')}.json")
             with contextlib.suppress(OSError):
                 self._file.replace(aside)
-            self._warn(f"The matches in {self._file} were played on {played}, not on {here}; the ratings begin anew")
+            self._warn(f"The matches in {self._file} were played on {played}, not on {here}; the ratings start again")
             return {}
         return games
 

@@ -50,7 +50,7 @@ def resumed_overrides(saved: Mapping[str, Any], overrides: Sequence[str]) -> tup
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise ValueError(
             f"resume: the checkpoint's settings cannot be read ({type(error).__name__}: {error});\n"
-            "name another run or checkpoint, or start anew with resume=null"
+            "name another run or checkpoint, or start a new run with resume=null"
         ) from error
     groups = [name for each in root["defaults"] if isinstance(each, dict) for name in each if name in saved]
     named = {name for name in groups if name in keys}

@@ -55,7 +55,7 @@ class Arenas(ABC):
 
     @abstractmethod
     def place(self, n: int, placement: Placement, state: State) -> None:
-        """Start arena n afresh and read it into `state`: the counts of the cars begin anew, the score goes on."""
+        """Sets arena n to its initial state and reads it into `state`. Counts start at 0, the score goes on."""
 
     @abstractmethod
     def rebuild(self, n: int) -> None:

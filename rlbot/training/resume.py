@@ -30,12 +30,12 @@ def with_engine(config: TrainConfig, policy: Mapping[str, Any] | None, warn: Cal
             raise
         raise ValueError(
             f"resume={config.resume}: it was trained on {trained_on}, which is not built here; build it (README), or\n"
-            "go on with env.engine=rocketsim2, on which cars and ball move a little differently"
+            "continue with env.engine=rocketsim2, on which cars and ball move a little differently"
         ) from error
     if trained_on not in (None, version(engine)):
         warn(
-            f"Trained on {trained_on}, goes on on {version(engine)}: cars and ball move a little differently there "
-            "(docs/physics.md), the saved episodes are not continued, and ratings begin anew"
+            f"Trained on {trained_on}, continues on {version(engine)}: cars and ball move a little differently there "
+            "(docs/physics.md), the saved episodes are not continued, and ratings start again"
         )
     return dataclasses.replace(config, env=dataclasses.replace(config.env, engine=engine))
 
@@ -48,7 +48,7 @@ def continuing(resume: Resume) -> Iterator[None]:
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise ValueError(
             f"resume={resume.checkpoint}: training cannot continue from it ({type(error).__name__}: {error});\n"
-            "name another run or checkpoint, or start anew with resume=null"
+            "name another run or checkpoint, or start a new run with resume=null"
         ) from error
 
 

@@ -278,7 +278,7 @@ def _advice(home: run.RunDirectory) -> str:
     """What the user can do when a mistake of theirs, or NaN or infinity, stopped a run."""
     found, _ = run.valid_checkpoints(home.checkpoints)
     if not found:
-        return "no checkpoint had been written; fix the cause (docs/troubleshooting.md) and start anew"
+        return "no checkpoint had been written; fix the cause (docs/troubleshooting.md) and start again"
     return f"{found[0].name} is intact: fix the cause (docs/troubleshooting.md), then resume={home.path}"
 
 

@@ -79,7 +79,7 @@ def test_another_engine_is_taken_when_it_is_named_and_what_differs_is_told(on2: 
     out = train(on2, "resume=latest", "total_timesteps=1500", "env.engine=rocketsim3", "objective=rating")
     two, three = version("rocketsim2"), version("rocketsim3")
     assert f"[WARN] Trained on {two}, goes on on {three}" in out
-    assert "The saved episodes are not continued" in out and "the ratings begin anew" in out
+    assert "The saved episodes are not continued" in out and "the ratings start again" in out
     checkpoint = newest(on2)
     assert document(checkpoint / "policy.json")["engine"] == three
     assert document(checkpoint / "environment_state.json")["engine"] == three
