@@ -226,8 +226,8 @@ class Collector:
         return False
 
     def _replace(self, i: int, death: ChildDied) -> None:
-        """Starts a new worker for the arenas of one that died. Their episodes start again. If the new worker dies at its
-        start, `receive` raises ChildDied again. Raises RuntimeError if it dies again and again."""
+        """Starts a new worker for the arenas of one that died. Their episodes start again. If the new worker dies
+        at its start, `receive` raises ChildDied again. Raises RuntimeError if it dies again and again."""
         self._deaths[i] += 1
         if self._deaths[i] == _MAX_DEATHS:
             raise RuntimeError(

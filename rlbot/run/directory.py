@@ -254,7 +254,7 @@ def resolve_resume(value: str, outputs: Path = OUTPUTS, setting: str = "resume")
                     f"{setting}={value}: no intact checkpoint in {folder} ({len(warnings)} damaged)",
                     *warnings[:1],
                     "name another run or checkpoint"
-                    + (", or start a new run with resume=null" * (setting == "resume")),
+                    + (", or start a new one with resume=null" * (setting == "resume")),
                 ]
             )
         )

@@ -78,7 +78,7 @@ def test_a_resume_goes_on_with_the_engine_of_the_run(on2: Path) -> None:
 def test_another_engine_is_taken_when_it_is_named_and_what_differs_is_told(on2: Path) -> None:
     out = train(on2, "resume=latest", "total_timesteps=1500", "env.engine=rocketsim3", "objective=rating")
     two, three = version("rocketsim2"), version("rocketsim3")
-    assert f"[WARN] Trained on {two}, goes on on {three}" in out
+    assert f"[WARN] Trained on {two}, continues on {three}" in out
     assert "The saved episodes are not continued" in out and "the ratings start again" in out
     checkpoint = newest(on2)
     assert document(checkpoint / "policy.json")["engine"] == three
@@ -119,7 +119,7 @@ def test_what_auto_means_on_a_resume() -> None:
     assert with_engine(settings(), {"engine": version("rocketsim2")}, told.append).env.engine == "rocketsim2"
     assert told == []
     assert with_engine(settings(), {"engine": "rocketsim2 2.1.0"}, told.append).env.engine == "rocketsim2"
-    assert len(told) == 1 and told[0].startswith(f"Trained on rocketsim2 2.1.0, goes on on {version('rocketsim2')}")
+    assert len(told) == 1 and told[0].startswith(f"Trained on rocketsim2 2.1.0, continues on {version('rocketsim2')}")
 
 
 def test_an_engine_that_is_not_built_is_told_in_a_few_lines(monkeypatch: pytest.MonkeyPatch) -> None:
