@@ -15,7 +15,12 @@ if not FILE.is_file():
     pytest.skip("needs a checkout, with docs/", allow_module_level=True)
 PAGE = FILE.read_text(encoding="utf-8")
 EXAMPLES = dict(re.findall(r"^## ([^\n]*)\n.*?```python\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE))  # by headings
-NEEDS = {"PettingZoo": "pettingzoo", "stable-baselines3": "stable_baselines3", "TorchRL": "torchrl"}
+NEEDS = {
+    "PettingZoo": "pettingzoo",
+    "stable-baselines3": "stable_baselines3",
+    "TorchRL": "torchrl",
+    "RLGym's parts": "rlgym",
+}
 
 
 def test_every_section_has_an_example() -> None:

@@ -1,7 +1,7 @@
 """N arenas as one vector environment: every car that is present is one row of the batch."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
@@ -20,7 +20,10 @@ from rlbot.env.own_reset import OwnReset
 from rlbot.env.rules import Rules, checked_reset_mix, checked_team_sizes
 from rlbot.reward import Reward
 from rlbot.reward.compose import TermTotals
-from rlbot.sim import FIRST_ENGINE, make_arenas, version
+from rlbot.sim import FIRST_ENGINE, Arenas, make_arenas, version
+
+if TYPE_CHECKING:
+    from rlbot.env.rlgym.game import Game
 
 OBSERVATION_SPACE = gymnasium.spaces.Box(-LIMIT, LIMIT, (OBSERVATION_SIZE,), np.float32)
 ACTION_SPACE = gymnasium.spaces.Box(-1.0, 1.0, (8,), np.float32)
@@ -31,10 +34,9 @@ BROKEN = 4  # value of `ended` if the last step gave a number that is not finite
 
 
 @njit(cache=True)
-def _end(arenas0, arenas, cars, steps, untouched, max_steps, max_untouched, broken, waiting, ended):  # type: ignore[no-untyped-def]
+def _end(arenas0, arenas, cars, steps, untouched, max_steps, max_untouched, waiting, ended):  # type: ignore[no-untyped-def]
     """Advance the clocks of every arena that is not waiting; set ended[n] to 0 (goes on), 1 (blue scored), 2 (orange
-    scored), 3 (a limit was reached) or BROKEN. Returns the number of episodes that end."""
-    count = 0
+    scored) or 3 (a limit was reached)."""
     for n in range(len(arenas)):
         if waiting[n]:
             ended[n] = 0
@@ -44,9 +46,7 @@ def _end(arenas0, arenas, cars, steps, untouched, max_steps, max_untouched, brok
         for slot in range(cars.shape[1]):
             touched += cars[n, slot].touched
         untouched[n] = 0 if touched > 0 else untouched[n] + 1
-        if broken[n]:
-            ended[n] = BROKEN
-        elif arenas[n].blue_score > arenas0[n].blue_score:
+        if arenas[n].blue_score > arenas0[n].blue_score:
             ended[n] = 1
         elif arenas[n].orange_score > arenas0[n].orange_score:
             ended[n] = 2
@@ -54,8 +54,6 @@ def _end(arenas0, arenas, cars, steps, untouched, max_steps, max_untouched, brok
             ended[n] = 3
         else:
             ended[n] = 0
-        count += ended[n] > 0
-    return count
 
 
 class BatchEnv(VectorEnv):
@@ -130,6 +128,7 @@ class BatchEnv(VectorEnv):
         self.ended = np.zeros(num_arenas, np.int64)
         self.final_obs = np.zeros((num_cars, OBSERVATION_SIZE), np.float32)
         self.faults: NonFiniteCounts = {}
+        self.rlgym = _rlgym_of(reward, self.arenas)
         self._controls = np.zeros((num_cars, 8), np.float32)
         self._all_cars = np.arange(num_cars)
         self._cars_of = [np.flatnonzero(self.car_arena == n) for n in range(num_arenas)]
@@ -168,10 +167,17 @@ class BatchEnv(VectorEnv):
         or infinite.
         """
         self._take(actions)
+        if self.rlgym is not None:
+            self.rlgym.begin(self.state)
         before, after = self.state, self._before
         self.arenas.step(self._controls, before, after)
         self.state, self._before = after, before
         self._broken[:] = False
+        longest, untouched = self._limits
+        _end(
+            before.arenas, after.arenas, after.cars, self.steps, self._untouched, longest, untouched, self._waiting,
+            self.ended,
+        )  # fmt: skip
         if not all_finite(after.memory):
             spoilt = finite.in_state(after)
             spoilt |= {n: f"the physics ({reason})" for n, reason in self.arenas.broken.items()}
@@ -184,6 +190,8 @@ class BatchEnv(VectorEnv):
             after.car_touched[n] = 0
             before.arenas[n], before.cars[n] = after.arenas[n], after.cars[n]
             self._broken[n] = False
+        if self.rlgym is not None:
+            self.rlgym.advance(after, self.steps, self.ended)
         earned = self.reward.earn(before, after)
         if waiting:
             earned[:, waiting] = 0
@@ -198,13 +206,9 @@ class BatchEnv(VectorEnv):
             before.arenas, after.arenas, before.cars, after.cars, self.car_arena, self.car_slot, self._waiting,
             self._last_touch, self.counts,
         )  # fmt: skip
-        longest, untouched = self._limits
-        how_many = _end(
-            before.arenas, after.arenas, after.cars, self.steps, self._untouched, longest, untouched, self._broken,
-            self._waiting, self.ended,
-        )  # fmt: skip
+        self.ended[self._broken] = BROKEN
         ended = self.ended[self.car_arena]
-        info = self._finish(obs, ended) if how_many else {}
+        info = self._finish(obs, ended) if self.ended.any() else {}
         if not self._same_step:
             self._waiting = self.ended > 0
         return obs, rewards, (ended == 1) | (ended == 2), ended >= 3, info
@@ -242,7 +246,7 @@ class BatchEnv(VectorEnv):
             "arena": self.first_arena + n,
             "slots": self.arenas.slots[n],
             "step_of_rollout": int(self.counts[0, COUNTS.index("steps")]),
-            "step_of_episode": int(self.steps[n]),
+            "step_of_episode": int(self.steps[n]) - 1,
             "terms": self.reward.names,
             "generator": self._rngs[n].bit_generator.state,  # its next numbers give the reset that follows
         }
@@ -282,6 +286,8 @@ class BatchEnv(VectorEnv):
         self._controls[self._cars_of[n]] = 0
         self.steps[n] = self._untouched[n] = 0
         self._last_touch[n] = NOBODY
+        if self.rlgym is not None:
+            self.rlgym.fresh.add(n)
 
     def _generators(self, entropy: list[int]) -> list[np.random.Generator]:
         return [np.random.default_rng([*entropy, self.first_arena + n]) for n in range(len(self.arenas))]
@@ -332,4 +338,16 @@ class BatchEnv(VectorEnv):
             rng.bit_generator.state = state
         for n in range(len(self.arenas)):
             self.arenas.read(n, self.state)
+            if self.rlgym is not None:  # what RLGym's parts keep is not saved
+                self.rlgym.fresh.add(n)
         return self._observe()
+
+
+def _rlgym_of(reward: Reward, arenas: Arenas) -> "Game | None":
+    """What RLGym's parts need, if `reward` has any; else RLGym is not imported."""
+    parts: list[Any] = [function for function in reward.functions if hasattr(function, "attach")]
+    if not parts:
+        return None
+    from rlbot.env.rlgym.game import Game
+
+    return Game(arenas, parts)

@@ -127,13 +127,20 @@ class Reward:
             term_totals.before, term_totals.after, out,
         )  # fmt: skip
 
+    @property
+    def functions(self) -> list[Function]:
+        """The functions of all terms of the user's own, those of weight 0 too."""
+        return [term.function for term in self._items if term.function is not None]
+
     def own_terms(self) -> list[tuple[str, Function]]:
-        """(label for messages, function) of each of the user's terms; the function raises the errors of `earn`."""
+        """(label for messages, function) of each of the user's terms that are functions of the two states alone, which
+        RLGym's are not; the function raises the errors of `earn`."""
 
         def checked(name: str, function: Function) -> Function:
             return lambda before, after: self._own_term(name, function, before.read_only(), after.read_only())
 
-        return [(self.labels[k], checked(self.names[k], function)) for k, function in self._own]
+        pure = [(k, function) for k, function in self._own if not hasattr(function, "attach")]
+        return [(self.labels[k], checked(self.names[k], function)) for k, function in pure]
 
     def is_transformed(self, k: int) -> bool:
         """Whether a transform changes term k."""

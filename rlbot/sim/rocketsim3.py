@@ -74,11 +74,12 @@ class Arenas(arenas.Arenas):
         super().__init__(team_sizes, tick_skip, action_delay)
         self._games = rlbot_native.Games(self.slots, MAX_CARS, PAD_POSITION.tolist())
         self._first_car = np.concatenate([[0], self.present.sum(1).cumsum()])
-        self._supersonic_time = np.zeros(self.num_cars)
+        self._supersonic_time, self._ticks = np.zeros(self.num_cars), 0  # and the ticks since it was brought up to date
 
     def step(self, controls: NDArray[np.float32], before: State, after: State) -> None:
         broken = self._games.step(controls, self.action_delay, self.tick_skip, after.arena_rows, after.car_rows)
         self.broken = dict(broken)
+        self._ticks += self.tick_skip
 
     def place(self, n: int, placement: Placement, state: State) -> None:
         """Raises ValueError if a number is not finite or a position is outside the field."""
@@ -110,7 +111,8 @@ class Arenas(arenas.Arenas):
         details["jump_time"] = np.where(details["is_jumping"], numbers["jump_ticks"] / TICKS_PER_SECOND, since)
         details["flip_time"] = np.where(numbers["has_flipped"] > 0, numbers["flip_time"], 0)
         details["flip_torque"] = car[:, _FLIP_TORQUE]
-        counted = self._supersonic_time + self.tick_skip / TICKS_PER_SECOND
+        counted = self._supersonic_time + self._ticks / TICKS_PER_SECOND
+        self._ticks = 0
         details["supersonic_time"] = self._supersonic_time = np.where(numbers["is_supersonic"] > 0, counted, 0)
         victim = np.where(numbers["bump_cooldown_timer"] > 0, numbers["bump_cooldown_victim"], 0).astype(np.int64)
         details["bumped"] = np.where(victim > 0, self._first_car[self.car_arena] + victim - 1, NO_CAR)

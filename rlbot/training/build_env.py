@@ -6,6 +6,7 @@ from rlbot.curriculum import TEAM_SIZES, Stage, team_sizes
 from rlbot.env import BatchEnv, Rules
 from rlbot.env.own_reset import OwnReset
 from rlbot.env.reset import RESETS
+from rlbot.env.rlgym import adapted
 from rlbot.recording.starts import recorded_starts
 from rlbot.reward import Reward, Term
 from rlbot.reward.compose import with_weights
@@ -25,7 +26,7 @@ def make_reward(config: RewardConfig, changes: Mapping[str, float | Ramp] | None
     terms = []
     for name, term in config.terms.items():
         own = term.target
-        function = own.load(f"reward.terms.{name}") if own else None
+        function = adapted(own.load(f"reward.terms.{name}"), f"reward.terms.{name}") if own else None
         terms.append(Term(name, example(term.weight), function, own.name if own else None))
     weights = {name: example(weight) for name, weight in (changes or {}).items()}
     return Reward(with_weights(terms, weights), config.zero_sum, config.team_spirit, config.clip)

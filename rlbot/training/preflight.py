@@ -60,6 +60,9 @@ def preflight(config: TrainConfig, components: Components) -> Iterator[str]:
     stats = shard.collect(rollout)
     _require_finite(stats.faults, f"a rollout of {STEPS} steps")
     yield f"Rollout of {STEPS} steps: rewards finite, mean {float(rollout.rewards.mean()):.4f} per step"
+    if env.rlgym is not None:
+        each = env.rlgym.seconds / env.rlgym.steps / env.num_envs
+        yield f"RLGym parts: {1e6 * each:.0f} us a step and car; no process makes more than {1 / each:,.0f} timesteps/s"
 
 
 def _step_together(config: TrainConfig, stage: Stage) -> str:

@@ -1,1 +1,39 @@
-"""RLGym v2: its states from the arrays of a batch."""
+"""RLGym v2: its states from the arrays of a batch, and its parts in place of one's own."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rlbot.values.target import KEY, Target
+
+_POSITIONAL = "_args_"
+
+
+def adapted(function: Callable[..., Any], label: str) -> Callable[..., Any]:
+    """A loaded part of the user's own: as it is, or, if it is a class with the methods of one of RLGym's parts, as what
+    the environment takes in its place. `label`: the dotted name of the setting.
+
+    An argument of such a class may be a part as well, {_target_: ...}; `_args_` has those without a name; lists become
+    tuples. Raises ImportError if RLGym is not installed."""
+    if not hasattr(getattr(function, "func", function), "get_rewards"):
+        return function
+    from rlbot.env.rlgym.game import RLGymReward
+
+    return RLGymReward(functools.partial(_make, function, label), label)
+
+
+def _make(function: Callable[..., Any], label: str) -> Any:
+    arguments = dict(getattr(function, "keywords", {}))
+    positional = arguments.pop(_POSITIONAL, [])
+    made = {name: _resolved(value, f"{label}.{name}") for name, value in arguments.items()}
+    return getattr(function, "func", function)(*_resolved(positional, f"{label}.{_POSITIONAL}"), **made)
+
+
+def _resolved(value: Any, key: str) -> Any:
+    """`value` with an object in place of each {_target_: ...} in it."""
+    if isinstance(value, Mapping) and KEY in value:
+        arguments = {name: each for name, each in value.items() if name != KEY}
+        return _make(Target(str(value[KEY]), arguments).load(key), key)
+    if isinstance(value, list | tuple):
+        return tuple(_resolved(each, f"{key}.{i}") for i, each in enumerate(value))
+    return value

@@ -1,0 +1,97 @@
+"""RLGym's parts in a batch of arenas: an object of each part for every arena, called in RLGym's order.
+
+A reward function, `RLGymReward`, is the function of a reward term. Its objects may keep what they like over an episode;
+that is not saved: after a resume, the episodes that go on begin anew for them.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlbot.env.rlgym.states import GameStates
+from rlbot.sim import State
+from rlbot.sim.arenas import Arenas
+from rlbot.values.target import call
+
+
+class Game:
+    """What RLGym's parts of one batch share. `states`, `agents` and `shared_info`: those of each arena. `fresh`: the
+    arenas whose episodes begin. `seconds`: spent on RLGym's parts, in `steps` steps."""
+
+    def __init__(self, arenas: Arenas, parts: Sequence["RLGymReward"]) -> None:
+        self._reader, self._tick_skip = GameStates(arenas), arenas.tick_skip
+        self.agents, self.slots = self._reader.agents, arenas.slots
+        self.states: list[Any] = [None] * len(arenas)
+        self.shared_info: list[dict[str, Any]] = [{} for _ in self.agents]
+        self._no = [dict.fromkeys(agents, False) for agents in self.agents]
+        self._yes = [dict.fromkeys(agents, True) for agents in self.agents]
+        self.terminated, self.truncated = [*self._no], [*self._no]
+        self.fresh, self.seconds, self.steps = set(range(len(arenas))), 0.0, 0
+        self._parts = parts
+        for part in parts:
+            part.attach(self)
+
+    def begin(self, state: State) -> None:
+        """Begin the episodes of the arenas in `fresh`, which stand as they do in `state`."""
+        if not self.fresh:
+            return
+        start = time.perf_counter()
+        states = self._reader.read(state, [0] * len(state))
+        for n in self.fresh:
+            self.states[n] = states[n]
+            for part in self._parts:
+                part.begin(n)
+        self.fresh.clear()
+        self.seconds += time.perf_counter() - start
+
+    def advance(self, state: State, steps: NDArray[np.int64], ended: NDArray[np.int64]) -> None:
+        """Take the state after a step. `steps` (N,) of each episode; `ended` (N,) as in BatchEnv."""
+        start = time.perf_counter()
+        self.states = self._reader.read(state, (steps * self._tick_skip).tolist())
+        self.terminated, self.truncated = [*self._no], [*self._no]
+        for n in np.flatnonzero(ended).tolist():
+            (self.terminated if ended[n] < 3 else self.truncated)[n] = self._yes[n]
+        self.seconds += time.perf_counter() - start
+        self.steps += 1
+
+
+class RLGymReward:
+    """A reward function of RLGym's as the function of a term: Term("touch", 1.0, RLGymReward(TouchReward))."""
+
+    def __init__(self, make: Callable[[], Any], label: str = "an RLGym reward") -> None:
+        """`make` is called once for each arena; a class without arguments, or functools.partial of one. `label`: what
+        messages call it."""
+        self._make, self._label = make, label
+        self._game: Game | None = None
+
+    def attach(self, game: Game) -> None:
+        """Make the objects for the arenas of `game`. Raises ValueError if one cannot be made, and if this object
+        already belongs to a batch."""
+        if self._game is not None:
+            raise ValueError(f"{self._label}: belongs to another batch of arenas; make a Reward for each")
+        self._game = game
+        self._objects = [call(self._label, self._make) for _ in game.agents]
+
+    def begin(self, n: int) -> None:
+        assert self._game is not None
+        reset = self._objects[n].reset
+        call(self._label, reset, self._game.agents[n], self._game.states[n], self._game.shared_info[n])
+
+    def __call__(self, before: State, after: State) -> NDArray[np.float32]:
+        """What each car earned in the last step, (N, P)."""
+        game = self._game
+        if game is None:
+            raise ValueError("belongs to no batch of arenas")
+        start = time.perf_counter()
+        earned = np.zeros(after.present.shape, np.float32)
+        for n, part in enumerate(self._objects):
+            if n in game.fresh:  # in mode NEXT_STEP: the step only reset this arena
+                continue
+            agents = game.agents[n]
+            given = part.get_rewards(agents, game.states[n], game.terminated[n], game.truncated[n], game.shared_info[n])
+            earned[n, game.slots[n]] = [given[agent] for agent in agents]
+        game.seconds += time.perf_counter() - start
+        return earned
