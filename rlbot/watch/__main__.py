@@ -54,10 +54,13 @@ def _live(config: WatchConfig, stack: ExitStack) -> "LiveMatch":
     for engine in built():  # a bot plays on the one that it was trained on
         load_meshes(config.collision_meshes, engine)
     follower = None if config.run is None else RunFollower(config.run, config.opponent)
+    first = follower.first() if follower else lineup(config.checkpoint or "random", config.opponent)
+    if follower and not follower.found:
+        print(f"[WARN] {first.title}", flush=True)
     sizes = config.team_size, config.opponent_team_size or config.team_size
     visualiser = None if config.watch.stream is None else stack.enter_context(RocketSimVis())
     return LiveMatch(
-        follower.first() if follower else lineup(config.checkpoint or "random", config.opponent),
+        first,
         sizes,
         config.deterministic,
         config.seed,

@@ -6,6 +6,7 @@ from pathlib import Path
 from rlbot.policy import load
 from rlbot.rating.matches import Player, common_engine, common_timing, player_name
 from rlbot.run import resolve_resume
+from rlbot.run.directory import LATEST
 from rlbot.watch.live import Lineup
 
 _CHECK_INTERVAL = 2.0  # s between two checks for a newer checkpoint
@@ -32,16 +33,22 @@ class RunFollower:
     """Plays the newest version of a run, against `opponent` or against itself."""
 
     def __init__(self, run: str, opponent: str | None) -> None:
-        """Raises ValueError if there is no such run, or if the opponent cannot be loaded."""
+        """Raises ValueError if the opponent cannot be loaded. `run` "latest" may begin later; another run has to be
+        there, or `first` raises ValueError."""
         self._run = run
         self._opponent = None if opponent is None else player(opponent, "opponent")
         self._shown: Path | None = None
         self._last_check = 0.0
 
+    @property
+    def found(self) -> bool:
+        """Whether there was a checkpoint."""
+        return self._shown is not None
+
     def first(self) -> Lineup:
         """Returns the newest version, or a random player if the run has no checkpoint yet."""
-        found = self._find()
-        return found or _lineup("random", self._opponent or "random", f"{self._run}: no checkpoint yet, so random play")
+        title = f"run={self._run}: no checkpoint yet, so random play until there is one"
+        return self._find() or _lineup("random", self._opponent or "random", title)
 
     def newest(self) -> Lineup | None:
         """Returns the newest version if it is another one than before, else None."""
@@ -57,7 +64,8 @@ class RunFollower:
         try:
             path = resolve_resume(self._run, Path("outputs"), "run").checkpoint
         except ValueError as error:
-            if "no intact checkpoint" in str(error):
+            may_come = "no intact checkpoint" in str(error) or self._run == LATEST
+            if may_come:
                 return None
             raise
         if path == self._shown:

@@ -74,7 +74,7 @@ def test_a_mistake_costs_one_or_two_lines(folder: Path) -> None:
     mistakes: list[tuple[list[str], Any]] = [
         (["recording=torn.npz"], "recording=torn.npz: not a recording, or a truncated one"),
         (["checkpoint=latest"], "checkpoint=latest: there is no directory"),
-        (["run=latest"], "run=latest: there is no directory"),
+        (["run=nowhere"], "run=nowhere: no such folder"),
         (["recording=match.npz", "export=no/such/match.html"], "no/such"),
         (["watch.host=203.0.113.7"], "203.0.113.7"),
     ]

@@ -1,6 +1,7 @@
 """A live match: it plays only for listeners, at the pace of the clock, and does what is wished."""
 
 import dataclasses
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rlbot.run import save_checkpoint
+from rlbot.run import point_latest, save_checkpoint
 from rlbot.settings.command import compose
 from rlbot.sim import version
 from rlbot.training.build import make_model, policy_document
@@ -150,7 +151,7 @@ def test_a_run_is_followed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     (tmp_path / "checkpoints").mkdir()
     follower = RunFollower(str(tmp_path), None)
     first = follower.first()
-    assert first.names == ("random", "random") and "no checkpoint yet" in first.title
+    assert first.names == ("random", "random") and "no checkpoint yet" in first.title and not follower.found
     assert follower.newest() is None
     for timesteps in (100, 2000):
         checkpoint(tmp_path / "checkpoints", timesteps)
@@ -160,6 +161,26 @@ def test_a_run_is_followed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
         assert follower.newest() is None, "nothing new"
     (tmp_path / "checkpoints" / "step_000002000" / "model.safetensors").write_bytes(b"torn")
     assert follower.newest().names[0] == "step_000000100"  # type: ignore[union-attr]
+
+
+def test_the_latest_run_is_another_one_in_the_course_of_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """None at first, then one after the other, whose directories may vanish."""
+    monkeypatch.setattr("rlbot.watch.lineup._CHECK_INTERVAL", 0.0)
+    monkeypatch.chdir(tmp_path)
+    follower = RunFollower("latest", None)
+    assert "run=latest: no checkpoint yet" in follower.first().title and not follower.found
+    for k in (1, 2):
+        run = tmp_path / "outputs" / f"run{k}"
+        (run / "checkpoints").mkdir(parents=True)
+        point_latest(tmp_path / "outputs", run)
+        assert follower.newest() is None, "it has no checkpoint yet"
+        checkpoint(run / "checkpoints", 100)
+        newest = follower.newest()
+        assert newest is not None and follower.found and newest.players[0].path.parents[1] == run.resolve()  # type: ignore[union-attr]
+    shutil.rmtree(run)
+    assert follower.newest() is None
+    shutil.rmtree(tmp_path / "outputs")
+    assert follower.newest() is None
 
 
 def test_a_run_that_is_not_there() -> None:
