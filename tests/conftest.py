@@ -1,5 +1,5 @@
 # ruff: noqa: E402 - environment variables are set before PyTorch is imported
-"""What tests of several rooms share: loaded meshes, random controls, the turned field."""
+"""Shared by all tests: loaded meshes, engines, random controls, the rotated field, and runs in processes."""
 
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -35,14 +35,14 @@ needs_rocketsim3 = pytest.mark.skipif(
 
 @pytest.fixture(params=["rocketsim2", pytest.param("rocketsim3", marks=needs_rocketsim3)])
 def engine(request: pytest.FixtureRequest) -> str:
-    """Each engine that is there."""
+    """Each installed engine."""
     name: str = request.param
     return name
 
 
 @pytest.fixture
 def launch(tmp_path: Path) -> Iterator[Launch]:
-    """Starts `python -m rlbot.train` in tmp_path; what a failed test leaves running is ended."""
+    """Starts `python -m rlbot.train` in tmp_path. At the end of the test, runs that are still there are killed."""
     started: list[Training] = []
 
     def start(*arguments: str, **environment: str) -> Training:
@@ -55,12 +55,12 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
 
 
 def random_controls(rng: np.random.Generator, num_cars: int) -> NDArray[np.float32]:
-    """Controls (num_cars, 8) that drive, jump and boost about."""
+    """Returns random controls (num_cars, 8)."""
     return rng.uniform(-1, 1, (num_cars, 8)).astype(np.float32)
 
 
 def turned(state: State) -> State:
-    """The same situation with the field turned half round and the teams swapped."""
+    """Returns the state with the field rotated by half a turn and the teams swapped."""
     other = state.copy()
     for view in (other.ball_pos, other.ball_vel, other.ball_ang_vel):
         view[:, :2] *= -1

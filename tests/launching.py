@@ -16,12 +16,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import rlbot
 
 ROOT = Path(rlbot.__file__).parents[1]
-PATIENCE = 300.0  # s until a test gives up: for machines with other things to do
+PATIENCE = 300.0  # s until a test gives up; long, because the machine may be busy
 LONG = "total_timesteps=1_000_000_000"
 
 
 def start_command(folder: Path, *command: str, **environment: str) -> "subprocess.Popen[str]":
-    """Starts `python -m COMMAND` in a folder. Its console takes only what Western Windows shows."""
+    """Starts `python -m COMMAND` in a folder. Its output is encoded as on Western Windows (cp1252)."""
     return subprocess.Popen(
         [sys.executable, "-m", *command],
         cwd=folder,
@@ -44,7 +44,7 @@ def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
 
 
 class Training:
-    """A run in a session of its own (not on Windows), and the lines it has printed so far."""
+    """A training in its own session (not on Windows), and the lines that it has printed so far."""
 
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         self.process = subprocess.Popen(
@@ -75,7 +75,7 @@ class Training:
             time.sleep(pause)
 
     def says(self, text: str, again: bool = False) -> None:
-        """Wait for a line; with `again` for one more than there are now."""
+        """Waits for a line that contains `text`; with `again`, for one more of them."""
         seen = len(self.having(text)) if again else 0
         self.until(lambda: len(self.having(text)) > seen, text)
 
@@ -83,7 +83,7 @@ class Training:
         self.process.send_signal(number)
 
     def status(self) -> int:
-        """Wait for the end; nothing of the run is left then."""
+        """Waits for the end and returns the exit status. Fails if a process of the run is left."""
         status = self.process.wait(PATIENCE)
         self._reader.join(PATIENCE)
         assert self.orphans() == []
@@ -94,7 +94,7 @@ class Training:
         self.status()
 
     def orphans(self) -> list[psutil.Process]:
-        """Processes of the run that are still there a while after its end."""
+        """Returns the processes of the run that are still there 60 s after its end."""
         deadline = time.monotonic() + 60
         while (left := self._session()) and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -114,13 +114,13 @@ class Training:
 
 
 def needs(number: int) -> None:
-    """Skip the test where signal `number` cannot be sent: it is inherited as ignored."""
+    """Skips the test if the signal is ignored, because pytest was started in that way."""
     if signal.getsignal(number) == signal.SIG_IGN:
         pytest.skip("pytest was started with this signal ignored, as nohup and background jobs are")
 
 
 def curves(run: Path) -> dict[str, list[tuple[int, float]]]:
-    """What TensorBoard shows of a run: (timesteps, value) by name."""
+    """Returns the curves of a run as TensorBoard reads them: (timesteps, value) by name."""
     accumulator = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0}).Reload()
     return {
         tag: [(point.step, point.value) for point in accumulator.Scalars(tag)] for tag in accumulator.Tags()["scalars"]

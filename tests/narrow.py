@@ -35,7 +35,7 @@ AVX2 = {"SSSE3", "SSE41", "POPCNT", "SSE42", "AVX", "F16C", "FMA3", "AVX2", "X86
 
 
 def environment(level: str) -> dict[str, str]:
-    """What to add to the environment, so that libraries do as if the processor had nothing wider than `level`."""
+    """Returns environment variables with which libraries use no registers wider than `level`."""
     has = [name for name in numpy_build.__cpu_dispatch__ if numpy_build.__cpu_features__.get(name)]
     hidden = {"NPY_DISABLE_CPU_FEATURES": " ".join(name for name in has if level == "sse" or name not in AVX2)}
     if platform.machine().lower() not in ("x86_64", "amd64"):

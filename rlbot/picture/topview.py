@@ -47,17 +47,17 @@ class TopView:
         image = self._field.copy()
         pen = ImageDraw.Draw(image)
         for position, cooldown, timer in zip(PAD_POSITION, PAD_COOLDOWN, state.pad_timer[arena], strict=True):
-            x, y = _place(position)
+            x, y = _pixel(position)
             _circle(pen, x, y, 5.5 if cooldown > 5 else 3, _GOLD if timer <= 0 else _DARK)
         x, y, z = state.ball_pos[arena].tolist()
-        self._trail.append(_place((x, y)))
+        self._trail.append(_pixel((x, y)))
         for age, (before, after) in enumerate(zip(list(self._trail), list(self._trail)[1:], strict=False)):
             shade = 60 + int(130 * (age + 1) / len(self._trail))
             pen.line((before, after), fill=(shade, shade, shade), width=2 + age // 4)
         slots = [
             slot for slot in range(MAX_CARS) if state.present[arena, slot] and not state.car_is_demoed[arena, slot]
         ]
-        _circle(pen, *_place((x, y)), _BALL_RADIUS * _SCALE / _FINE, _SHADOW)
+        _circle(pen, *_pixel((x, y)), _BALL_RADIUS * _SCALE / _FINE, _SHADOW)
         for slot in sorted(slots, key=lambda slot: float(state.car_pos[arena, slot, 2])):
             _draw_car(pen, state, arena, slot)
         at = _raised(x, y, z)
@@ -81,7 +81,7 @@ def _draw_car(pen: ImageDraw.ImageDraw, state: State, arena: int, slot: int) -> 
     ahead = state.car_forward[arena, slot, :2].astype(float)
     ahead /= max(float(np.linalg.norm(ahead)), 1e-3)
     aside = np.array([-ahead[1], ahead[0]])
-    low = [_place((x + a * ahead[0] + b * aside[0], y + a * ahead[1] + b * aside[1])) for a, b in _CAR]
+    low = [_pixel((x + a * ahead[0] + b * aside[0], y + a * ahead[1] + b * aside[1])) for a, b in _CAR]
     pen.polygon(low, fill=_SHADOW)
     if state.car_is_supersonic[arena, slot]:
         tail = _raised(x - 330 * ahead[0], y - 330 * ahead[1], z)
@@ -97,14 +97,14 @@ def _draw_car(pen: ImageDraw.ImageDraw, state: State, arena: int, slot: int) -> 
     pen.rectangle((left, top, left + boost, top + 4), fill=_GOLD)
 
 
-def _place(position: tuple[float, float] | NDArray[np.float32]) -> tuple[float, float]:
+def _pixel(position: tuple[float, float] | NDArray[np.float32]) -> tuple[float, float]:
     """Returns the pixel of a position on the floor, in the larger picture: blue left, x = +4096 uu at the top."""
     return WIDTH * _FINE / 2 + float(position[1]) * _SCALE, HEIGHT * _FINE / 2 - float(position[0]) * _SCALE
 
 
 def _raised(x: float, y: float, z: float) -> tuple[float, float]:
     """Returns the pixel of a position in the air, which is higher up in the picture."""
-    across, down = _place((x, y))
+    across, down = _pixel((x, y))
     return across, down - max(z - 100, 0) * 0.16 * _SCALE
 
 
@@ -145,16 +145,16 @@ def draw_field() -> Image.Image:
                 (x * (_HALF_WIDTH - _CORNER), y * _HALF_LENGTH),
                 (x * _HALF_WIDTH, y * (_HALF_LENGTH - _CORNER)),
             )
-            pen.polygon([_place(each) for each in cut], fill=(14, 19, 28))
+            pen.polygon([_pixel(each) for each in cut], fill=(14, 19, 28))
     line = (196, 208, 216)
-    pen.line((_place((-_HALF_WIDTH, 0)), _place((_HALF_WIDTH, 0))), fill=line, width=3)
-    left, top = _place((915, -915))
-    right, bottom = _place((-915, 915))
+    pen.line((_pixel((-_HALF_WIDTH, 0)), _pixel((_HALF_WIDTH, 0))), fill=line, width=3)
+    left, top = _pixel((915, -915))
+    right, bottom = _pixel((-915, 915))
     pen.ellipse((left, top, right, bottom), outline=line, width=3)
     for side, light in ((-1, _LIGHT[0]), (1, _LIGHT[1])):
         _box(pen, side * _HALF_LENGTH, side * (_HALF_LENGTH - 1400), 1800, outline=light)
         edge = side * _HALF_LENGTH
-        pen.line((_place((-_GOAL_HALF_WIDTH, edge)), _place((_GOAL_HALF_WIDTH, edge))), fill=light, width=6)
+        pen.line((_pixel((-_GOAL_HALF_WIDTH, edge)), _pixel((_GOAL_HALF_WIDTH, edge))), fill=light, width=6)
     return image
 
 
@@ -167,5 +167,5 @@ def _box(
     outline: tuple[int, int, int] | None = None,
 ) -> None:
     """Draws a rectangle from y = start to y = stop, between x = -half_width and half_width (uu)."""
-    (x0, y0), (x1, y1) = _place((half_width, min(start, stop))), _place((-half_width, max(start, stop)))
+    (x0, y0), (x1, y1) = _pixel((half_width, min(start, stop))), _pixel((-half_width, max(start, stop)))
     pen.rectangle((x0, y0, x1, y1), fill=fill, outline=outline, width=3)

@@ -52,7 +52,7 @@ def test_every_value_that_is_not_finite_is_seen() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-def test_a_term_that_breaks_costs_its_arena_that_step_and_nobody_else_anything(tmp_path: Path) -> None:
+def test_a_term_that_breaks_costs_its_arena_that_step_and_other_arenas_nothing(tmp_path: Path) -> None:
     broken, sound = batch(fast), batch(even)
     rng, seen = np.random.default_rng(0), 0
     untouched = np.ones(broken.num_envs, bool)  # the cars of arenas that were sound so far

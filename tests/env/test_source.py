@@ -133,7 +133,7 @@ def drawn(rng: np.random.Generator, cars: int) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize(("size", "steps"), CASES)
 def test_states_are_those_of_bare_rocketsim(size: tuple[int, int], steps: int) -> None:
-    """Goals and limits start episodes anew, and now and then a car is demolished and comes back."""
+    """Goals and limits start new episodes, and sometimes a car is demolished and respawns."""
     load_meshes(engine="rocketsim2")
     rules = Rules(no_touch_limit=6.0)
     env, bare = BatchEnv([size], Reward([]), MIX, rules, engine="rocketsim2"), Bare(size)
@@ -217,7 +217,7 @@ class Gym(Bare):
 @pytest.mark.parametrize("delay", [0, 1])
 @pytest.mark.parametrize(("size", "steps"), CASES)
 def test_states_are_those_of_rlgym(size: tuple[int, int], steps: int, delay: int) -> None:
-    """Where a car is demolished both start anew: RLGym lets it come back where chance will."""
+    """If a car is demolished, both start a new episode: RLGym draws the position of its respawn."""
     pytest.importorskip("rlgym.rocket_league.sim", reason="RLGym is in the extra peer, for Python 3.10 and 3.11")
     rules = Rules(no_touch_limit=6.0, action_delay=delay)
     load_meshes(engine="rocketsim2")

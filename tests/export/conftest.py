@@ -1,4 +1,4 @@
-"""What the tests of the export share: the environment of an exported bot, and folders that it runs in."""
+"""Shared by the tests of the export: the Python environment of an exported bot, and its folders."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def bot_python(request: pytest.FixtureRequest) -> Path:
-    """The Python of a virtual environment that holds what requirements.txt names and nothing else."""
+    """The Python of a virtual environment with only the packages of requirements.txt."""
     return _environment(request.config, folder.TEMPLATE)
 
 
@@ -32,7 +32,7 @@ def rlgym_python(request: pytest.FixtureRequest) -> Path:
 
 
 def _environment(config: pytest.Config, template: Path) -> Path:
-    """Made once, then kept in pytest's cache."""
+    """Makes the environment once, and keeps it in pytest's cache."""
     requirements = template / "requirements.txt"
     python = next(filter(None, (_is_new_enough(name) for name in (sys.executable, *_PYTHONS))), None)
     if python is None:
@@ -55,7 +55,7 @@ _PYTHONS = ("python3.14", "python3.13", "python3.12", "python3.11")
 
 
 def _is_new_enough(name: str) -> str | None:
-    """The path of this Python outside any virtual environment, or None."""
+    """Returns the path of this Python outside of virtual environments, or None."""
     code = "import sys; print(getattr(sys, '_base_executable', sys.executable) if sys.version_info >= (3, 11) else '')"
     try:
         done = subprocess.run([name, "-c", code], capture_output=True, text=True, timeout=300)
@@ -65,7 +65,7 @@ def _is_new_enough(name: str) -> str | None:
 
 
 def exported(path: Path, bot: Bot, python: Path | None = None, rlgym: bool = False) -> Path:
-    """A folder with this bot at `path`; with `python`, its environment stands where bot.toml looks for it."""
+    """Exports a bot to `path`; with `python`, also links its environment to where bot.toml looks for it."""
     make = folder.rlgym_folder if rlgym else folder.rlbot_folder
     folder.write(path, make(bot, folder.BotInfo("Tested", "nobody")))
     if python is not None:
@@ -78,21 +78,21 @@ def exported(path: Path, bot: Bot, python: Path | None = None, rlgym: bool = Fal
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Bot:
-    """A policy with opinions that drives, jumps and flips about."""
+    """A policy whose action probabilities are far from equal, so that it drives, jumps and flips."""
     path, _ = write_checkpoint(tmp_path_factory.mktemp("trained"), "model.hidden=[64,64]")
     return load(path)
 
 
 @pytest.fixture(scope="session")
 def bot_folder(trained: Bot, bot_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its exported folder. Tests may not change it."""
+    """Its exported folder. Tests must not change it."""
     return exported(tmp_path_factory.mktemp("exported") / "a folder", trained, bot_python)
 
 
 @pytest.fixture
 def start() -> "Iterator[Callable[..., Server]]":
-    """Starts servers; what a failed test leaves running is ended."""
-    from tests.export.server import Server  # which needs RLBot's messages
+    """Starts servers. At the end of the test, those that still run are stopped."""
+    from tests.export.server import Server  # imported here because it needs the package of RLBot's messages
 
     started: list[Server] = []
 

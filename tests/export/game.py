@@ -1,4 +1,4 @@
-"""A game behind the stand-in server: RocketSim's physics, the phases of a match, and what the policy would do."""
+"""A match for the stand-in server: RocketSim's physics, the phases of a match, and the actions of the policy."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -36,12 +36,12 @@ class Difference:
     controls: NDArray[np.float32]
     expected: NDArray[np.float32]
     seen: set[str]  # the columns in which the bot's observation differs from the simulator's
-    explained: bool  # only in what depends on wheels, and the policy does the same when it sees what the bot saw
+    explained: bool  # only columns that depend on wheels differ, and the policy acts alike on the bot's observation
 
 
 @dataclass
 class Game:
-    """One arena. `slot` is the bot's; every other car is played by `other`."""
+    """One arena. The bot plays the car in `slot`, `other` all others."""
 
     bot: Bot  # the policy that was exported, in the project's own code
     sizes: tuple[int, int] = (1, 1)
@@ -65,7 +65,7 @@ class Game:
         self.shadow = make_pilot(document, network, field_info(flat, MATCH_PADS).boost_pads)
 
     def kickoff(self, answer: Answer, frames: int = 30) -> None:
-        """Place the cars and let the countdown go by; nothing moves."""
+        """Places the cars and plays the countdown, in which nothing moves."""
         self.play.place(reset.draw(self._rng, {"kickoff": 1.0}, self.play.slots))
         self.capture = Capture(PLAYER_IDS, self.hold_extends_timeout)
         self._cars = self.capture.cars(self.play.state, 0, self.play.applied_by_slot())
@@ -120,7 +120,7 @@ class Game:
         self.goals += (made[::-1] if self.team else made).astype(np.int64)
 
     def after_goal(self, answer: Answer) -> None:
-        """The ball is gone, then a replay; the bot presses nothing."""
+        """Sends packets without a ball, then those of a replay; the bot must press no button."""
         for phase, frames in ((GOAL_SCORED, 20), (REPLAY, 20)):
             for _ in range(frames):
                 np.testing.assert_array_equal(answer(self.packet(phase, ball=False)), 0)
@@ -137,7 +137,7 @@ class Game:
         self._cars = self.capture.cars(self.play.state, 0, self.play.applied_by_slot())
 
     def _decide(self, tick: int, observations: NDArray[np.float32]) -> None:
-        """What the policy does in this state, and what the others do."""
+        """Chooses the controls of the policy and of the other cars in this state."""
         mine = observations[self.own].copy()
         self._expected = self.frame + self.bot.action_delay, mine, self.bot.policy.mode(mine[None])[0]
         for i in range(len(self.play.slots)):
@@ -145,19 +145,19 @@ class Game:
                 self.play.decided[i] = self.other(tick, observations[i])
 
     def _check(self, controls: NDArray[np.float32]) -> None:
-        """Compare with the bot's controls when its decision takes effect."""
+        """Compares the controls with the bot's when its decision takes effect."""
         if self._expected is None or self.frame != self._expected[0]:
             return
         _, observation, expected = self._expected
         self.decisions += 1
         if not np.allclose(controls, expected, atol=1e-5):
             self.differences.append(self._explain(observation, controls, expected))
-        self.play.decided[self.own] = controls  # what it will see as its previous action
+        self.play.decided[self.own] = controls  # the previous action in its next observation
 
     def _explain(
         self, observation: NDArray[np.float32], controls: NDArray[np.float32], expected: NDArray[np.float32]
     ) -> Difference:
-        """The same program in this process has had the same packets: what did it see?"""
+        """Returns the bot's observation, from the same program in this process with the same packets."""
         seen = self.shadow.observation
         assert seen is not None
         other = {NAMES[i] for i in np.flatnonzero(np.abs(seen - observation) > 1e-5)}

@@ -23,19 +23,19 @@ except ImportError:  # Python 3.10, where pytest brings it
     import tomli as tomllib
 
 flat: Any = pytest.importorskip("rlbot_flatbuffers", reason="RLBot's messages are not installed: x86-64 only, no macOS")
-PATIENCE = 60.0  # s until a test gives up: for machines with other things to do
+PATIENCE = 60.0  # s until a test gives up; long, because the machine may be busy
 ORDERS = (("config", "field", "team"), ("team", "field", "config"), ("field", "team", "config"))
 
 
 class Server:
-    """Starts the bot of a folder as RLBot does, shakes hands, sends packets and collects controls."""
+    """Starts the bot of a folder as RLBot does, connects it, sends packets and collects controls."""
 
     def __init__(self, folder: Path, player_id: int, team: int, pads: list[tuple[float, float, float]]) -> None:
         """`pads`: x, y, cooldown of the match's pads, in the packets' order."""
         self.player_id, self.team, self.pads = player_id, team, pads
         self.log = folder.parent / f"{folder.name}.log"
-        self.inputs: queue.Queue[NDArray[np.float32] | None] = queue.Queue()  # None: the bot has hung up
-        self.indices: set[int] = set()  # by which the bot has called itself
+        self.inputs: queue.Queue[NDArray[np.float32] | None] = queue.Queue()  # None: the bot has disconnected
+        self.indices: set[int] = set()  # that the bot has used for itself
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(PATIENCE)
         settings = tomllib.loads((folder / "bot.toml").read_text(encoding="utf-8"))["settings"]
@@ -55,7 +55,7 @@ class Server:
         )
 
     def shake_hands(self, order: Sequence[str] = ORDERS[0]) -> flat.ConnectionSettings:
-        """Until the bot says that it is ready; `order`: of the three messages that it waits for."""
+        """Connects until the bot is ready; `order` is that of the three messages that it waits for."""
         deadline = time.monotonic() + PATIENCE
         self._listener.settimeout(0.1)
         while True:
@@ -68,7 +68,7 @@ class Server:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         settings = self._receive()
         assert isinstance(settings, flat.ConnectionSettings), settings
-        others = [  # who is in a match is listed in no particular order
+        others = [  # the players of a match have no particular order
             flat.PlayerConfiguration(flat.CustomBot(name="other"), 1 - self.team, self.player_id + 1),
             flat.PlayerConfiguration(flat.CustomBot(name="tested"), self.team, self.player_id),
         ]
@@ -89,14 +89,14 @@ class Server:
         self._socket.sendall(len(data).to_bytes(2, "big") + data)
 
     def exchange(self, packet: flat.GamePacket) -> NDArray[np.float32]:
-        """Send a packet and wait for the bot's controls (8,)."""
+        """Sends a packet and waits for the bot's controls (8,)."""
         self.send(packet)
         answer = self.inputs.get(timeout=PATIENCE)
         assert answer is not None, self.text()
         return answer
 
     def newest(self, held: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The controls that have come last, without waiting; `held` if there are none."""
+        """Returns the newest controls without waiting, or `held` if there are none."""
         while True:
             try:
                 answer = self.inputs.get_nowait()
@@ -110,15 +110,15 @@ class Server:
         self._socket.close()
 
     def status(self) -> int:
-        """Wait for the bot's end."""
+        """Waits for the end of the bot."""
         return self.process.wait(PATIENCE)
 
     def text(self) -> str:
-        """What the bot has written."""
+        """Returns what the bot has printed."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def close(self) -> None:
-        """End whatever is left."""
+        """Ends the server and the bot."""
         if hasattr(self, "_socket"):
             self._socket.close()
         self._listener.close()

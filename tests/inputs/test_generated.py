@@ -66,7 +66,7 @@ def short(error: ConfigError) -> ConfigError:
 
 
 def answer(kind: Any, tree: dict[str, Any], path: Path) -> tuple[str, ...]:
-    """The problems that are told; none where the value was taken, and then it is what was given."""
+    """Returns the reported problems; if there are none, checks that the value is the given one."""
     if error := refused(kind, tree):
         named = str(path[-1]), ".".join(map(str, path[:-1]))
         assert any(name in problem for problem in error.problems for name in named)

@@ -39,7 +39,7 @@ def check(case: Case, status: object, out: str, err: str) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The world, with a run that was written but never trained: enough for what is told before a run goes on."""
+    """The world, with a run that was written but never trained, which is enough for errors before a run continues."""
     folder = tmp_path_factory.mktemp("world")
     (folder / "run").mkdir()
     write(folder / "run" / "checkpoints")

@@ -1,4 +1,4 @@
-"""A folder full of files that a command has to refuse: what the cases of malformed.py name."""
+"""Makes a folder with files that commands must refuse; the cases in malformed.py name them."""
 
 import shutil
 from pathlib import Path
@@ -102,7 +102,7 @@ SETTINGS: dict[str, str | bytes] = {
 
 
 def build(folder: Path, run: Path) -> None:
-    """Everything into `folder`; `run` is the directory of a run that was really trained."""
+    """Writes all files into `folder`; `run` is the directory of a run that was really trained."""
     for name, text in REWARDS.items():
         _write(folder / f"{name}.py", text)
     for name, text in SETTINGS.items():

@@ -1,4 +1,4 @@
-"""Small learners and rollouts for the tests of this room."""
+"""Small learners and rollouts for the tests of the learner."""
 
 from collections.abc import Callable
 from typing import Any
@@ -45,14 +45,14 @@ ON_GPU = [
 ]
 ON_CPU = [pytest.param((precision, "cpu"), id=f"cpu-{precision}") for precision in ("fp32", "bf16")]
 
-Place = tuple[str, str]  # precision and device, as make_ppo takes them
+Backend = tuple[str, str]  # precision and device, as make_ppo takes them
 MakePPO = Callable[..., PPO]
 MakeRollout = Callable[..., Rollout]
 
 
 @pytest.fixture(params=[*ON_CPU, *ON_GPU])
-def place(request: pytest.FixtureRequest) -> Place:
-    """Where an update is computed: on the CPU, and on a GPU where there is one."""
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Precision and device of an update: on the CPU, and on a GPU if there is one."""
     return request.param
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from rlbot.settings.command import compose
 from rlbot.training.build import build
-from tests.learner.conftest import Place
+from tests.learner.conftest import Backend
 
 # 100 iterations of two minibatches each.
 SETTINGS = (
@@ -17,8 +17,8 @@ SETTINGS = (
 
 
 @pytest.mark.slow
-def test_two_hundred_updates_in_the_game(place: Place) -> None:
-    precision, device = place
+def test_two_hundred_updates_in_the_game(backend: Backend) -> None:
+    precision, device = backend
     hardware = [f"hardware.precision={precision}", f"hardware.device={device}"]
     parts = build(compose([*SETTINGS.split(), *hardware]), print)
     parts.publish()

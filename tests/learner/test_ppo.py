@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from rlbot.collect.rollout import Rollout
 from rlbot.hardware.hardware import ROWS
 from rlbot.learner import PPO, diagnosis, gae, next_values
-from tests.learner.conftest import GPU, ON_GPU, MakePPO, MakeRollout, Place
+from tests.learner.conftest import GPU, ON_GPU, Backend, MakePPO, MakeRollout
 
 HEADS = ["table", "multi_discrete", "continuous"]
 
@@ -72,15 +72,15 @@ def test_one_step_equals_an_independent_reference(
 
 @pytest.mark.parametrize("head", HEADS)
 def test_before_the_first_step_the_ratio_is_one(
-    head: str, place: Place, make_ppo: MakePPO, make_rollout: MakeRollout
+    head: str, backend: Backend, make_ppo: MakePPO, make_rollout: MakeRollout
 ) -> None:
-    ppo = make_ppo(head, *place, epochs=1, minibatch_size=1000)
+    ppo = make_ppo(head, *backend, epochs=1, minibatch_size=1000)
     rollout = make_rollout(ppo)
-    if place[0] != "fp32":
+    if backend[0] != "fp32":
         rollout.log_probs += 0.1  # as if acting had rounded otherwise: they are computed anew
     metrics = ppo.update(rollout)
     # A GPU may round a row otherwise where it stands beside others.
-    near = 1e-5 if place[1] == "cpu" else 1e-3 if place[0] == "fp32" else 2e-2
+    near = 1e-5 if backend[1] == "cpu" else 1e-3 if backend[0] == "fp32" else 2e-2
     assert metrics["policy/ratio_max"] == pytest.approx(1.0, abs=2 * near)
     assert metrics["policy/kl"] == pytest.approx(0.0, abs=0.1 * near)
     assert metrics["policy/clip_fraction"] == 0.0 and metrics["learner/updates"] == 1.0
@@ -173,9 +173,9 @@ def test_number_of_minibatches(
 
 @pytest.mark.parametrize("head", HEADS)
 def test_continuing_from_a_saved_state_is_exact(
-    head: str, place: Place, make_ppo: MakePPO, make_rollout: MakeRollout
+    head: str, backend: Backend, make_ppo: MakePPO, make_rollout: MakeRollout
 ) -> None:
-    straight = make_ppo(head, *place)
+    straight = make_ppo(head, *backend)
     rollouts = [make_rollout(straight, seed=seed) for seed in range(2)]
     straight.update(rollouts[0])
     model_state = weights(straight)
@@ -184,7 +184,7 @@ def test_continuing_from_a_saved_state_is_exact(
     expected = straight.update(rollouts[1])
     assert_same(tensors, kept)  # what was saved does not change with the learner
 
-    resumed = make_ppo(head, *place, learning_rate=1.0, seed=99)
+    resumed = make_ppo(head, *backend, learning_rate=1.0, seed=99)
     resumed.update(rollouts[1])  # leaves traces everywhere, all of which the state must replace
     resumed.model.load_state_dict(model_state)
     resumed.load_state(tensors, json.loads(json.dumps(meta)))
@@ -247,10 +247,10 @@ def test_several_threads_give_the_same_bits_every_time(make_ppo: MakePPO, make_r
 
 
 def test_a_reward_that_is_not_finite_changes_nothing_and_is_counted(
-    place: Place, make_ppo: MakePPO, make_rollout: MakeRollout
+    backend: Backend, make_ppo: MakePPO, make_rollout: MakeRollout
 ) -> None:
     for value in (float("nan"), float("inf")):
-        ppo = make_ppo("table", *place)
+        ppo = make_ppo("table", *backend)
         ppo.update(make_rollout(ppo))
         before, state = weights(ppo), ppo.state()[0]
         broken = make_rollout(ppo, seed=1)
@@ -395,25 +395,25 @@ def test_gradient_is_clipped_to_its_norm(make_ppo: MakePPO, make_rollout: MakeRo
     assert norm.item() == pytest.approx(1e-3, rel=1e-3)
 
 
-@pytest.mark.parametrize("place", [pytest.param(("bf16", "cpu"), id="cpu-bf16"), *ON_GPU])
+@pytest.mark.parametrize("backend", [pytest.param(("bf16", "cpu"), id="cpu-bf16"), *ON_GPU])
 def test_elsewhere_is_learned_nearly_what_fp32_on_the_cpu_learns(
-    place: Place, make_ppo: MakePPO, make_rollout: MakeRollout
+    backend: Backend, make_ppo: MakePPO, make_rollout: MakeRollout
 ) -> None:
-    exact, rough = make_ppo(), make_ppo("table", *place)
+    exact, rough = make_ppo(), make_ppo("table", *backend)
     rollout = make_rollout(exact)
     first, second = exact.update(rollout), rough.update(rollout)
-    assert place[0] == "fp32" or first["loss/value"] != second["loss/value"]
+    assert backend[0] == "fp32" or first["loss/value"] != second["loss/value"]
     assert second["loss/value"] == pytest.approx(first["loss/value"], rel=0.05)
     assert second["learner/bad_updates"] == 0.0
     assert all(p.dtype == torch.float32 for p in rough.model.parameters())
 
 
-@pytest.mark.parametrize("place", [pytest.param(("bf16", "cpu"), id="cpu-bf16"), *ON_GPU])
+@pytest.mark.parametrize("backend", [pytest.param(("bf16", "cpu"), id="cpu-bf16"), *ON_GPU])
 def test_the_gradient_elsewhere_is_nearly_that_in_fp32_on_the_cpu(
-    place: Place, make_ppo: MakePPO, make_rollout: MakeRollout
+    backend: Backend, make_ppo: MakePPO, make_rollout: MakeRollout
 ) -> None:
     settings = {"epochs": 1, "minibatch_size": 10_000, "max_grad_norm": 1e9}
-    exact, rough = make_ppo(**settings), make_ppo("table", *place, **settings)
+    exact, rough = make_ppo(**settings), make_ppo("table", *backend, **settings)
     rollout = make_rollout(exact, num_steps=64, num_agents=16)
     exact.update(rollout)
     rough.update(rollout)
@@ -442,10 +442,10 @@ def test_metrics_describe_the_rollout(make_ppo: MakePPO, make_rollout: MakeRollo
     assert metrics["loss/value"] == pytest.approx(0.5 * ((values[:-1] - returns) ** 2).mean(), rel=1e-3)
 
 
-@pytest.mark.parametrize("place", ON_GPU)
+@pytest.mark.parametrize("backend", ON_GPU)
 @pytest.mark.parametrize("head", HEADS)
-def test_a_gpu_is_not_waited_for(head: str, place: Place, make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
-    ppo = make_ppo(head, *place)
+def test_a_gpu_is_not_waited_for(head: str, backend: Backend, make_ppo: MakePPO, make_rollout: MakeRollout) -> None:
+    ppo = make_ppo(head, *backend)
     ppo.update(make_rollout(ppo))  # what is set up on first use may wait
     batch, _ = ppo._prepare(make_rollout(ppo, seed=1))
     rows = torch.arange(10, device="cuda")

@@ -9,7 +9,7 @@ from rlbot.hardware import Hardware
 from rlbot.learner import PPO
 from rlbot.model.actor_critic import ActorCritic
 from rlbot.model.heads import make_head
-from tests.learner.conftest import SETTINGS, Place
+from tests.learner.conftest import SETTINGS, Backend
 
 TABLE = np.random.default_rng(0).choice([-1.0, 1.0], size=(20, 8))
 TABLE[:2] = [[1, 0, 0, 0, 0, 0, 1, 0], [-1, 0, 0, 0, 0, 0, 0, 0]]
@@ -21,8 +21,8 @@ def reward(side: np.ndarray, controls: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("head", ["table", "multi_discrete", "continuous"])
-def test_a_bandit_with_two_contexts(head: str, place: Place) -> None:
-    precision, device = place
+def test_a_bandit_with_two_contexts(head: str, backend: Backend) -> None:
+    precision, device = backend
     hardware = Hardware.choose(device, precision)
     hardware.seed(0)
     model = ActorCritic(2, make_head(head, TABLE), (32,)).to(hardware.device)

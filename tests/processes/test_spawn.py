@@ -95,7 +95,7 @@ def test_the_last_answer_of_a_child_that_fails_is_why(start: Start) -> None:
         child.receive()
 
 
-def test_a_child_that_is_killed_is_named_to_whoever_asks_or_waits(start: Start) -> None:
+def test_an_error_names_a_child_that_was_killed(start: Start) -> None:
     busy, dead, idle = (start(serve) for _ in range(3))
     busy.send("sleep")
     dead.send("sleep")

@@ -1,4 +1,4 @@
-"""Ratings: known strengths are found again, nobody gains by company, the anchors stay, nothing becomes infinite."""
+"""Ratings: known strengths are recovered, opponents' ratings do not bias a rating, anchors stay, all are finite."""
 
 import itertools
 import math
@@ -71,7 +71,7 @@ def test_many_near_copies_do_not_inflate_anybody() -> None:
     assert abs(mean - np.mean(list(copies.values()))) < 2 * alone.error("c")
 
 
-def test_nobody_moves_the_anchors() -> None:
+def test_games_do_not_move_the_anchors() -> None:
     for games in (
         [],
         [Games("a", "random", 50, 0, 0)],
@@ -102,8 +102,8 @@ def test_who_won_or_lost_everything_stays_finite() -> None:
     assert ratings["best"] < more["best"] < 3000
 
 
-def test_who_has_met_nobody_known_is_known_only_by_the_prior() -> None:
-    """Two strangers: their difference is known, where they are is not."""
+def test_without_games_against_known_players_only_the_prior_gives_the_rating() -> None:
+    """Two players that met only each other: their difference is known, but not their mean."""
     ratings = fit([Games("a", "b", 300, 0, 100), Games("c", "random", 5, 5, 5)])
     assert ratings["a"] - ratings["b"] == pytest.approx(400 * math.log10(3), abs=2)
     assert ratings["a"] + ratings["b"] == pytest.approx(0, abs=1e-6)

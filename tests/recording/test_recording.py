@@ -209,7 +209,7 @@ def test_no_file(tmp_path: Path) -> None:
 
 
 def test_a_small_file_that_unpacks_to_much_is_not_unpacked(match: Recording) -> None:
-    """Neither where its size is told, nor where it is told to be small."""
+    """Whether its header states the size or a smaller one."""
     memory = io.BytesIO()
     with (
         zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,

@@ -49,7 +49,7 @@ Start = Callable[..., "tuple[TrainConfig, Path] | str"]
 
 @pytest.fixture
 def start(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Start:
-    """Gives the settings and the directory that a command line comes to, or what it is told."""
+    """Returns the settings and the directory of a command line, or its error message."""
 
     def run(*arguments: str) -> tuple[TrainConfig, Path] | str:
         found: list[tuple[TrainConfig, Path]] = []

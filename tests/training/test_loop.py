@@ -25,7 +25,7 @@ TIMESTEPS = [32, 64, 97, 130, 162, 194, 226]
 
 
 class Record:
-    """A reporter, and a `save`, that keep what they are told."""
+    """A reporter, and a `save`, that keep their arguments."""
 
     def __init__(self) -> None:
         self.stages: list[tuple[int, str, int]] = []

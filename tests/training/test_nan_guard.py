@@ -20,7 +20,7 @@ def faults(count: int, *, name: str = "reward.terms.mine", arena: int = 3) -> No
 def test_bad_iterations_are_counted_in_a_row(tmp_path: Path) -> None:
     nan_guard = NanGuard(tmp_path / "bad", 2, lambda line: None)
     assert nan_guard.is_good(100, 100, {}, None)
-    assert nan_guard.is_good(200, 100, faults(10), None)  # a tenth of the steps is still borne
+    assert nan_guard.is_good(200, 100, faults(10), None)  # a tenth of the steps is still allowed
     assert not nan_guard.is_good(300, 100, faults(11), None)
     assert nan_guard.is_good(400, 100, {}, None)
     assert not nan_guard.is_good(500, 100, {}, UPDATE)

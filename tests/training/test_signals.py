@@ -21,7 +21,7 @@ SETTINGS = [
 
 
 def ended_well(run: Training, folder: Path) -> None:
-    """The last iteration is saved, and nobody died on the way."""
+    """The last iteration is saved, and no process died before."""
     assert run.status() == 0, run.lines[-20:]
     (stopped,) = run.having("[OK] Stopped at ")
     found, warnings = valid_checkpoints(folder / "run" / "checkpoints")

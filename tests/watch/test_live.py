@@ -66,7 +66,7 @@ def test_a_bot_is_shown_on_the_engine_that_it_was_trained_on(engine: str) -> Non
     assert LiveMatch(_lineup(bot, "idle"), (1, 1)).engine == bot.engine
 
 
-def test_it_plays_only_while_somebody_listens(match: LiveMatch) -> None:
+def test_it_plays_only_while_there_are_listeners(match: LiveMatch) -> None:
     events = match.listen()
     following(events, "frame", lambda frame: frame["tick"] >= 24)
     match.leave(events)

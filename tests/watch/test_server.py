@@ -150,7 +150,7 @@ def test_a_taken_port_is_an_error(server: Server) -> None:
         pass
 
 
-def test_a_queue_that_nobody_reads_is_bounded() -> None:
+def test_a_queue_that_is_not_read_is_bounded() -> None:
     events = new_queue()
     while not events.full():
         events.put_nowait(("frame", {}))

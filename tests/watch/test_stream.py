@@ -45,7 +45,7 @@ def test_a_recording_is_sent_at_its_pace_and_again(listener: socket.socket) -> N
     np.testing.assert_allclose(seen[-1], match.states.ball_pos[0])
 
 
-def test_that_nobody_listens_is_no_fault() -> None:
+def test_it_is_no_error_if_no_program_receives_states() -> None:
     with RocketSimVis(("127.0.0.1", 9)) as visualiser:
         for _ in range(3):
             visualiser.show(played(seconds=0.1).states)
