@@ -30,6 +30,7 @@ EVERYTHING = "\n".join(PAGES.values())
 GROUPS = [name for name in TrainConfig.__dataclass_fields__ if (ROOT / "conf" / name).is_dir()]
 MAPPINGS = (
     "env.reset",
+    "env.ending",
     "reward.terms",
     "curriculum.stages.NAME.teams",
     "curriculum.stages.NAME.reward",

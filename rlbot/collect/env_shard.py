@@ -17,8 +17,9 @@ from rlbot.env.batch import BROKEN, BatchEnv
 from rlbot.env.nonfinite import NonFiniteCounts, merged
 from rlbot.policy import AnyNetwork, Bot, Policy
 
-# The learner's score by how the episode ended: 1 blue scored (the learner), 2 orange scored, 3 a limit. 0 is not used.
-SCORES = np.array([np.nan, 1.0, 0.0, 0.5])
+# The learner's score by how the episode ended: 1 blue scored (the learner), 2 orange scored, 3 a limit, 5 and 6 an
+# ending of the user's own. The others are not used.
+SCORES = np.array([np.nan, 1.0, 0.0, 0.5, np.nan, 0.5, 0.5])
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from rlbot.env.counts import COUNTS, NOBODY, count
 from rlbot.env.finite import all_finite
 from rlbot.env.nonfinite import NonFinite, NonFiniteCount, NonFiniteCounts
 from rlbot.env.observation import LIMIT, OBSERVATION_SIZE, observe
+from rlbot.env.own_ending import TERMINATED, Clocks, OwnEnding, end
 from rlbot.env.own_reset import OwnReset
 from rlbot.env.rules import Rules, checked_reset_mix, checked_team_sizes
 from rlbot.reward import Reward
@@ -84,10 +85,12 @@ class BatchEnv(VectorEnv):
         first_arena: int = 0,
         autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
         engine: str = "auto",
+        endings: Sequence[OwnEnding] = (),
     ) -> None:
         """`team_sizes`: (blue, orange) of each arena. `first_arena`: number of the first arena, if a batch is split
         over several processes. Random numbers are seeded by the number of the arena, so the split changes no result.
-        `engine`: see `rlbot.sim.choose`; its meshes must be loaded before (`rlbot.sim.load_meshes`).
+        `engine`: see `rlbot.sim.choose`; its meshes must be loaded before (`rlbot.sim.load_meshes`). `endings`: what
+        ends an episode besides goals and the limits of `rules`.
 
         Raises ValueError if a team size, a kind of reset, a rule, the mode or the engine is not allowed."""
         self.team_sizes, self.first_arena = checked_team_sizes(team_sizes), first_arena
@@ -100,7 +103,7 @@ class BatchEnv(VectorEnv):
         self.metadata = {**self.metadata, "autoreset_mode": mode}
         self.autoreset_mode = mode  # where TorchRL looks for it, as in Gymnasium's own vector environments
         self._same_step = mode == AutoresetMode.SAME_STEP
-        self.rules, self.reward = rules, reward
+        self.rules, self.reward, self.endings = rules, reward, tuple(endings)
         self.engine = version(engine)
         self.arenas = make_arenas(self.team_sizes, rules.tick_skip, rules.action_delay, engine)
         self.car_arena, self.car_slot = self.arenas.car_arena, self.arenas.car_slot
@@ -158,10 +161,11 @@ class BatchEnv(VectorEnv):
         no episode ended. In rows whose episode ended the observation is the first one of the next episode. The info
         then has the keys of Gymnasium's vector environments: "final_obs" (C,), an object array with the last
         observation (180,) of each episode that ended and None in the other rows, and "final_info", whose "ended" (C,)
-        is 1 if blue scored, 2 if orange scored, 3 if a limit was reached, BROKEN if the step was undone. "_final_obs",
-        "_final_info" and "_ended" (C,) are True in the rows of ended episodes. In mode NEXT_STEP the observation is the
-        last one of the episode, and info holds "ended" and "_ended". The attributes `final_obs` (C, 180) and `ended`
-        (N,) hold the same as plain arrays.
+        is 1 if blue scored, 2 if orange scored, 3 if a limit was reached, BROKEN if the step was undone, and TERMINATED
+        or TRUNCATED (rlbot.env.own_ending) if one of `endings` says so. "_final_obs", "_final_info" and "_ended" (C,)
+        are True in the rows of ended episodes. In mode NEXT_STEP the observation is the last one of the episode, and
+        info holds "ended" and "_ended". The attributes `final_obs` (C, 180) and `ended` (N,) hold the same as plain
+        arrays.
 
         Raises ValueError if `actions` has another shape, and NonFiniteControls, which names the car, if a number is NaN
         or infinite.
@@ -190,6 +194,9 @@ class BatchEnv(VectorEnv):
             after.car_touched[n] = 0
             before.arenas[n], before.cars[n] = after.arenas[n], after.cars[n]
             self._broken[n] = False
+        if self.endings:
+            found = end(self.endings, before, after, self.clocks, self.ended)
+            self.ended[:] = np.where(self._waiting, 0, found)
         if self.rlgym is not None:
             self.rlgym.advance(after, self.steps, self.ended)
         earned = self.reward.earn(before, after)
@@ -211,12 +218,19 @@ class BatchEnv(VectorEnv):
         info = self._finish(obs, ended) if self.ended.any() else {}
         if not self._same_step:
             self._waiting = self.ended > 0
-        return obs, rewards, (ended == 1) | (ended == 2), ended >= 3, info
+        terminated = (ended == 1) | (ended == 2) | (ended == TERMINATED)
+        return obs, rewards, terminated, (ended > 0) & ~terminated, info
 
     @property
     def controls(self) -> NDArray[np.float32]:
         """(C, 8) what every car does: the controls of the last step, zeros where an episode has just begun."""
         return self._controls
+
+    @property
+    def clocks(self) -> Clocks:
+        """Seconds since each episode began, and since a car touched the ball in it."""
+        seconds = self.rules.seconds_per_step
+        return Clocks(self.steps * seconds, self._untouched * seconds)
 
     def _take(self, actions: Any) -> None:
         try:

@@ -1,10 +1,13 @@
-"""Check that a user's reward terms depend on the two states alone, and resets on their generator: call them twice, and
-terms with half of the arenas."""
+"""Checks that a user's reward terms and endings depend on the two states alone, and resets on their generator: calls
+them twice, and all but the resets with half of the arenas."""
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.env.batch import BatchEnv
+from rlbot.env.own_ending import Clocks, OwnEnding
 from rlbot.env.own_reset import OwnReset
 from rlbot.sim import State
 
@@ -12,37 +15,49 @@ STEPS = 8  # played for the check; the states after each of them are put into on
 
 
 def check_purity(env: BatchEnv) -> None:
-    """Play a few steps in `env` and call the user's terms of its reward several times. `env` needs a reset afterwards.
+    """Plays a few steps in `env` and calls the user's own reward terms and endings several times. `env` needs a reset
+    afterwards.
 
-    Raises ValueError, which names the term, in two cases. A term that keeps state gives another result if it is called
-    again with the same states: a resumed run would not continue exactly. And a term must look at each arena by itself:
+    Raises ValueError, which names the part, in two cases. A part that keeps state gives another result if it is called
+    again with the same states: a resumed run would not continue exactly. And it must look at each arena by itself:
     which arenas share a batch depends on the number of workers.
     """
-    if not env.reward.own_terms():
+    if not (env.reward.own_terms() or env.endings):
         return
     env.reset(seed=0)
     rng = np.random.default_rng(0)
-    befores, afters = [], []
+    befores, afters, clocks = [], [], []
     for _ in range(STEPS):
         befores.append(env.state.copy())
+        clocks.append(np.array(env.clocks))
         env.step(rng.uniform(-1, 1, (env.num_envs, 8)).astype(np.float32))
         afters.append(env.state.copy())
-    before, after = _joined(befores), _joined(afters)
+    before, after, clock = _joined(befores), _joined(afters), np.concatenate(clocks, axis=1)
     half = len(after) // 2
-    for label, term in env.reward.own_terms():
-        first = term(before, after)
-        again = term(before, after)
-        part = term(_rows(before, half), _rows(after, half))
+    for label, part in [*env.reward.own_terms(), *((ending.label, _ends(ending, clock)) for ending in env.endings)]:
+        first = part(before, after)
+        again = part(before, after)
+        fewer = part(_rows(before, half), _rows(after, half))
         if not _alike(first, again):
             raise ValueError(
                 f"{label}: gives another result when it is called again with the same states;\n"
-                "a term must not keep anything from call to call: a resumed run could not go on where it was"
+                "it must not keep anything from call to call: a resumed run could not go on where it was"
             )
-        if not _alike(first[:half], part):
+        if not _alike(first[:half], fewer):
             raise ValueError(
                 f"{label}: what it gives an arena depends on the arenas beside it;\n"
-                "a term must look at each arena by itself: with another number of workers the others are not there"
+                "it must look at each arena by itself: with another number of workers the others are not there"
             )
+
+
+def _ends(ending: OwnEnding, clock: NDArray[np.float64]) -> Callable[[State, State], NDArray[np.float32]]:
+    """The ending as a function of two states: (N, 2), terminated and truncated."""
+
+    def ends(before: State, after: State) -> NDArray[np.float32]:
+        episode, untouched = clock[:, : len(after)].copy()
+        return np.stack(ending.find(before, after, Clocks(episode, untouched)), axis=1).astype(np.float32)
+
+    return ends
 
 
 def check_resets(env: BatchEnv) -> None:

@@ -8,6 +8,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from rlbot.settings.schema import TrainConfig
 from rlbot.values.convert import names_of, no_such_name
+from rlbot.values.target import Target
 
 NAME = "NAME"  # stands for a name that the user chooses, such as that of a stage
 
@@ -67,6 +68,8 @@ def _kind_of(key: str, root: Any) -> Any:
 def _names_in(kind: Any) -> list[str]:
     """The names that a mapping may hold; empty if any name is allowed."""
     if _reads_itself(kind):
+        return []
+    if get_args(kind)[1] is Target:
         return []
     return list(names_of(get_args(kind)[0])) or built_in_terms()
 

@@ -76,6 +76,7 @@ class EnvConfig:
     engine: Engine
     collision_meshes: str | None
     reset: dict[ResetName, Reset]
+    ending: dict[str, Target]
 
 
 @dataclass(frozen=True)

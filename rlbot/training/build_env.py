@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from rlbot.curriculum import TEAM_SIZES, Stage, team_sizes
 from rlbot.env import BatchEnv, Rules
+from rlbot.env.own_ending import OwnEnding
 from rlbot.env.own_reset import OwnReset
 from rlbot.env.reset import RESETS
 from rlbot.env.rlgym import adapted
@@ -52,6 +53,12 @@ def make_resets(config: TrainConfig, stage: Stage) -> dict[str, float | OwnReset
     return made
 
 
+def make_endings(config: TrainConfig) -> list[OwnEnding]:
+    """The user's own endings. Raises ValueError if one cannot be loaded."""
+    named = [(f"env.ending.{name}", target) for name, target in config.env.ending.items()]
+    return [OwnEnding(target.load(key), f"{key} ({target.name})") for key, target in named]
+
+
 def make_env(config: TrainConfig, stage: Stage, start: int = 0, stop: int | None = None) -> BatchEnv:
     """Returns the arenas [start, stop) of the batch of one stage; by default all of them. Raises ValueError if
     the engine or its collision meshes are not there."""
@@ -63,6 +70,7 @@ def make_env(config: TrainConfig, stage: Stage, start: int = 0, stop: int | None
         make_rules(config),
         first_arena=start,
         engine=config.env.engine,
+        endings=make_endings(config),
     )
 
 
@@ -78,4 +86,5 @@ def make_sample(config: TrainConfig, stage: Stage) -> BatchEnv:
         make_resets(config, stage),
         make_rules(config),
         engine=config.env.engine,
+        endings=make_endings(config),
     )

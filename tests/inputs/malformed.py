@@ -217,6 +217,8 @@ SETTINGS: list[tuple[list[str], str]] = [
     (["env.no_touch_limit=0"], "env.no_touch_limit=0: must be above 0"),
     (["env.reset.kickoff=-0.5"], "env.reset.kickoff=-0.5: must be at least 0"),
     (["env.reset=kickoff"], "env.reset="),
+    (["+env.ending.mine=1"], "env.ending.mine._target_=null: must be module.function"),
+    (["+env.ending.mine={_target_: mine}"], "env.ending.mine._target_=mine: must be module.function"),
     (["+env.reset.mine=1"], "env.reset.mine: no such name"),
     (["+env.reset.mine={share: 1}"], "env.reset.mine._target_=null: must be module.function"),
     (["+env.reset.mine={_target_: a.b}"], "env.reset.mine.share: is missing"),

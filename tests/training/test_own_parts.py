@@ -23,6 +23,9 @@ from rlbot.sim import CarPlacement, Placement
 def line(generator, teams, height=93.0):
     cars = [CarPlacement((500.0 * i, -1500.0, 17.0), 1.5) for i in range(sum(teams))]
     return Placement(cars, (generator.uniform(-500, 500), 0.0, height))
+
+def high(before, after, clocks, above):
+    return after.ball_pos[:, 2] > above, clocks.episode > 1.0
 """
 ROOT = Path(rlbot.__file__).parents[1]
 SMALL = ["experiment=debug", "env.num_envs=5", "learner.batch_size=480", "learner.minibatch_size=60", "hardware=cpu"]
@@ -50,10 +53,11 @@ def rollouts(*overrides: str, stage: int = 0) -> list[np.ndarray]:
         made.close()
 
 
-PLAYED = [[f"+{RESET}", "env.no_touch_limit=0.5"]]
+ENDING = "+env.ending.high={_target_: 'mine.py:high', above: 400}"
+PLAYED = {"reset": [f"+{RESET}", "env.no_touch_limit=0.5"], "ending": [ENDING]}
 
 
-@pytest.mark.parametrize("overrides", PLAYED, ids=["reset"])
+@pytest.mark.parametrize("overrides", PLAYED.values(), ids=PLAYED)
 def test_they_do_the_same_with_any_number_of_workers(folder: Path, overrides: list[str]) -> None:
     alone, *others = (rollouts(f"env.workers={workers}", *overrides) for workers in (0, 1, 3))
     for other in others:
@@ -99,7 +103,7 @@ QUICK = ["experiment=debug", "curriculum=duel", "env.workers=2", "hardware.threa
 @pytest.mark.slow
 def test_a_run_goes_on_from_another_folder_with_the_copies_of_files_that_are_gone(folder: Path) -> None:
     """Exactly as the run that was never stopped."""
-    own = [f"+{RESET}"]
+    own = [f"+{RESET}", ENDING]
     whole, half, rest = folder / "whole", folder / "half", ["learner.anneal_learning_rate=false"]
     assert train(folder / "home", *QUICK, *own, *rest, "total_timesteps=1500", f"hydra.run.dir={whole}")[::2] == (0, "")
     status, out, err = train(folder / "home", *QUICK, *own, *rest, "total_timesteps=700", f"hydra.run.dir={half}")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rlbot.env.own_ending import TERMINAL
 from rlbot.env.rlgym.states import GameStates
 from rlbot.sim import State
 from rlbot.sim.arenas import Arenas
@@ -53,7 +54,7 @@ class Game:
         self.states = self._reader.read(state, (steps * self._tick_skip).tolist())
         self.terminated, self.truncated = [*self._no], [*self._no]
         for n in np.flatnonzero(ended).tolist():
-            (self.terminated if ended[n] < 3 else self.truncated)[n] = self._yes[n]
+            (self.terminated if ended[n] in TERMINAL else self.truncated)[n] = self._yes[n]
         self.seconds += time.perf_counter() - start
         self.steps += 1
 
