@@ -29,7 +29,7 @@ class Nexto:
 
     def act(self, state: State, cars: Cars) -> Floats:
         """Controls (K, 8) of K cars."""
-        controls = cars.controls.copy()
+        controls: Floats = cars.controls.copy()
         if (due := cars.due(PERIOD)).any():
             cars = cars[due]
             logits = self._network(*nexto_inputs(state, cars))
@@ -46,7 +46,7 @@ class Necto:
 
     def act(self, state: State, cars: Cars) -> Floats:
         """Controls (K, 8) of K cars."""
-        controls = cars.controls.copy()
+        controls: Floats = cars.controls.copy()
         if (due := cars.due(PERIOD)).any():
             cars = cars[due]
             logits = np.split(self._network(*necto_inputs(state, cars)), np.cumsum(_HEADS)[:-1], axis=1)

@@ -1,5 +1,6 @@
 """Attention over the other cars and the boost pads: the network treats all cars alike, and all pads."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -27,7 +28,7 @@ class Attention(nn.Module):
         super().__init__()
         if observation_size != OBSERVATION_SIZE:
             raise ValueError(f"an observation of {observation_size} numbers; it needs the default one")
-        big = PAD_COOLDOWN[:, None] == PAD_COOLDOWN.max()
+        big = PAD_COOLDOWN[:, None] == np.max(PAD_COOLDOWN)
         pads = torch.cat([torch.from_numpy(PAD_POSITION * POSITION_SCALE), torch.from_numpy(big).float()], 1)
         self.register_buffer("pads", pads, persistent=False)
         self.query = nn.Sequential(nn.Linear(_OWN, width), nn.LayerNorm(width), nn.ReLU())
