@@ -191,7 +191,7 @@ def test_the_table_of_what_is_where_names_files_and_definitions_that_exist() -> 
                 assert re.search(rf"(def|class) {last}\b", code) or name in code, name
 
 
-def test_the_files_of_the_tree_exist() -> None:
+def test_the_tree_has_every_package_and_its_files_exist() -> None:
     (tree,) = (block for block in blocks(README, "") if block.startswith("conf/ "))
     folder = ROOT
     for line in tree.splitlines():
@@ -200,6 +200,8 @@ def test_the_files_of_the_tree_exist() -> None:
         for name in names.split():
             assert (folder / name).exists(), line
         folder = folder if line.startswith(" ") else ROOT / names
+    packages = {path.parent.name for path in ROOT.glob("rlbot/*/__init__.py")}
+    assert packages <= set(re.findall(r"(\w+)/", tree))
 
 
 @pytest.fixture(scope="module")
