@@ -1,4 +1,4 @@
-"""Players that nobody trained here: they act from the state of the arenas, not from this project's observation.
+"""Players from elsewhere, which act from the state of the arenas instead of this project's observation.
 
 Such a player is any object with
 

@@ -1,4 +1,4 @@
-"""The cars that a player is asked for."""
+"""The cars for which a player chooses controls."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ Floats = NDArray[np.float32]
 class Cars:
     """K cars of a batch of arenas: `state.car_pos[cars.arena, cars.slot]` (K, 3) are their positions.
 
-    A player that has no memory but `ticks` and `controls` plays on exactly after a resume, whichever process plays it.
+    A player that remembers nothing but `ticks` and `controls` continues exactly after a resume, in any process.
     """
 
     arena: NDArray[np.int64]  # (K,) row of the state
     slot: NDArray[np.int64]  # (K,) of the arena; see rlbot.sim.TEAM_OF_SLOT
     ticks: NDArray[np.int64]  # (K,) physics ticks (1/120 s) since the episode began; 0 at its first state
-    controls: Floats  # (K, 8) what the car does at the moment; zeros at the beginning of an episode
+    controls: Floats  # (K, 8) current controls of the car; zeros at the start of an episode
     tick_skip: int  # ticks until the next state
     numbers: NDArray[np.int64]  # (K,) of the car in the whole run or match
     seed: int
@@ -37,8 +37,8 @@ class Cars:
         return dataclasses.replace(self, **{name: getattr(self, name)[rows] for name in names})
 
     def due(self, period: int) -> NDArray[np.bool_]:
-        """(K,) which cars a player has to decide for that decides every `period` ticks: at the first state, and at each
-        state at or after a multiple of `period`. With a tick_skip of `period` and more, at every state."""
+        """Returns for which cars (K,) a player decides that does so every `period` ticks: in the first state, and in
+        the first state at or after each multiple of `period`. If tick_skip is at least `period`, in every state."""
         return np.asarray((self.ticks == 0) | (self.ticks // period > (self.ticks - self.tick_skip) // period))
 
     def random(self, columns: int) -> Floats:

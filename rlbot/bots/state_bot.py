@@ -1,4 +1,4 @@
-"""A player that acts from the state, as the settings name it: made in the process that plays it, and checked."""
+"""A player that acts from the state. It is made in the process that plays it, and what it returns is checked."""
 
 import inspect
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ class PlayerFault(ValueError):
 
 @dataclass(eq=False)
 class StateBot:
-    """`target`: a class whose objects have `act(state, cars)`, or a function like that. `setting`: where it was named,
-    as messages show it. A StateBot can be pickled: what the target makes stays behind and is made anew."""
+    """`target`: a class whose objects have `act(state, cars)`, or a function like that. `setting`: the
+    setting that named it, for messages. A StateBot can be pickled, without the object, which is then made again."""
 
     name: str
     target: Target

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rlbot.sim import State
 from rlbot.values.target import PartError, call
 
-# Values of `BatchEnv.ended` of such an episode; terminated: its last state is worth nothing, truncated: it would go on.
+# Values of `BatchEnv.ended` for such an episode. If it is truncated, its last state keeps a value.
 TERMINATED, TRUNCATED = 5, 6
 TERMINAL = (1, 2, TERMINATED)  # all values of terminated episodes: blue scored, orange scored, and this
 

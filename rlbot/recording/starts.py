@@ -1,4 +1,4 @@
-"""Starts of episodes from recorded matches."""
+"""Initial states of episodes from recorded matches."""
 
 import functools
 from collections.abc import Sequence
@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from rlbot.recording.recording import Recording, load
 from rlbot.sim import BLUE, TEAM_OF_SLOT, Placement
 
-_GOAL_LINE = 5000.0  # uu: behind it a goal is scored already, or would be at once
+_GOAL_LINE = 5000.0  # uu: behind it there is a goal, or will be at once
 
 
 @dataclass(frozen=True, eq=False)
 class RecordedStarts:
-    """Recordings, and for each the frames that an episode can begin with."""
+    """Recordings, and for each the frames in which an episode can start."""
 
     recordings: Sequence[Recording]
     frames: Sequence[NDArray[np.int64]]
 
     def draw(self, rng: np.random.Generator, teams: tuple[int, int]) -> Placement:
-        """The situation of any frame of the recordings that have at least (blue, orange) cars, or (orange, blue), which
-        are turned; each frame with the same probability. Cars that are too many are left out."""
+        """Draws a frame of the recordings that have enough cars for `teams`, (blue, orange); all are equally likely. If
+        only the swapped teams have enough cars, the field is rotated. Surplus cars are left out."""
         fitting = self.fitting(teams)
         ends = np.cumsum([len(self.frames[i]) for i in fitting])
         drawn = int(rng.integers(ends[-1]))
@@ -38,14 +38,14 @@ class RecordedStarts:
         return replace(placement, cars=[car for side, size in zip(sides, teams, strict=True) for car in side[:size]])
 
     def fitting(self, teams: tuple[int, int]) -> list[int]:
-        """The recordings, by index, that have enough cars, one way or the other."""
+        """Returns the indices of the recordings that have enough cars, as they are or with the teams swapped."""
         counts = [np.bincount(TEAM_OF_SLOT[recording.slots], minlength=2) for recording in self.recordings]
         return [i for i, count in enumerate(counts) if (count >= teams).all() or (count[::-1] >= teams).all()]
 
 
 @functools.lru_cache(maxsize=4)
 def recorded_starts(path: str, setting: str, sizes: Sequence[tuple[int, int]]) -> RecordedStarts:
-    """Reads a recording, or all of a folder. A minute of 2v2 takes about 1 MB of memory.
+    """Reads a recording, or all recordings of a folder. A minute of 2v2 takes about 1 MB of memory.
 
     Raises ValueError, which names the `setting`, if there is none, one cannot be read, or none has enough cars for one
     of `sizes`, the (blue, orange) cars of arenas."""
@@ -62,7 +62,7 @@ def recorded_starts(path: str, setting: str, sizes: Sequence[tuple[int, int]]) -
 
 
 def _playable(recording: Recording) -> NDArray[np.int64]:
-    """The frames in which the ball is in play and no car is demolished."""
+    """Returns the frames in which the ball is in play and no car is demolished."""
     states = recording.states
     playing = (np.abs(states.ball_pos[:, 1]) < _GOAL_LINE) & ~(states.car_is_demoed > 0).any(1)
     return np.flatnonzero(playing)

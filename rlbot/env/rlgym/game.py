@@ -1,7 +1,7 @@
 """RLGym's parts in a batch of arenas: an object of each part for every arena, called in RLGym's order.
 
-A reward function, `RLGymReward`, is the function of a reward term. Its objects may keep what they like over an episode;
-that is not saved: after a resume, the episodes that go on begin anew for them.
+A reward function, `RLGymReward`, is the function of a reward term. Its objects may keep state during an episode. This
+state is not saved: after a resume they are reset in the middle of the episodes that continue.
 """
 
 import time
