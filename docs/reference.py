@@ -19,7 +19,7 @@ from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
 from rlbot.reward import TERMS, terms
 from rlbot.settings.explain import composed
 from rlbot.settings.names import NAME, settings
-from rlbot.settings.schema import ROOTS, OpponentConfig, Reset, StageConfig, TrainConfig
+from rlbot.settings.schema import ROOTS, OpponentConfig, PlayerConfig, Reset, StageConfig, TrainConfig
 from rlbot.sim.state import ARENA, CAR
 from rlbot.values.convert import Range, names_of
 from rlbot.values.ramp import Ramp
@@ -42,6 +42,14 @@ MADE = "<!-- written by docs/reference.py; change the code, conf/ or that file, 
 MEANINGS = {
     "curriculum.stages": "the stages by name, in order",
     "reward.terms": "the reward terms by name",
+}
+
+# What is written for a type that has a form of its own.
+FORMS = {
+    OpponentConfig: "name, path, `{_target_: ...}`, or mapping of names to shares",
+    PlayerConfig: "name, path, or `{_target_: ...}`",
+    Reset: "share",
+    Target: "`{_target_: ...}`",
 }
 
 ELSEWHERE = {"reward.terms": "see [rewards.md](rewards.md)", "curriculum.stages": "see below"}
@@ -180,12 +188,7 @@ def _values(kind: Any) -> str:
             return _values(arguments[0]) + _limits(arguments[1])
         return ", ".join(f"`{name}`" for name in names_of(kind))
     if hasattr(kind, "parse"):
-        kinds = {
-            OpponentConfig: "name, path, or mapping of them to shares",
-            Reset: "share",
-            Target: "`{_target_: ...}`",
-        }
-        return kinds.get(kind, "weight or ramp")
+        return FORMS.get(kind, "weight or ramp")
     if origin is Literal:
         return ", ".join(f"`{name}`" for name in arguments)
     if origin is tuple:

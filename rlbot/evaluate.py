@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rlbot.processes.cores import available_cores
 from rlbot.settings import command
 from rlbot.settings.document import document
-from rlbot.settings.errors import building
+from rlbot.settings.errors import building, playing
 from rlbot.settings.schema import EvaluateConfig
 
 if TYPE_CHECKING:
@@ -26,21 +26,20 @@ def main(config: EvaluateConfig, directory: Path) -> float:
 
 def _matches(config: EvaluateConfig, directory: Path) -> float:
     # Imported here because they are slow: errors in the settings are reported before.
-    from rlbot.policy import load
     from rlbot.rating.evaluation import compare
+    from rlbot.rating.matches import load_player
     from rlbot.run import Console
     from rlbot.run.files import to_json, write_atomic
 
     with building():
-        first: Player = load(config.checkpoint)
-        second: Player = (
-            config.opponent  # type: ignore[assignment]  # one of the two
-            if config.opponent in ("random", "idle")
-            else load(config.opponent, setting="opponent")
-        )
+        first = load_player(config.checkpoint.name, config.checkpoint.target, "checkpoint")
+        second = load_player(config.opponent.name, config.opponent.target, "opponent")
         conditions = _conditions(config, [("checkpoint", first), ("opponent", second)])
     with Console(directory / "evaluate.log") as console:
-        result = compare(first, second, config.matches, conditions, _machine(config), directory, console, config.record)
+        with playing():
+            result = compare(
+                first, second, config.matches, conditions, _machine(config), directory, console, config.record
+            )
         write_atomic(directory / "evaluation.json", to_json({**result, "settings": document(config)}))
         console.ok(f"Written: {directory / 'evaluation.json'}, {directory / 'heatmap.png'}")
     return float(result["score"])
@@ -49,14 +48,15 @@ def _matches(config: EvaluateConfig, directory: Path) -> float:
 def _tournament(config: EvaluateConfig, directory: Path) -> float:
     from rlbot.policy import load
     from rlbot.rating import evaluation, tournament
+    from rlbot.rating.matches import load_bot
     from rlbot.run import Console, resolve_resume, valid_checkpoints
     from rlbot.run.files import to_json, write_atomic
 
     with building():
-        newest = resolve_resume(config.checkpoint, Path("outputs"), "checkpoint").checkpoint
+        newest = resolve_resume(config.checkpoint.name, Path("outputs"), "checkpoint").checkpoint
         paths, warnings = valid_checkpoints(newest.parent)
         versions = sorted((load(path) for path in paths), key=lambda bot: bot.timesteps)
-        others = [load(path, setting=f"others.{i}") for i, path in enumerate(config.others)]
+        others = [load_bot(each.name, each.target, f"others.{i}") for i, each in enumerate(config.others)]
         players = tournament.named(versions, others)
         conditions = _conditions(config, list(players.items()))
         pairings = tournament.schedule(len(versions), len(players), config.matches, config.max_matches, config.seed)
@@ -64,7 +64,8 @@ def _tournament(config: EvaluateConfig, directory: Path) -> float:
     with Console(directory / "evaluate.log") as console:
         for warning in warnings:
             console.warn(warning)
-        result = evaluation.rate(versions, others, pairings, conditions, _machine(config), directory, console)
+        with playing():
+            result = evaluation.rate(versions, others, pairings, conditions, _machine(config), directory, console)
         write_atomic(directory / "tournament.json", to_json({**result, "settings": document(config)}))
         console.ok(f"Written: {directory / 'tournament.json'}, {directory / 'ratings.png'}")
     newest_name = list(players)[len(versions) - 1]

@@ -84,7 +84,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for folder in re.findall(r"multirun/learncheck/[a-z]+", EVERYTHING):
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         (tmp_path / folder / "learncheck.csv").touch()
-    for match in re.findall(r"recording=([\w/.-]+)", "".join(PAGES.values())):
+    for match in re.findall(r"(?:recording=|nexto:|necto:)([\w/.-]+)", "".join(PAGES.values())):
         (tmp_path / match).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / match).touch()
     monkeypatch.setattr(explain, "config_dir", lambda: tmp_path / "conf")

@@ -10,17 +10,6 @@ built in: their weights are read from a file of the user's own.
 
 from rlbot.bots.cars import Cars, asked
 from rlbot.bots.nexto import Necto, Nexto
-from rlbot.bots.state_bot import PlayerFault, StateBot, by_name, file_of, is_state_bot, with_file
+from rlbot.bots.state_bot import StateBot, by_name, pace_note
 
-__all__ = [
-    "Cars",
-    "Necto",
-    "Nexto",
-    "PlayerFault",
-    "StateBot",
-    "asked",
-    "by_name",
-    "file_of",
-    "is_state_bot",
-    "with_file",
-]
+__all__ = ["Cars", "Necto", "Nexto", "StateBot", "asked", "by_name", "pace_note"]

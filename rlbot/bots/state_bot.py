@@ -8,18 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.bots.cars import Cars
+from rlbot.bots.nexto import PERIOD
 from rlbot.env.action import NonFiniteControls, take_controls
 from rlbot.sim import BLUE, TEAM_OF_SLOT, State
-from rlbot.values.target import Target, call
+from rlbot.values.player_names import BUILT_IN, weights_of
+from rlbot.values.target import PartError, Target, call
 
 Floats = NDArray[np.float32]
-
-# Bots that are named by the path of their weights, such as nexto:PATH.
-BUILT_IN = {"nexto": "rlbot.bots.Nexto", "necto": "rlbot.bots.Necto"}
-
-
-class PlayerFault(ValueError):
-    """A player cannot be made or does not play: one line that names the setting, the player and its function."""
 
 
 @dataclass(eq=False)
@@ -39,22 +34,30 @@ class StateBot:
         return StateBot, (self.name, self.target, self.setting)
 
     def prepare(self) -> "StateBot":
-        """Makes the player, unless that has been done. Raises PlayerFault if it cannot be made."""
+        """Makes the player, unless that has been done. Raises PartError if it cannot be made."""
         if self._act is None:
             try:
                 made = self.target.load(self.setting)
                 if inspect.isclass(getattr(made, "func", made)):
-                    made = call(self._label, made)
+                    made = self._make(made)
                     if not callable(getattr(made, "act", None)):
                         raise ValueError(f"{self._label} has no function act(state, cars)")
                     made, self._label = made.act, f"{self._label}.act"
             except ValueError as error:
-                raise PlayerFault(str(error)) from error
+                raise PartError(str(error)) from error
             self._act = made
         return self
 
+    def _make(self, made: Any) -> Any:
+        if self.target.name not in BUILT_IN.values():
+            return call(self._label, made)
+        try:
+            return made()
+        except (ValueError, TypeError) as error:  # says enough, without a line of this package
+            raise ValueError(f"{self._label}: {error}") from error
+
     def act(self, state: State, cars: Cars) -> Floats:
-        """Controls (K, 8) of K cars, clipped to [-1, 1]. Raises PlayerFault if the player raises anything, or gives
+        """Controls (K, 8) of K cars, clipped to [-1, 1]. Raises PartError if the player raises anything, or gives
         another shape or numbers that are not finite."""
         self.prepare()
         controls = np.empty((len(cars), 8), np.float32)
@@ -63,30 +66,22 @@ class StateBot:
         except NonFiniteControls as error:
             slot = cars.slot[error.row]
             side = "blue" if TEAM_OF_SLOT[slot] == BLUE else "orange"
-            raise PlayerFault(
-                f"{self._label}: {error} ({side}, slot {slot} of arena {cars.arena[error.row]})"
-            ) from error
+            raise PartError(f"{self._label}: {error} ({side}, slot {slot} of arena {cars.arena[error.row]})") from error
         except ValueError as error:
             text = str(error)
-            raise PlayerFault(text if text.startswith(self._label) else f"{self._label}: {text}") from error
+            raise PartError(text if text.startswith(self._label) else f"{self._label}: {text}") from error
         return controls
 
 
-def is_state_bot(name: str) -> bool:
-    """Whether a player is named by the path of its weights, such as nexto:PATH."""
-    return name.partition(":")[0] in BUILT_IN and ":" in name
+def pace_note(player: StateBot, tick_skip: int) -> str | None:
+    """Returns what is to be said of a built-in player at this tick_skip; None if it decides at its own pace."""
+    if player.target.name not in BUILT_IN.values() or PERIOD % tick_skip == 0:
+        return None
+    rarer = f"every {tick_skip} ticks" if tick_skip > PERIOD else "at uneven intervals"
+    return f"{player.name} was trained to decide every {PERIOD} ticks; with tick_skip={tick_skip} it decides {rarer}"
 
 
 def by_name(name: str, setting: str) -> StateBot:
-    """The player that is named by the path of its weights."""
-    kind, _, path = name.partition(":")
-    return StateBot(kind, Target(BUILT_IN[kind], {"weights": path}), setting)
-
-
-def file_of(name: str) -> str:
-    """The path in nexto:PATH."""
-    return name.partition(":")[2]
-
-
-def with_file(name: str, path: str) -> str:
-    return f"{name.partition(':')[0]}:{path}"
+    """Returns the player nexto:PATH or necto:PATH."""
+    kind = name.partition(":")[0]
+    return StateBot(kind, Target(BUILT_IN[kind], {"weights": weights_of(name)}), setting)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rlbot.bots import StateBot
 from rlbot.collect.acting import Forward
 from rlbot.collect.rollout import Rollout
 from rlbot.curriculum import Odds, Opponents, Pool
@@ -31,7 +32,7 @@ class Matchup:
     draw: str  # how a past version is drawn; see Pool.odds
     self_play: tuple[bool, ...]  # for each of all arenas
     seed: int  # of everything that is drawn
-    bots: Mapping[str, Bot] = field(default_factory=dict)  # opponents that are named by a path, by that path
+    bots: Mapping[str, Bot | StateBot] = field(default_factory=dict)  # opponents of their own files, by name
 
     def learns(self, arena: int, slot: int) -> bool:
         """Whether the learner plays the car in this slot of this arena, and learns from it."""
@@ -169,7 +170,9 @@ class EnvShard:
             )
             if self.opponents is not None:
                 others = self._obs[self._other_cars]
-                self._controls[self._other_cars] = self.opponents.controls(others, self._step)
+                self._controls[self._other_cars] = self.opponents.controls(
+                    others, self._step, self.env, self._other_cars
+                )
             self._obs, rewards, terminated, truncated, info = self._play()
             self._step += 1
             earned += rewards

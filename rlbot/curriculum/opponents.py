@@ -1,13 +1,15 @@
 """Plays the cars that do not learn: idle, at random, by frozen past versions of the learner, or by other bots."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rlbot.bots import StateBot, asked
 from rlbot.curriculum.pool import Pool
 from rlbot.curriculum.stages import KINDS
-from rlbot.env import ACTION_TABLE
+from rlbot.env import ACTION_TABLE, BatchEnv
 from rlbot.policy import AnyNetwork, Bot, Policy, random_rows, uniforms
 
 _DRAW = 7919  # added to the seed, so that an arena draws other random numbers than its cars
@@ -32,7 +34,7 @@ class Opponents:
         arenas: Sequence[int],
         network: AnyNetwork,
         pool: Pool,
-        bots: Mapping[str, Bot],
+        bots: Mapping[str, Bot | StateBot],
         seed: int,
     ) -> None:
         """shares: how often an arena plays against "past" (a version of the pool, drawn by `odds`; the pool must not be
@@ -94,8 +96,11 @@ class Opponents:
     def _is_past(self, kinds: NDArray[np.int64]) -> NDArray[np.bool_]:
         return np.asarray(kinds == (self.names.index("past") if "past" in self.names else len(self.names)))
 
-    def controls(self, observations: NDArray[np.float32], step: int) -> NDArray[np.float32]:
-        """Returns the controls (K, 8) of the K cars for their observations (K, 180)."""
+    def controls(
+        self, observations: NDArray[np.float32], step: int, env: BatchEnv | None = None, cars: Any = None
+    ) -> NDArray[np.float32]:
+        """Returns the controls (K, 8) of the K cars for their observations (K, 180). `env` and its rows `cars` (K,) are
+        what a StateBot looks at."""
         out = np.zeros((len(observations), 8), np.float32)
         past, logits = [], []
         for name, version, rows, numbers in self._groups():
@@ -105,7 +110,12 @@ class Opponents:
                 past.append(rows)
                 logits.append(self._past[self._pool.row(version)].logits(observations[rows]))
             elif name != "idle":
-                out[rows] = self._bots[name].policy.sample(observations[rows], self._seed, step, numbers)[2]
+                bot = self._bots[name]
+                if isinstance(bot, StateBot):
+                    assert env is not None
+                    out[rows] = bot.act(env.state, asked(env, cars[rows], numbers, self._seed, step))
+                else:
+                    out[rows] = bot.policy.sample(observations[rows], self._seed, step, numbers)[2]
         if past:  # one draw for all versions: their networks differ in the weights alone
             rows = np.concatenate(past)
             out[rows] = self._past[0].choose(np.concatenate(logits), self._seed, step, self._numbers[rows])[2]

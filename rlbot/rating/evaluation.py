@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlbot.bots import StateBot
+from rlbot.bots import StateBot, pace_note
 from rlbot.picture import heatmap
 from rlbot.policy import Bot
 from rlbot.rating import tournament
@@ -70,7 +70,7 @@ def compare(
 
 def rate(
     versions: Sequence[Bot],
-    others: Sequence[Bot],
+    others: Sequence[Bot | StateBot],
     pairings: Sequence[Pairing],
     conditions: Conditions,
     machine: Machine,
@@ -114,6 +114,8 @@ def _print_engine(players: Sequence[Player], conditions: Conditions, console: Co
     here = version(conditions.engine)
     console.ok(f"Engine: {here}")
     for player in players:
+        if isinstance(player, StateBot) and (note := pace_note(player, conditions.tick_skip)):
+            console.warn(note)
         if isinstance(player, Bot) and player.engine != here:
             console.warn(f"{player_name(player)} was trained on {player.engine}: it is not quite as good here")
 

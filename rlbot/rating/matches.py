@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from rlbot.bots import StateBot, asked, by_name, is_state_bot
+from rlbot.bots import StateBot, asked, by_name
 from rlbot.env import ACTION_TABLE, BatchEnv, Rules
 from rlbot.env.counts import COUNTS
 from rlbot.picture.heatmap import Traces
@@ -19,6 +19,7 @@ from rlbot.processes.spawn import ChildProcess, Parent, wait_any
 from rlbot.rating.watching import MatchRecorder, Tracer
 from rlbot.reward import Reward
 from rlbot.sim import choose, load_meshes
+from rlbot.values.player_names import weights_of
 from rlbot.values.target import Target
 
 Player = Bot | StateBot | Literal["random", "idle"]
@@ -99,11 +100,16 @@ def player_name(player: Player) -> str:
 def load_player(name: str, target: Target | None, setting: str) -> Player:
     """The player that the setting `setting` names: "random", "idle", nexto:PATH, necto:PATH, the path of a run or
     checkpoint, or, if there is a `target`, one of the user's own. Raises ValueError that names the setting."""
+    if target is None and name in ("random", "idle"):
+        return name  # type: ignore[return-value]  # one of the two
+    return load_bot(name, target, setting)
+
+
+def load_bot(name: str, target: Target | None, setting: str) -> Bot | StateBot:
+    """As `load_player`, for players that are read from files."""
     if target is not None:
         return StateBot(name, target, setting).prepare()
-    if name in ("random", "idle"):
-        return name  # type: ignore[return-value]  # one of the two
-    return by_name(name, setting).prepare() if is_state_bot(name) else load(name, setting=setting)
+    return load(name, setting=setting) if weights_of(name) is None else by_name(name, setting).prepare()
 
 
 def common_timing(players: Sequence[tuple[str, Player]]) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rlbot.bots import StateBot
 from rlbot.policy import Bot
 from rlbot.rating.bradley_terry import ANCHORS, Games, fit
 from rlbot.rating.matches import Pairing, Player, Results
@@ -16,15 +17,18 @@ Rows = list[dict[str, Any]]
 _SURPRISE = 3.0  # standard errors; exceeded by chance in one of 370 pairings
 
 
-def named(versions: Sequence[Bot], others: Sequence[Bot]) -> dict[str, Player]:
+def named(versions: Sequence[Bot], others: Sequence[Bot | StateBot]) -> dict[str, Player]:
     """All players by name, the anchors last."""
     players: dict[str, Player] = {}
     for bot, own in [*((bot, True) for bot in versions), *((bot, False) for bot in others)]:
-        run = bot.path.parent.parent if bot.path.parent.name == "checkpoints" else bot.path.parent
-        name = bot.path.name if own else f"{run.name}/{bot.path.name}"
+        name = bot.name if own or isinstance(bot, StateBot) else f"{_run_of(bot)}/{bot.name}"
         copies = sum(known == name or known.startswith(f"{name} (") for known in players)
         players[f"{name} ({copies + 1})" if copies else name] = bot
     return {**players, "random": "random", "idle": "idle"}
+
+
+def _run_of(bot: Bot) -> str:
+    return (bot.path.parent.parent if bot.path.parent.name == "checkpoints" else bot.path.parent).name
 
 
 def schedule(num_versions: int, num_players: int, matches: int, max_matches: int, seed: int = 0) -> list[Pairing]:
@@ -84,7 +88,7 @@ def standing(players: Mapping[str, Player], played: Sequence[Games]) -> tuple[Ro
         rows.append(
             {
                 "name": name,
-                "role": "anchor" if name in ANCHORS else "other" if "/" in name else "version",  # see `named`
+                "role": _role(name, player),
                 "timesteps": player.timesteps if isinstance(player, Bot) else None,
                 "rating": ratings[name],
                 "error": ratings.error(name),
@@ -93,6 +97,13 @@ def standing(players: Mapping[str, Player], played: Sequence[Games]) -> tuple[Ro
             }
         )
     return sorted(rows, key=lambda row: -row["rating"]), pairs
+
+
+def _role(name: str, player: Player) -> str:
+    """What a player is called in the tables; the names are those of `named`."""
+    if name in ANCHORS:
+        return "anchor"
+    return "other" if isinstance(player, StateBot) or "/" in name else "version"
 
 
 def table(rows: Rows, pairs: Rows) -> list[str]:
@@ -121,7 +132,8 @@ def draw(rows: Rows, path: Path) -> None:
     axes = figure.subplots()
     styles: dict[str, dict[str, Any]] = {"version": {"marker": "o"}, "other": {"marker": "s", "linestyle": "none"}}
     for role, style in styles.items():
-        chosen = sorted((row for row in rows if row["role"] == role), key=lambda row: row["timesteps"])
+        trained = [row for row in rows if row["role"] == role and row["timesteps"] is not None]
+        chosen = sorted(trained, key=lambda row: row["timesteps"])
         if not chosen:
             continue
         x, y = [row["timesteps"] for row in chosen], [row["rating"] for row in chosen]
@@ -129,6 +141,9 @@ def draw(rows: Rows, path: Path) -> None:
             [(row["rating"] - row["interval"][0], row["interval"][1] - row["rating"]) for row in chosen]
         ).T
         axes.errorbar(x, y, spread, capsize=3, label=f"{role}s, 95% interval", **style)
+    for row in rows:
+        if row["role"] == "other" and row["timesteps"] is None:
+            axes.axhline(row["rating"], color="tab:red", linewidth=1, label=f"{row['name']} ({row['rating']:+.0f})")
     for row, dashes in zip((row for row in rows if row["role"] == "anchor"), ("--", ":"), strict=True):
         axes.axhline(
             row["rating"], color="gray", linestyle=dashes, label=f"{row['name']} ({row['rating']:+.0f}, fixed)"

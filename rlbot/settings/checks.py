@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,12 +12,16 @@ from rlbot.settings.schema import (
     EvaluateConfig,
     ExportConfig,
     LearncheckConfig,
+    OpponentConfig,
+    PlayerConfig,
     Reset,
     StageConfig,
     TrainConfig,
     WatchConfig,
 )
 from rlbot.values.convert import delay_fault, no_such_name, share_fault, shown
+from rlbot.values.player_names import weights_of
+from rlbot.values.target import Target
 
 EXPORTS = (".html", ".gif", ".mp4")
 NAME = re.compile(r"[A-Za-z0-9 _.+-]{1,31}")  # the name of an exported bot, as the game shows it
@@ -39,15 +43,19 @@ def check(config: TrainConfig | EvaluateConfig | ExportConfig | WatchConfig) -> 
 
 
 def _check_evaluation(config: EvaluateConfig) -> Iterator[str]:
-    yield from _check_path("checkpoint", config.checkpoint)
-    if config.opponent not in ("random", "idle"):
-        yield from _check_path("opponent", config.opponent)
+    first = config.checkpoint
+    if config.tournament and (first.target is not None or weights_of(first.name) is not None):
+        yield f"checkpoint={first.name}: a tournament rates the versions of a run; name this player in others"
+    else:
+        yield from _check_player("checkpoint", first)
+    yield from _check_player("opponent", config.opponent, ("random", "idle"))
     for i, other in enumerate(config.others):
-        yield from _check_path(f"others.{i}", other)
+        yield from _check_player(f"others.{i}", other)
     if config.record > config.matches:
         yield f"record={config.record}: must be at most matches={config.matches}"
     if config.others and not config.tournament:
-        yield f"others={shown(list(config.others))}: only a tournament has others; add tournament=true"
+        names = shown([other.name for other in config.others])
+        yield f"others={names}: only a tournament has others; add tournament=true"
     yield from _check_meshes("collision_meshes", config.collision_meshes)
 
 
@@ -76,8 +84,7 @@ def _check_watching(config: WatchConfig) -> Iterator[str]:
     if len(named) > 1:
         yield f"{named[1]}={getattr(config, named[1])}: cannot be shown together with {named[0]}; name one of them"
     for key in ("checkpoint", "opponent"):
-        if getattr(config, key) not in ("random", "idle"):
-            yield from _check_path(key, getattr(config, key))
+        yield from _check_player(key, getattr(config, key), ("random", "idle"))
     yield from _check_path("run", config.run)
     if config.recording is not None and not _is_file(config.recording):
         yield f"recording={shown(config.recording)}: no such file; rlbot.evaluate record=3 writes some"
@@ -97,6 +104,17 @@ def _is_file(path: str) -> bool:
         return Path(path).expanduser().is_file()
     except (OSError, RuntimeError, ValueError):
         return False
+
+
+def _check_player(key: str, player: PlayerConfig | None, others: Collection[str] = ()) -> Iterator[str]:
+    """`others`: names that are allowed besides the paths of bots."""
+    if player is None or player.target is not None or player.name in others:
+        return
+    file = weights_of(player.name)
+    if file is None:
+        yield from _check_path(key, player.name)
+    elif not _is_file(file):
+        yield f"{key}={player.name}: there is no file {file}"
 
 
 def _check_path(key: str, path: str | None) -> Iterator[str]:
@@ -209,7 +227,7 @@ def _check_batch(config: TrainConfig) -> Iterator[str]:
 def _check_stages(stages: Mapping[str, StageConfig], resumed: bool) -> Iterator[str]:
     if not stages:
         yield "curriculum.stages={}: needs at least one stage"
-    previous = 0
+    previous, players = 0, dict[str, Target]()
     for i, (name, stage) in enumerate(stages.items()):
         key = f"curriculum.stages.{name}"
         if not re.fullmatch(r"[A-Za-z_]\w*", name):
@@ -220,14 +238,28 @@ def _check_stages(stages: Mapping[str, StageConfig], resumed: bool) -> Iterator[
             yield f"{key}.until={stage.until}: must be above the {previous} of the stage before"
         previous = stage.until or previous
         yield from _check_shares(f"{key}.teams", stage.teams)
-        yield from _check_opponents(f"{key}.opponent", stage.opponent.shares, resumed)
+        for own, target in stage.opponent.targets.items():
+            if players.setdefault(own, target) != target:
+                yield f"{key}.opponent.{own}: is another player in an earlier stage; give it another name"
+        yield from _check_opponents(f"{key}.opponent", stage.opponent, resumed)
 
 
-def _check_opponents(key: str, shares: Mapping[str, float], resumed: bool) -> Iterator[str]:
-    yield from _check_shares(key, shares)
-    for name in shares if not resumed else ():  # a checkpoint may hold a bot whose file is gone: checked when loaded
-        if name not in ("self", "past", "random", "idle") and not exists(name):
-            there_are = "self, past, random, idle, or the path of a run or checkpoint"
+def _check_opponents(key: str, opponent: OpponentConfig, resumed: bool) -> Iterator[str]:
+    kinds = ("self", "past", "random", "idle")
+    yield from _check_shares(key, opponent.shares)
+    yield from (
+        f"{key}.{name}: is the name of a built-in opponent; choose another"
+        for name in opponent.targets
+        if name in kinds
+    )
+    for name in opponent.shares:
+        if name in (*kinds, *opponent.targets):
+            continue
+        if (file := weights_of(name)) is not None:
+            if not _is_file(file):
+                yield f"{key}={name}: there is no file {file}"
+        elif not resumed and not exists(name):  # a checkpoint may hold a bot whose file is gone: checked when loaded
+            there_are = "self, past, random, idle, nexto:PATH, necto:PATH, or the path of a run or checkpoint"
             yield f"{key}={name}: no such opponent; there are: {there_are}"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rlbot.processes.torchrun import LostProcess
+from rlbot.values.target import PartError
 
 MAX_LINES = 3
 
@@ -36,6 +37,15 @@ def building() -> Iterator[None]:
         raise
     except (ValueError, OSError, LostProcess) as error:
         raise ConfigError(str(error)) from error
+
+
+@contextmanager
+def playing() -> Iterator[None]:
+    """In this context a player that fails is reported in one line; what has been written so far stays."""
+    try:
+        yield
+    except PartError as error:
+        raise CommandFailed(str(error)) from error
 
 
 def one_line(text: str) -> str:

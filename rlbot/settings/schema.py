@@ -1,7 +1,8 @@
 """The settings of every command: their names, types and ranges. Values live in conf/ alone."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar
 
 from rlbot.values.convert import Converter, Names, Range
@@ -140,22 +141,57 @@ class LearnerConfig:
 
 
 @dataclass(frozen=True)
+class PlayerConfig:
+    """Who plays: "random", "idle", nexto:PATH, necto:PATH, the path of a run or checkpoint; or, with a `target`, a
+    player of the user's own, and the name of its class or function."""
+
+    name: str
+    target: Target | None = None
+
+    @classmethod
+    def parse(cls, value: Any, key: str, converter: Converter) -> "PlayerConfig":
+        """Reads a name, or {_target_: ..., and the arguments of the class or function}."""
+        if not isinstance(value, Mapping):
+            return cls(converter.convert(str, value, key))
+        target = Target.parse(value, key, converter)
+        return cls(_last_part(target), target)
+
+    def document(self) -> Any:
+        """Returns the form that `parse` reads."""
+        return self.name if self.target is None else self.target.document()
+
+
+def _last_part(target: Target | None) -> str:
+    return "" if target is None else re.split(r"[.:]", target.name)[-1]
+
+
+@dataclass(frozen=True)
 class OpponentConfig:
-    """The share of each opponent: "self", "past", "random", "idle", or the path of a run or checkpoint."""
+    """The share of each opponent: "self", "past", "random", "idle", nexto:PATH, necto:PATH, the path of a run or
+    checkpoint, or a name in `targets`: a player of the user's own."""
 
     shares: dict[str, float]
+    targets: dict[str, Target] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, value: Any, key: str, converter: Converter) -> "OpponentConfig":
-        """Reads one name, or {name: share}."""
-        shares = value if isinstance(value, Mapping) else {converter.convert(str, value, key): 1.0}
-        return cls(
-            {str(name): converter.convert(NonNegative, share, f"{key}.{name}") for name, share in shares.items()}
-        )
+        """Reads one name, {_target_: ..., and arguments}, or {name: share, or {_target_: ..., share: ...}}."""
+        if not isinstance(value, Mapping):
+            return cls({converter.convert(str, value, key): 1.0})
+        if KEY in value:
+            target = Target.parse(value, key, converter)
+            return cls({_last_part(target): 1.0}, {_last_part(target): target} if target else {})
+        found = {
+            str(name): _number_or_target("share", NonNegative, share, f"{key}.{name}", converter)
+            for name, share in value.items()
+        }
+        targets = {name: target for name, (_, target) in found.items() if target is not None}
+        return cls({name: share for name, (share, _) in found.items()}, targets)
 
-    def document(self) -> dict[str, float]:
+    def document(self) -> dict[str, Any]:
         """Returns a form that `parse` reads."""
-        return dict(self.shares)
+        own = {name: {**target.document(), "share": self.shares[name]} for name, target in self.targets.items()}
+        return {**self.shares, **own}
 
 
 @dataclass(frozen=True)
@@ -235,8 +271,8 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    checkpoint: str
-    opponent: str
+    checkpoint: PlayerConfig
+    opponent: PlayerConfig
     team_size: TeamSize
     opponent_team_size: TeamSize | None
     matches: Matches
@@ -244,7 +280,7 @@ class EvaluateConfig:
     match_seconds: Positive
     deterministic: bool
     tournament: bool
-    others: tuple[str, ...]
+    others: tuple[PlayerConfig, ...]
     max_matches: Matches
     seed: Annotated[int, Range(0, 2**31 - 1)]
     workers: Processes | None
@@ -263,8 +299,8 @@ class WatchSettings:
 
 @dataclass(frozen=True)
 class WatchConfig:
-    checkpoint: str | None
-    opponent: str | None
+    checkpoint: PlayerConfig | None
+    opponent: PlayerConfig | None
     team_size: Annotated[int, Range(1, 2)]
     opponent_team_size: Annotated[int, Range(1, 2)] | None
     deterministic: bool

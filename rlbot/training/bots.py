@@ -1,4 +1,5 @@
-"""Opponents that are named by the path of a run or checkpoint: read once, and saved in the run's own checkpoints."""
+"""Opponents from files: bots of this project are read once and saved in the checkpoints of the run; players that act
+from the state are made anew from their files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,26 +8,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rlbot.bots import StateBot, by_name
 from rlbot.curriculum import KINDS
 from rlbot.policy import Bot, load
 from rlbot.policy.bot import read_network
 from rlbot.settings.schema import TrainConfig
+from rlbot.values.player_names import weights_of
 
 _BOT = "bot/"  # prefix of the names of their weights in a checkpoint
 
 
-def load_bots(config: TrainConfig, saved: Mapping[str, Bot]) -> dict[str, Bot]:
-    """Returns the opponents that are named by a path, by that path. They are taken from `saved` (the run's checkpoint)
-    if they are in it, otherwise read from the path. Raises ValueError that names the setting if a bot cannot be read
-    or was trained with another tick_skip or action_delay."""
+def load_bots(config: TrainConfig, saved: Mapping[str, Bot]) -> dict[str, Bot | StateBot]:
+    """Returns the opponents that are not in KINDS, by name. Bots that are named by a path are taken from `saved` (the
+    run's checkpoint) if they are in it, otherwise read from the path. Raises ValueError that names the setting if a bot
+    cannot be read, or was trained with another tick_skip or action_delay."""
     pace = config.env.tick_skip, config.env.action_delay
-    bots: dict[str, Bot] = {}
+    bots: dict[str, Bot | StateBot] = {}
     for stage_name, stage in config.curriculum.stages.items():
         setting = f"curriculum.stages.{stage_name}.opponent"
         for name in stage.opponent.shares:
-            if name in KINDS:
+            if name in KINDS or name in bots:
                 continue
-            bot = bots.get(name) or saved.get(name) or load(name, setting=setting)
+            target = stage.opponent.targets.get(name)
+            if target is not None:
+                bots[name] = StateBot(name, target, f"{setting}.{name}").prepare()
+                continue
+            if weights_of(name) is not None:
+                bots[name] = by_name(name, setting).prepare()
+                continue
+            bot = saved.get(name) or load(name, setting=setting)
             if (bot.tick_skip, bot.action_delay) != pace:
                 raise ValueError(
                     f"{setting}={name}: was trained with tick_skip={bot.tick_skip}, action_delay={bot.action_delay}, "
@@ -37,9 +47,10 @@ def load_bots(config: TrainConfig, saved: Mapping[str, Bot]) -> dict[str, Bot]:
     return bots
 
 
-def bots_state(bots: Mapping[str, Bot]) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
-    """Returns (arrays by name, JSON-able document) of opponents that are named by a path. A checkpoint holds them, so
-    that a run can be resumed without their files."""
+def bots_state(bots: Mapping[str, Bot | StateBot]) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
+    """Returns (arrays by name, JSON-able document) of opponents that are named by the path of a run or checkpoint. A
+    checkpoint holds them, so that a run can be resumed without their files."""
+    trained = {name: bot for name, bot in bots.items() if isinstance(bot, Bot)}
     document = {
         name: {
             "network": bot.network.document(),
@@ -48,9 +59,9 @@ def bots_state(bots: Mapping[str, Bot]) -> tuple[dict[str, NDArray[np.float32]],
             "timesteps": bot.timesteps,
             "path": str(bot.path),
         }
-        for name, bot in bots.items()
+        for name, bot in trained.items()
     }
-    return {f"{_BOT}{name}": bot.weights for name, bot in bots.items()}, document
+    return {f"{_BOT}{name}": bot.weights for name, bot in trained.items()}, document
 
 
 def saved_bots(tensors: Mapping[str, Any], documents: Mapping[str, Any]) -> dict[str, Bot]:

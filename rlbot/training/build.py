@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rlbot.bots import StateBot, pace_note
 from rlbot.collect import Collector, Matchup, Shared
 from rlbot.collect.acting import Forward
 from rlbot.curriculum import Pool, Stage, self_play, team_sizes
@@ -46,7 +47,7 @@ class Components:
     shared: Shared
     pool: Pool
     stages: tuple[Stage, ...]
-    bots: Mapping[str, Bot]  # opponents that are named by a path, by that path
+    bots: Mapping[str, Bot | StateBot]  # opponents from files, by name
     workers: int
     make_collector: Callable[[int], Collector]  # takes the index of a stage
 
@@ -81,6 +82,9 @@ def build(
     )
     stages = make_stages(config)
     bots = group.first(load_bots(config, saved_bots or {}) if group.rank == 0 else {})
+    for bot in bots.values():
+        if isinstance(bot, StateBot) and (note := pace_note(bot, config.env.tick_skip)):
+            warn(note)
     for stage in stages:
         make_reward(config.reward, stage.reward)  # finds a user's reward term that cannot be loaded, before training
     cores = max(available_cores() // group.world.local_size, 1)

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from rlbot.bots import StateBot, asked
 from rlbot.collect import Matchup
 from rlbot.collect.env_shard import EnvShard
 from rlbot.collect.rollout import Rollout
 from rlbot.curriculum import Stage
+from rlbot.env import BatchEnv
 from rlbot.env.nonfinite import NonFiniteCounts
 from rlbot.env.purity import check_purity, check_resets
 from rlbot.model.own import OwnActorCritic
 from rlbot.settings.schema import TrainConfig
+from rlbot.sim import ORANGE, TEAM_OF_SLOT
 from rlbot.training.build import Components
 from rlbot.training.build_env import make_env, make_sample
 
@@ -36,6 +39,8 @@ def preflight(config: TrainConfig, components: Components) -> Iterator[str]:
         check_purity(env)
         sizes = ", ".join(f"{blue}v{orange}" for blue, orange in dict.fromkeys(env.team_sizes))
         yield f"Environment of stage {stage.name}: one arena of each size, {sizes}, {env.num_envs} cars"
+
+        yield from _check_opponents(stage, env, components)
 
     yield f"Multi-environment check: {_step_together(config, components.stages[-1])}"
 
@@ -63,6 +68,16 @@ def preflight(config: TrainConfig, components: Components) -> Iterator[str]:
     if env.rlgym is not None:
         each = env.rlgym.seconds / env.rlgym.steps / env.num_envs
         yield f"RLGym parts: {1e6 * each:.0f} us a step and car; no process makes more than {1 / each:,.0f} timesteps/s"
+
+
+def _check_opponents(stage: Stage, env: BatchEnv, components: Components) -> Iterator[str]:
+    """Asks the opponents that act from the state for the controls of all orange cars."""
+    orange = np.flatnonzero(TEAM_OF_SLOT[env.car_slot] == ORANGE)
+    for name, share in stage.opponents.items():
+        bot = components.bots.get(name)
+        if share > 0 and isinstance(bot, StateBot):
+            controls = bot.act(env.state, asked(env, orange, orange, 0, 0))
+            yield f"Opponent {bot.name}: state of {len(orange)} cars -> controls {controls.shape}"
 
 
 def _step_together(config: TrainConfig, stage: Stage) -> str:

@@ -195,7 +195,7 @@ def follow(config: TrainConfig, world: World) -> None:
     try:
         with stop_on_signals(quiet=True) as stopping:
             _loop(config, components, start, Silent(), _share_snapshot, lambda _: Asked(stopping()), nan_guard)
-    except BadUpdates as error:
+    except (BadUpdates, PartError) as error:
         raise CommandFailed(str(error)) from error
     group.leave()
 

@@ -12,6 +12,7 @@ from rlbot.curriculum import KINDS
 from rlbot.run.code import INDEX, newest_copies
 from rlbot.run.files import to_json, write_atomic
 from rlbot.settings.schema import OpponentConfig, Reset, TrainConfig
+from rlbot.values.player_names import BUILT_IN, weights_of, with_weights
 from rlbot.values.target import Target
 
 _PACKAGE = Path(rlbot.__file__).resolve().parent
@@ -22,7 +23,7 @@ def absolute(config: TrainConfig) -> TrainConfig:
     meshes = config.env.collision_meshes
     stages = {
         name: dataclasses.replace(
-            stage, opponent=OpponentConfig(_absolute_names(stage.opponent.shares)), reset=_absolute_resets(stage.reset)
+            stage, opponent=_absolute_opponents(stage.opponent), reset=_absolute_resets(stage.reset)
         )
         for name, stage in config.curriculum.stages.items()
     }
@@ -35,9 +36,7 @@ def absolute(config: TrainConfig) -> TrainConfig:
         ),
         curriculum=dataclasses.replace(config.curriculum, stages=stages),
     )
-    changed: TrainConfig = _changed(
-        config, lambda _, target: target if target.file is None else target.at(Path(_absolute(str(target.file))))
-    )
+    changed: TrainConfig = _changed(config, lambda _, target: _absolute_target(target))
     return changed
 
 
@@ -58,9 +57,11 @@ def _changed(value: Any, change: Callable[[str, Target], Target], key: str = "")
     """Returns settings in which every `Target`, wherever it is, is replaced by what `change` makes of its dotted name
     and itself."""
     if isinstance(value, Target):
-        return change(key.removesuffix(".target"), value)
+        return change(key, value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         items = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+        if hasattr(value, "parse"):  # written in a form of its own: the names of its fields are no settings
+            return dataclasses.replace(value, **{name: _changed(item, change, key) for name, item in items.items()})
         return dataclasses.replace(value, **_changed(items, change, key))
     if isinstance(value, Mapping):
         return {name: _changed(item, change, f"{key}.{name}" if key else name) for name, item in value.items()}
@@ -149,8 +150,25 @@ def _imported(file: Path) -> Iterator[list[str]]:
         yield from (parts[:end] for end in range(1, len(parts) + 1))
 
 
-def _absolute_names(shares: Mapping[str, float]) -> dict[str, float]:
-    return {name if name in KINDS else _absolute(name): share for name, share in shares.items()}
+def _absolute_opponents(opponent: OpponentConfig) -> OpponentConfig:
+    own = (*KINDS, *opponent.targets)
+    shares = {name if name in own else absolute_player(name): share for name, share in opponent.shares.items()}
+    return dataclasses.replace(opponent, shares=shares)
+
+
+def absolute_player(name: str) -> str:
+    """Returns the name of a player with its path made absolute."""
+    weights = weights_of(name)
+    return _absolute(name) if weights is None else with_weights(name, _absolute(weights))
+
+
+def _absolute_target(target: Target) -> Target:
+    if target.file is not None:
+        return target.at(Path(_absolute(str(target.file))))
+    weights = target.arguments.get("weights")
+    if target.name in BUILT_IN.values() and isinstance(weights, str):
+        return dataclasses.replace(target, arguments={**target.arguments, "weights": _absolute(weights)})
+    return target
 
 
 def _absolute_resets(resets: Mapping[str, Reset]) -> dict[str, Reset]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from rlbot.settings import command
 from rlbot.settings.errors import building
-from rlbot.settings.schema import WatchConfig
+from rlbot.settings.schema import PlayerConfig, WatchConfig
 
 if TYPE_CHECKING:
+    from rlbot.rating.matches import Player
     from rlbot.watch.live import LiveMatch
 
 
@@ -53,8 +54,9 @@ def _live(config: WatchConfig, stack: ExitStack) -> "LiveMatch":
 
     for engine in built():  # a bot plays on the one that it was trained on
         load_meshes(config.collision_meshes, engine)
-    follower = None if config.run is None else RunFollower(config.run, config.opponent)
-    first = follower.first() if follower else lineup(config.checkpoint or "random", config.opponent)
+    blue, orange = _player(config.checkpoint, "checkpoint"), _player(config.opponent, "opponent")
+    follower = None if config.run is None else RunFollower(config.run, orange)
+    first = follower.first() if follower else lineup(blue or "random", orange)
     if follower and not follower.found:
         print(f"[WARN] {first.title}", flush=True)
     sizes = config.team_size, config.opponent_team_size or config.team_size
@@ -67,6 +69,12 @@ def _live(config: WatchConfig, stack: ExitStack) -> "LiveMatch":
         next_lineup=follower.newest if follower else lambda: None,
         show=visualiser.show if visualiser else None,
     )
+
+
+def _player(config: PlayerConfig | None, setting: str) -> "Player | None":
+    from rlbot.rating.matches import load_player
+
+    return None if config is None else load_player(config.name, config.target, setting)
 
 
 def _export(config: WatchConfig) -> None:

@@ -12,18 +12,9 @@ from rlbot.watch.live import Lineup
 _CHECK_INTERVAL = 2.0  # s between two checks for a newer checkpoint
 
 
-def player(value: str, setting: str) -> Player:
-    """Returns "random", "idle" or the bot of a checkpoint or run. Raises ValueError that names `setting`."""
-    return value if value in ("random", "idle") else load(value, setting=setting)  # type: ignore[return-value]
-
-
-def lineup(checkpoint: str, opponent: str | None) -> Lineup:
-    """Raises ValueError if a bot cannot be loaded, or if the tick_skip or action_delay of two bots differ."""
-    blue = player(checkpoint, "checkpoint")
-    return _lineup(blue, blue if opponent is None else player(opponent, "opponent"))
-
-
-def _lineup(blue: Player, orange: Player, title: str = "") -> Lineup:
+def lineup(blue: Player, orange: Player | None, title: str = "") -> Lineup:
+    """`orange` None: the same player. Raises ValueError if the tick_skip or action_delay of two bots differ."""
+    orange = blue if orange is None else orange
     players = [("checkpoint", blue), ("opponent", orange)]
     pace, engine = common_timing(players), common_engine(players)
     return Lineup((blue, orange), (player_name(blue), player_name(orange)), title, *pace, engine)
@@ -32,11 +23,10 @@ def _lineup(blue: Player, orange: Player, title: str = "") -> Lineup:
 class RunFollower:
     """Plays the newest version of a run, against `opponent` or against itself."""
 
-    def __init__(self, run: str, opponent: str | None) -> None:
-        """Raises ValueError if the opponent cannot be loaded. `run` "latest" may begin later; another run has to be
-        there, or `first` raises ValueError."""
+    def __init__(self, run: str, opponent: Player | None) -> None:
+        """`run` "latest" may begin later; another run has to be there, or `first` raises ValueError."""
         self._run = run
-        self._opponent = None if opponent is None else player(opponent, "opponent")
+        self._opponent = opponent
         self._shown: Path | None = None
         self._last_check = 0.0
 
@@ -48,7 +38,7 @@ class RunFollower:
     def first(self) -> Lineup:
         """Returns the newest version, or a random player if the run has no checkpoint yet."""
         title = f"run={self._run}: no checkpoint yet, so random play until there is one"
-        return self._find() or _lineup("random", self._opponent or "random", title)
+        return self._find() or lineup("random", self._opponent or "random", title)
 
     def newest(self) -> Lineup | None:
         """Returns the newest version if it is another one than before, else None."""
@@ -72,4 +62,4 @@ class RunFollower:
             return None
         bot = load(path, setting="run")
         self._shown = path
-        return _lineup(bot, self._opponent or bot, f"{bot.timesteps:,} timesteps")
+        return lineup(bot, self._opponent or bot, f"{bot.timesteps:,} timesteps")

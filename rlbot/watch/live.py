@@ -3,6 +3,7 @@
 import contextlib
 import math
 import queue
+import sys
 import threading
 import time
 from collections import deque
@@ -21,6 +22,7 @@ from rlbot.recording.decisions import decision
 from rlbot.recording.recorder import TICK_RATE
 from rlbot.reward import Reward
 from rlbot.sim import BLUE, TEAM_OF_SLOT, State
+from rlbot.values.target import PartError
 from rlbot.watch.server import Events, new_queue
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -110,6 +112,14 @@ class LiveMatch:
             self._condition.notify_all()
 
     def _run(self) -> None:
+        try:
+            self._play()
+        except PartError as error:
+            self._status |= {"paused": True, "message": str(error)}
+            self._send("status", dict(self._status))
+            print(f"[ERROR] {error}", file=sys.stderr, flush=True)
+
+    def _play(self) -> None:
         due = checked = time.monotonic()
         while True:
             with self._condition:

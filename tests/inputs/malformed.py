@@ -257,6 +257,23 @@ SETTINGS: list[tuple[list[str], str]] = [
         "curriculum.stages.duel.opponent=runs/nothing: no such opponent",
     ),
     ([f"curriculum.stages.duel.opponent={LONG}"], "curriculum.stages.duel.opponent="),
+    (["curriculum.stages.duel.opponent=nexto:gone.pt"], "duel.opponent=nexto:gone.pt: there is no file gone.pt"),
+    (
+        ["curriculum.stages.duel.opponent={_target_: mine}"],
+        "curriculum.stages.duel.opponent._target_=mine: must be module.function or path/to/file.py:function",
+    ),
+    (
+        ["curriculum.stages.duel.opponent={self: 1, bot: {_target_: a.b}}"],
+        "curriculum.stages.duel.opponent.bot.share: is missing",
+    ),
+    (
+        ["curriculum.stages.duel.opponent={past: {_target_: a.b, share: 1}}"],
+        "curriculum.stages.duel.opponent.past: is the name of a built-in opponent",
+    ),
+    (
+        [f"curriculum.stages.{stage}.opponent={{_target_: {stage}.bot}}" for stage in ("duel", "doubles")],
+        "curriculum.stages.doubles.opponent.bot: is another player in an earlier stage; give it another name",
+    ),
     (["curriculum.stages.duel.reset={kickoff:0}"], "curriculum.stages.duel.reset"),
     (["curriculum.stages.duel.reset={corner:1}"], "curriculum.stages.duel.reset.corner: no such name"),
     (["curriculum.stages.duel.reward.goal=much"], "curriculum.stages.duel.reward.goal=much: must be a number"),
@@ -507,6 +524,13 @@ EVALUATE: list[tuple[list[str], str]] = [
     (["checkpoint='\u0141'"], "checkpoint=\\u0141: no such folder"),
     (["opponent=nobody"], "opponent=nobody: no such folder"),
     (["opponent=self"], "opponent=self: no such folder"),
+    (["opponent=nexto:"], "opponent=nexto:: there is no file"),
+    (["opponent=necto:gone.pt"], "opponent=necto:gone.pt: there is no file gone.pt"),
+    (["opponent={name: idle}"], "opponent._target_=null: must be module.function or path/to/file.py:function"),
+    (
+        ["checkpoint=runs/good", "opponent={_target_: 'gone.py:Bot'}"],
+        "opponent._target_=gone.py:Bot: cannot be imported: FileNotFoundError",
+    ),
     (["opponent=null"], "opponent=null: must be text"),
     (["oponent=idle"], "oponent: no such setting; did you mean opponent?"),
     (["team_size=3"], "team_size=3: must be at most 2"),

@@ -1,4 +1,5 @@
-"""Opponents named by a path: read once, at the run's pace, and kept in its checkpoints."""
+"""Opponents from files: bots are read once, at the run's pace, and kept in its checkpoints; players that act from the
+state are kept in the copies of the user's own files."""
 
 import shutil
 from pathlib import Path
@@ -25,15 +26,28 @@ def rival(launch: Launch, tmp_path: Path) -> Path:
 
 
 def test_a_run_goes_on_against_an_opponent_whose_files_are_gone(rival: Path, launch: Launch, tmp_path: Path) -> None:
-    """The same bits as a run that had them all the time, with other numbers of workers."""
-    arguments = [*QUICK, AGAINST, "learner.anneal_learning_rate=false", "checkpoint_interval=250", "seed=2"]
+    """The same bits as a run that had them all the time, with other numbers of workers. One is a bot of the project,
+    one a player of the user's own."""
+    (tmp_path / "wild.py").write_text("def act(state, cars, reach):\n    return reach * (2 * cars.random(8) - 1)\n")
+    own = "wild: {_target_: 'wild.py:act', reach: 0.5, share: 0.5}"
+    arguments = [
+        *QUICK,
+        AGAINST.replace("}", f", {own}}}"),
+        "env.num_envs=4",
+        "learner.anneal_learning_rate=false",
+        "checkpoint_interval=250",
+        "seed=2",
+    ]
     straight = launch(*arguments, "total_timesteps=1000", "env.workers=2", "hydra.run.dir=straight")
     assert straight.status() == 0, straight.lines
     stopped = launch(*arguments, "total_timesteps=500", "env.workers=1", "hydra.run.dir=stopped")
     assert stopped.status() == 0, stopped.lines
     shutil.rmtree(rival)
+    (tmp_path / "wild.py").unlink()
     resumed = launch("resume=stopped", "total_timesteps=1000", "env.workers=0")
-    assert resumed.status() == 0 and not resumed.having("[WARN]"), resumed.lines
+    assert resumed.status() == 0, resumed.lines
+    (line,) = resumed.having("[WARN]")
+    assert "wild.py is not there: curriculum.stages.touch.opponent.wild is taken from the copy in the run" in line
 
     one, other = (
         load_checkpoint(sorted((tmp_path / run / "checkpoints").glob("step_*"))[-1])[0]
