@@ -117,7 +117,7 @@ def _print_engine(players: Sequence[Player], conditions: Conditions, console: Co
         if isinstance(player, StateBot) and (note := pace_note(player, conditions.tick_skip)):
             console.warn(note)
         if isinstance(player, Bot) and player.engine != here:
-            console.warn(f"{player_name(player)} was trained on {player.engine}: it is not quite as good here")
+            console.warn(f"{player_name(player)} was trained on {player.engine}: it may play worse on this engine")
 
 
 def _write_recordings(results: Results, folder: Path, stem: str, console: Console) -> None:

@@ -87,7 +87,7 @@ def test_a_run_whose_end_is_not_saved_says_so_and_fails(launch: Launch, tmp_path
     run.signal(signal.SIGTERM)
     assert run.status() == 1 and run.having("Traceback") == []
     assert "[ERROR] The end of this run, at " in run.lines[-2] and " is not saved in " in run.lines[-2]
-    assert run.lines[-1].startswith(f"[ERROR] when it can be written, resume={disk / 'run'} goes on from")
+    assert run.lines[-1].startswith(f"[ERROR] when it can be written, resume={disk / 'run'} continues from")
     (disk / "filler").unlink()
     before = newest(disk / "run")
     run = launch(f"resume={disk / 'run'}", f"total_timesteps={before + 100}")
