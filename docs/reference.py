@@ -19,7 +19,7 @@ from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
 from rlbot.reward import TERMS, terms
 from rlbot.settings.explain import composed
 from rlbot.settings.names import NAME, settings
-from rlbot.settings.schema import ROOTS, OpponentConfig, PlayerConfig, Reset, StageConfig, TrainConfig
+from rlbot.settings.schema import ROOTS, OpponentConfig, PlayerConfig, Reset, StageConfig, TrainConfig, Until
 from rlbot.sim.state import ARENA, CAR
 from rlbot.values.convert import Range, names_of
 from rlbot.values.ramp import Ramp
@@ -50,6 +50,7 @@ FORMS = {
     PlayerConfig: "name, path, or `{_target_: ...}`",
     Reset: "share",
     Target: "`{_target_: ...}`",
+    Until: "whole number from 1, or mapping of skills to numbers",
 }
 
 ELSEWHERE = {"reward.terms": "see [rewards.md](rewards.md)", "curriculum.stages": "see below"}

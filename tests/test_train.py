@@ -62,7 +62,8 @@ def test_what_the_console_says_in_its_order(straight: tuple[Path, str]) -> None:
     assert out.isascii() and all(re.match(r"\[(OK|START)\] ", line) for line in out.splitlines())
     for expected in (
         f"[START] Verification of {run}",
-        "[OK] Curriculum stages: duel (1v1 against self, until 300), outnumbered (1v2 against past, until 2000)",
+        "[OK] Curriculum stages: duel (1v1 against self, until 300 timesteps), "
+        "outnumbered (1v2 against past, until 2000 timesteps)",
         "[OK] Curriculum restricted to 1v1, 1v2, 2v2",
         "[OK] Environment of stage outnumbered: one arena of each size, 1v2, 2v1, 6 cars",
         "[OK] Environment of stage doubles: one arena of each size, 2v2, 4 cars",

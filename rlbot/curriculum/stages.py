@@ -13,7 +13,8 @@ TEAM_SIZES = {"1v1": (1, 1), "1v2": (1, 2), "2v2": (2, 2)}
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage, which lasts until timestep `until` (None: to the end of the run).
+    """One stage, which lasts until timestep `until` (None: to the end of the run) or until all of `skills` are reached
+    (see `rlbot.curriculum.skill`), whichever comes first.
 
     teams: shares of "1v1", "1v2", "2v2" among the arenas. opponents: shares of "self", "past", "random", "idle" and
     paths of policies (see `self_play` and `Opponents`). reward: weights that replace those of the run in this stage.
@@ -27,6 +28,14 @@ class Stage:
     reward: Mapping[str, float | Ramp] = field(default_factory=dict)
     reset_mix: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, float | Ramp] = field(default_factory=dict)
+    skills: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def end(self) -> str:
+        """Like "2000000 timesteps", "touches_per_minute 8 or 2000000 timesteps", or "the end"."""
+        ends = [" and ".join(f"{skill} {least:g}" for skill, least in self.skills.items())] if self.skills else []
+        ends += [f"{self.until} timesteps"] if self.until is not None else []
+        return " or ".join(ends) or "the end"
 
     def reward_weights(self, timesteps: int, began: int) -> dict[str, float]:
         """Returns the weight of every reward term at `timesteps` of the run; the stage began at `began`. Ramps of the
@@ -39,11 +48,12 @@ class Stage:
         return [name for name, weight in {**self.weights, **self.reward}.items() if isinstance(weight, Ramp)]
 
 
-def stage_at(stages: Sequence[Stage], timesteps: int) -> int:
-    """Returns the index of the stage to which `timesteps` belongs. The last stage has no end."""
+def stage_at(stages: Sequence[Stage], timesteps: int, passed: int = 0) -> int:
+    """Returns the index of the stage to which `timesteps` belongs, in a run that has `passed` the skills of so many
+    stages. The last stage has no end."""
     for index, stage in enumerate(stages[:-1]):
-        assert stage.until is not None
-        if timesteps < stage.until:
+        in_time = stage.until is None or timesteps < stage.until
+        if in_time and not (stage.skills and index < passed):
             return index
     return len(stages) - 1
 

@@ -162,6 +162,7 @@ def _check_training(config: TrainConfig) -> Iterator[str]:
         yield "objective=rating: needs rating.enabled=true; or take another, such as objective=touches"
     yield from _check_batch(config)
     yield from _check_stages(config.curriculum.stages, config.resume is not None)
+    yield from _check_skills(config)
     yield from _check_terms(config)
 
 
@@ -234,14 +235,25 @@ def _check_stages(stages: Mapping[str, StageConfig], resumed: bool) -> Iterator[
             yield f"{key}: a stage's name is letters, digits and _, and begins with a letter"
         if stage.until is None and i < len(stages) - 1:
             yield f"{key}.until=null: only the last stage may go on to the end; give it a timestep"
-        if stage.until is not None and stage.until <= previous:
-            yield f"{key}.until={stage.until}: must be above the {previous} of the stage before"
-        previous = stage.until or previous
+        if stage.latest is not None and stage.latest <= previous:
+            where = f"{key}.until.timesteps" if stage.skills else f"{key}.until"
+            yield f"{where}={stage.latest}: must be above the {previous} of the stage before"
+        previous = stage.latest or previous
         yield from _check_shares(f"{key}.teams", stage.teams)
         for own, target in stage.opponent.targets.items():
             if players.setdefault(own, target) != target:
                 yield f"{key}.opponent.{own}: is another player in an earlier stage; give it another name"
         yield from _check_opponents(f"{key}.opponent", stage.opponent, resumed)
+
+
+def _check_skills(config: TrainConfig) -> Iterator[str]:
+    """What measures a skill must be there."""
+    for name, stage in config.curriculum.stages.items():
+        key = f"curriculum.stages.{name}"
+        if "rating" in stage.skills and not config.rating.enabled:
+            yield f"{key}.until.rating: needs rating.enabled=true, or another skill"
+        if "score_against_past" in stage.skills and not stage.opponent.shares.get("past"):
+            yield f"{key}.until.score_against_past: needs past among the opponents, such as {key}.opponent=past"
 
 
 def _check_opponents(key: str, opponent: OpponentConfig, resumed: bool) -> Iterator[str]:

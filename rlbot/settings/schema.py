@@ -19,6 +19,7 @@ Processes = Annotated[int, Range(0, 1_024)]
 ResetName = Annotated[str, Names("rlbot.env.reset", "RESETS", closed=False)]
 Teams = Annotated[str, Names("rlbot.curriculum.stages", "TEAM_SIZES")]
 BenchTeams = Annotated[str, Names("rlbot.bench.cases", "TEAMS")]
+Skill = Annotated[str, Names("rlbot.curriculum.skill", "SKILLS")]
 Activation = Annotated[str, Names("rlbot.model.activations", "ACTIVATIONS")]
 ActionHead = Annotated[str, Names("rlbot.policy.heads", "HEADS")]
 Engine = Literal["auto", "rocketsim2", "rocketsim3"]
@@ -195,12 +196,46 @@ class OpponentConfig:
 
 
 @dataclass(frozen=True)
+class Until:
+    """The end of a stage by skill: all of `skills`, or at the latest at `timesteps` (None: however long it takes)."""
+
+    skills: dict[Skill, Number]
+    timesteps: Count | None
+
+    @classmethod
+    def parse(cls, value: Any, key: str, converter: Converter) -> "Until | int":
+        """Reads timesteps, or {a skill: the least value, ..., timesteps: the latest}."""
+        if not isinstance(value, Mapping):
+            timesteps: int = converter.convert(Count, value, key)
+            return timesteps
+        skills = {name: least for name, least in value.items() if name != "timesteps"}
+        if not skills:
+            converter.fault(key, dict(value), "needs a skill, such as {touches_per_minute: 8}")
+        latest = converter.convert(Count | None, value.get("timesteps"), f"{key}.timesteps")
+        return cls(converter.convert(dict[Skill, Number], skills, key), latest)
+
+    def document(self) -> dict[str, float | None]:
+        """Returns the form that `parse` reads."""
+        return {**self.skills, "timesteps": self.timesteps}
+
+
+@dataclass(frozen=True)
 class StageConfig:
-    until: Count | None
+    until: Until | int | None
     teams: dict[Teams, NonNegative]
     opponent: OpponentConfig
     reward: dict[str, Number | Ramp]
     reset: dict[ResetName, Reset]
+
+    @property
+    def latest(self) -> int | None:
+        """The timestep at which the stage ends at the latest."""
+        return self.until.timesteps if isinstance(self.until, Until) else self.until
+
+    @property
+    def skills(self) -> dict[str, float]:
+        """The skills at which it ends before."""
+        return self.until.skills if isinstance(self.until, Until) else {}
 
 
 @dataclass(frozen=True)

@@ -197,7 +197,7 @@ def make_schedule(config: TrainConfig) -> Schedule:
 def make_stages(config: TrainConfig) -> tuple[Stage, ...]:
     weights = {name: term.weight for name, term in config.reward.terms.items()}
     return tuple(
-        Stage(name, each.until, each.teams, each.opponent.shares, each.reward, each.reset, weights)
+        Stage(name, each.latest, each.teams, each.opponent.shares, each.reward, each.reset, weights, each.skills)
         for name, each in config.curriculum.stages.items()
     )
 

@@ -27,6 +27,7 @@ class Asked:
     pause: bool = False
     save: bool = False
     config: TrainConfig | None = None
+    ratings: tuple[tuple[int, float], ...] = ()  # that have come in
 
 
 class Control:
@@ -54,7 +55,8 @@ class Control:
             save |= request.command in ("save", "set")
             self._execute(request, progress)
         config = self._saver.config if self._saver.config is not before else None
-        return Asked(self.reason is not None or self._stopping(), self._paused, save, config)
+        stop = self.reason is not None or self._stopping()
+        return Asked(stop, self._paused, save, config, self._saver.reporter.new_ratings())
 
     def ending(self) -> bool:
         """Whether the run is asked to end, when training has ended and only ratings are still to come."""

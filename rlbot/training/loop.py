@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.collect import Collector
-from rlbot.curriculum import Pool, Stage, stage_at
+from rlbot.curriculum import Pool, Stage, skill, stage_at
+from rlbot.curriculum.skill import Measured
+from rlbot.hardware import Group
 from rlbot.learner import PPO
 from rlbot.training.nan_guard import NanGuard
 from rlbot.values.ramp import Ramp, value_at
@@ -26,6 +28,16 @@ class Progress:
     reward: float = 0.0  # mean reward per step in the last iteration; keep_best compares it
     stage: int = -1
     stage_began: int = 0  # timesteps
+    skilled: bool = False  # whether the stage has ended by skill
+    measured: Measured = field(default_factory=dict)  # of the stage's skills
+
+    @property
+    def passed(self) -> int:
+        """How many stages may have ended by skill."""
+        return self.stage + self.skilled
+
+    def begin_stage(self, index: int) -> None:
+        self.stage, self.stage_began, self.skilled, self.measured = index, self.timesteps, False, {}
 
 
 class Reporter(Protocol):
@@ -74,6 +86,7 @@ class Orders:
     pause: bool = False  # wait a moment, then ask again
     save: bool = False
     plan: tuple[Schedule, tuple[Stage, ...]] | None = None  # new ones, if settings have changed; they are saved
+    ratings: tuple[tuple[int, float], ...] = ()  # that have come in: timesteps of the version, points
 
 
 _PAUSE = 0.5  # s between two questions while the run is paused
@@ -133,6 +146,9 @@ def train(
             asked = orders(progress)
             if asked.plan is not None:
                 schedule, stages = asked.plan
+            for version, points in asked.ratings:
+                if version > progress.stage_began and progress.stage >= 0:
+                    skill.add(progress.measured, "rating", version, points)
             if collector is not None and good and (asked.plan or (asked.save and saved_at != progress.timesteps)):
                 nan_guard.check_weights(ppo.model.state_dict())
                 save(progress, collector)
@@ -144,7 +160,7 @@ def train(
             if asked.pause or asked.save or asked.plan:
                 continue
             began = time.perf_counter()
-            index = stage_at(stages, progress.timesteps)
+            index = stage_at(stages, progress.timesteps, progress.passed)
             if collector is not None:
                 collector.wait()
             weights = publish()
@@ -164,7 +180,7 @@ def train(
                     note=reporter.note,
                 )
                 if index != progress.stage:
-                    progress.stage, progress.stage_began = index, progress.timesteps
+                    progress.begin_stage(index)
                 reporter.stage(index, stages[index], collector)
                 began = time.perf_counter()  # the time for starting workers does not count as training
 
@@ -172,7 +188,8 @@ def train(
             rollout, metrics = collector.collect(reward)
             steps = rollout.num_steps * collector.num_agents
             before, progress.timesteps = progress.timesteps, progress.timesteps + steps
-            if schedule.overlap and stage_at(stages, progress.timesteps) == index:
+            metrics |= _measure(progress, stages[index], metrics, ppo.hardware.group, reporter.note)
+            if schedule.overlap and stage_at(stages, progress.timesteps, progress.passed) == index:
                 # At the end the next rollout is only planned: a run that is resumed with a higher total begins with it.
                 over = progress.timesteps >= schedule.total_timesteps
                 next_reward = stages[index].reward_weights(progress.timesteps, progress.stage_began)
@@ -211,3 +228,19 @@ def train(
         if collector is not None:
             collector.close()
     return progress
+
+
+def _measure(
+    progress: Progress, stage: Stage, metrics: Mapping[str, float], group: Group, note: Callable[[str], None]
+) -> dict[str, float]:
+    """Measures the skills of the stage after a rollout. If they are reached, `progress` says so: rank 0 decides, since
+    the last bits of a mean may differ from machine to machine. Returns a curve for every skill."""
+    if not stage.skills:
+        return {}
+    skill.measure(progress.measured, stage.skills, metrics, progress.timesteps)
+    found = skill.means(progress.measured, stage.skills)
+    if not progress.skilled and group.first(skill.reached(found, stage.skills)):
+        progress.skilled = True
+        shown = ", ".join(f"{name} {found[name]:.3g}" for name in stage.skills)
+        note(f"Stage {stage.name} has reached {shown} at {progress.timesteps} timesteps")
+    return {f"skill/{name}": value for name, value in found.items()}

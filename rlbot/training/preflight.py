@@ -99,4 +99,4 @@ def _require_finite(faults: NonFiniteCounts, where: str) -> None:
 def _stage(stage: Stage) -> str:
     teams = "+".join(name for name, share in stage.teams.items() if share > 0)
     against = "+".join(name for name, share in stage.opponents.items() if share > 0)
-    return f"{stage.name} ({teams} against {against}, until {stage.until or 'the end'})"
+    return f"{stage.name} ({teams} against {against}, until {stage.end})"

@@ -37,15 +37,15 @@ class RunReporter:
         self._total, self._run_name = total_timesteps, run_name
         self._gpu = gpu
         self.iterations = 0  # since this process started
+        self._new_ratings: list[tuple[int, float]] = [] if rater is None else sorted(rater.scores().items())
         self._recent: deque[dict[str, float]] = deque(maxlen=_RECENT)
 
     def stage(self, index: int, stage: Stage, collector: Collector) -> None:
         self._recent.clear()  # metrics of another stage cannot be compared with those of this one
         teams = ", ".join(name for name, share in stage.teams.items() if share > 0)
         against = ", ".join(name for name, share in stage.opponents.items() if share > 0)
-        until = "the end" if stage.until is None else f"{stage.until} timesteps"
         self._console.start(
-            f"Stage {index} ({stage.name}): {teams} against {against}, until {until}; "
+            f"Stage {index} ({stage.name}): {teams} against {against}, until {stage.end}; "
             f"{collector.num_arenas} arenas, {collector.num_agents} learning cars"
         )
 
@@ -92,9 +92,17 @@ class RunReporter:
         if waiting and max(waiting) in self._rater.waiting():
             self._console.ok(f"The version at {max(waiting)} timesteps was not rated")
 
+    def new_ratings(self) -> tuple[tuple[int, float], ...]:
+        """Returns the ratings that have come in since the last call: timesteps of the version, mean points over the
+        team sizes."""
+        found, self._new_ratings = tuple(self._new_ratings), []
+        return found
+
     def _rated(self, rated: Rated) -> None:
         shown = ", ".join(f"{team} {rating}" for team, rating in rated.ratings.items())
         self._console.ok(f"Rating of the version at {rated.timesteps} timesteps: {shown}")
+        points = [rating.points for rating in rated.ratings.values()]
+        self._new_ratings.append((rated.timesteps, sum(points) / len(points)))
         metrics = {f"rating/{team}": rating.points for team, rating in rated.ratings.items()}
         metrics |= {f"rating_error/{team}": rating.error for team, rating in rated.ratings.items()}
         self._tensorboard.write(metrics, rated.timesteps)

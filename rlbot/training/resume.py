@@ -80,7 +80,9 @@ def restore(components: Components, saved: Any, console: Console, resume: Resume
         if progress.stage > 0 and "stage_began" not in documents["progress"]:  # saved by an older version
             progress.stage_began = components.stages[progress.stage - 1].until or 0
         collector = None
-        if progress.stage == stage_at(components.stages, progress.timesteps):  # otherwise another stage begins
+        if progress.stage == stage_at(
+            components.stages, progress.timesteps, progress.passed
+        ):  # otherwise another stage begins
             collector = open_stage(
                 progress.stage,
                 stages=components.stages,

@@ -222,7 +222,7 @@ def _loop(
         everyone = group.gather(ask(progress))
         first = everyone[0]
         plan = None if first.config is None else (make_schedule(first.config), make_stages(first.config))
-        return Orders(any(each.stop for each in everyone), first.pause, first.save, plan)
+        return Orders(any(each.stop for each in everyone), first.pause, first.save, plan, first.ratings)
 
     return loop.train(
         ppo=components.ppo,

@@ -250,3 +250,25 @@ def test_settings_that_came_after_a_checkpoint_are_filled_in() -> None:
     filled = load_document(saved)
     assert (filled.hardware.time_limit, filled.rating, filled.seed) == (5, chosen.rating, 7)
     assert document(filled)["reward"]["terms"] == terms
+
+
+def test_a_stage_may_end_by_skill() -> None:
+    until = "curriculum.stages.duel.until={{{}}}".format
+    config = compose([until("touches_per_minute: 8, goals_per_minute: 1.5, timesteps: 2_000_000")])
+    stage = config.curriculum.stages["duel"]
+    assert stage.skills == {"touches_per_minute": 8.0, "goals_per_minute": 1.5} and stage.latest == 2_000_000
+    assert load_document(document(config)) == config
+    only = compose([until("rating: -20")]).curriculum.stages["duel"]
+    assert (only.skills, only.latest) == ({"rating": -20.0}, None)
+    for wrong, told in (
+        ([until("touches: 8")], "curriculum.stages.duel.until.touches: no such name; there are: touches_per_minute, "),
+        ([until("timesteps: 5")], "needs a skill, such as {touches_per_minute: 8}"),
+        ([until("speed: fast")], "curriculum.stages.duel.until.speed=fast: must be a number"),
+        ([until("speed: 5, timesteps: 0")], "curriculum.stages.duel.until.timesteps=0: must be at least 1"),
+        ([until("speed: 5, timesteps: 4_000_000")], "outnumbered.until=3500000: must be above the 4000000 of the"),
+        ([until("rating: 5"), "rating.enabled=false"], "duel.until.rating: needs rating.enabled=true"),
+        ([until("score_against_past: 0.6")], "until.score_against_past: needs past among the opponents"),
+    ):
+        with pytest.raises(ConfigError) as refused:
+            compose(wrong)
+        assert told in str(refused.value)

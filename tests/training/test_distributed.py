@@ -30,6 +30,7 @@ SETTINGS = [
     "checkpoint_interval=300",
     "rating.enabled=false",
     "hardware.precision=fp32",
+    "curriculum.stages.duel.until={speed: 100000, timesteps: 300}",  # never so fast, but all ranks ask rank 0
 ]
 LONG = [
     "experiment=debug",

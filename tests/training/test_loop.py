@@ -1,6 +1,7 @@
 """The loop with real components: stages, learning rate, checkpoints, the pool, stopping and going on."""
 
 import dataclasses
+import json
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -164,6 +165,52 @@ def test_ramps_set_the_learner_and_the_reward_of_every_iteration() -> None:
     assert curve("reward_weight/save") == pytest.approx([0.0, 0.64, 1.28, 1.94])
     assert curve("reward_weight/goal") == pytest.approx([math.nan, math.nan, 1.0, 1 + 33 / 2], nan_ok=True)
     assert [each.stage_began for each in record.progress] == [0, 0, 64, 64]
+
+
+SKILL = "curriculum.stages.duel.until={speed:1,timesteps:100_000} curriculum.stages.outnumbered.until={speed:1e6}"
+
+
+def test_a_stage_ends_by_skill_or_at_its_last_timestep() -> None:
+    """Cars are always faster than 1 uu/s: ten iterations of 32 timesteps. 1e6 uu/s is never reached."""
+    schedule = dataclasses.replace(SCHEDULE, total_timesteps=420, checkpoint_interval=10**6)
+    record, _, _ = run(schedule, overrides=SKILL)
+    assert [index for index, *_ in record.stages] == [0, 1] and record.timesteps[9:11] == [320, 353]
+    assert [each.stage_began for each in record.progress] == [0] * 10 + [320] * 4
+    assert "Stage duel has reached speed" in record.notes[0] and "at 320 timesteps" in record.notes[0]
+    assert [i for i, metrics in enumerate(record.metrics) if "skill/speed" in metrics] == [9]
+    capped = SKILL.replace("speed:1,timesteps:100_000", "speed:1e6,timesteps:100")
+    record, _, _ = run(dataclasses.replace(schedule, total_timesteps=140), overrides=capped)
+    assert [each.stage_began for each in record.progress] == [0] * 4 + [128]
+
+
+@pytest.mark.parametrize("stop", [4, 10])
+def test_a_stage_that_ends_by_skill_ends_there_after_a_resume_too(stop: int) -> None:
+    """Stopped in the middle of the window, and when the skill has just been reached."""
+    schedule = dataclasses.replace(SCHEDULE, total_timesteps=360, checkpoint_interval=10**6)
+    _, _, progress = run(schedule, overrides=SKILL, stop_after=stop)
+    assert (progress.timesteps, progress.skilled) == (32 * stop, stop == 10)
+    saved = Progress(**json.loads(json.dumps(dataclasses.asdict(progress))))
+    record, _, _ = run(schedule, overrides=SKILL, start=(saved, None))
+    assert {each.stage_began for each in record.progress if each.stage == 1} == {320}
+    assert record.timesteps[:2] == ([160, 192] if stop == 4 else [353, 386])
+
+
+def test_with_overlap_no_rollout_of_a_stage_that_has_ended_is_begun() -> None:
+    schedule = dataclasses.replace(SCHEDULE, total_timesteps=360, checkpoint_interval=10**6, overlap=True)
+    record, _, _ = run(schedule, overrides=SKILL.replace("env.workers=0", "") + " learner.overlap=true env.workers=1")
+    assert record.timesteps[9:11] == [320, 353] and [index for index, *_ in record.stages] == [0, 1]
+
+
+def test_ratings_count_for_the_stage_in_which_their_versions_were_saved() -> None:
+    asked = iter([(), (), ((0, 900.0), (32, 100.0)), ((64, 500.0),), (), ()])
+    schedule = dataclasses.replace(SCHEDULE, total_timesteps=170, checkpoint_interval=10**6)
+    record, _, _ = run(
+        schedule,
+        overrides="curriculum.stages.duel.until={rating:300} curriculum.stages.outnumbered.until=1000",
+        orders=lambda progress: Orders(ratings=next(asked)),
+    )
+    assert [each.stage for each in record.progress] == [0, 0, 0, 0, 1, 1]  # (100 + 500) / 2, not with 900
+    assert [metrics.get("skill/rating") for metrics in record.metrics][3] == 300.0
 
 
 def test_a_checkpoint_whenever_a_multiple_was_passed_and_once_at_the_end(
