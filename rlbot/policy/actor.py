@@ -103,6 +103,7 @@ def finish_layer(x, rows, bias, gain, shift, normalise, activation):  # type: ig
     """
     width = len(bias)
     count = np.float32(width)  # dividing by an integer would make the results float64
+    least = np.float32(0.0 if activation == 0 else -np.inf)  # ReLU is part of the last loop, others follow it
     for i in range(rows):
         row = x[i, :width]
         if normalise:
@@ -116,14 +117,13 @@ def finish_layer(x, rows, bias, gain, shift, normalise, activation):  # type: ig
                 total += (row[j] - mean) * (row[j] - mean)
             scale = np.float32(1.0) / np.sqrt(total / count + np.float32(_EPSILON))
             for j in range(width):
-                row[j] = (row[j] - mean) * scale * gain[j] + shift[j]
+                value = (row[j] - mean) * scale * gain[j] + shift[j]
+                row[j] = least if value < least else value
         else:
             for j in range(width):
-                row[j] += bias[j]
-        if activation == 0:  # ReLU apart, so that its loop is vectorized
-            for j in range(width):
-                row[j] = max(row[j], np.float32(0.0))
-        elif activation > 0:
+                value = row[j] + bias[j]
+                row[j] = least if value < least else value
+        if activation > 0:
             for j in range(width):
                 row[j] = activate(row[j], activation)
 
