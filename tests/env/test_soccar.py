@@ -66,15 +66,40 @@ def test_the_last_picture_is_of_the_goal_and_not_of_the_next_kickoff() -> None:
     assert (last != env.render()).any()
 
 
+MOVIEPY = "needs moviepy (pip install moviepy), which both recorders write with and nothing else here needs"
+
+
+def pictures_of(folder: Path) -> int:
+    """How many pictures the only film in the folder has."""
+    import imageio.v2 as imageio  # moviepy needs it
+
+    (film,) = folder.glob("*.mp4")
+    with imageio.get_reader(film) as reader:
+        assert reader.get_meta_data()["fps"] == 15 and reader.get_data(0).shape == (440, 640, 3)
+        return sum(1 for _ in reader)
+
+
 def test_gymnasiums_recorder_writes_a_film(tmp_path: Path) -> None:
-    pytest.importorskip("moviepy", reason="needs moviepy, which Gymnasium writes films with")
+    pytest.importorskip("moviepy", reason=MOVIEPY)
     env = RecordVideo(gymnasium.make("RocketSim-v0", render_mode="rgb_array"), str(tmp_path), disable_logger=True)
     env.reset(seed=0)
     for _ in range(10):
         env.step(np.zeros(8, np.float32))
     env.close()
-    (film,) = tmp_path.glob("*.mp4")
-    assert b"ftyp" in film.read_bytes()[:16]
+    assert pictures_of(tmp_path) == 11, "of the beginning, and after each step"
+
+
+def test_stable_baselines3s_recorder_writes_a_film(tmp_path: Path) -> None:
+    pytest.importorskip("moviepy", reason=MOVIEPY)
+    sb3 = pytest.importorskip("stable_baselines3.common.vec_env", reason="extra dev is not installed")
+    envs = sb3.DummyVecEnv([lambda: RocketSimEnv(render_mode="rgb_array")])
+    assert envs.render().shape == (440, 640, 3)
+    recorder = sb3.VecVideoRecorder(envs, str(tmp_path), lambda step: step == 0, video_length=10)
+    recorder.reset()
+    for _ in range(12):
+        recorder.step(np.zeros((1, 8), np.float32))
+    recorder.close()
+    assert pictures_of(tmp_path) in (10, 11)
 
 
 def test_stable_baselines3s_checker_passes() -> None:
