@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rlbot.recording.events import KINDS, Event
 from rlbot.run.files import write_atomic
 from rlbot.sim import MAX_CARS, CarPlacement, Placement, State
+from rlbot.sim.placement import angles
 
 FORMAT, VERSION = "rlbot-recording", 1
 TOP_ACTIONS = 10  # how many of the most likely actions are kept
@@ -127,12 +128,9 @@ def _three(values: NDArray[np.float32]) -> tuple[float, float, float]:
 
 def _car_placement(state: State, frame: int, slot: int) -> CarPlacement:
     forward, up = state.car_forward[frame, slot].astype(float), state.car_up[frame, slot].astype(float)
-    right = np.cross(up, forward)
     return CarPlacement(
         _three(state.car_pos[frame, slot]),
-        yaw=float(np.arctan2(forward[1], forward[0])),
-        pitch=float(np.arctan2(forward[2], np.hypot(forward[0], forward[1]))),
-        roll=float(np.arctan2(-right[2], up[2])),
+        *angles(forward, up),
         vel=_three(state.car_vel[frame, slot]),
         ang_vel=_three(state.car_ang_vel[frame, slot]),
         boost=float(state.car_boost[frame, slot]),

@@ -4,6 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True)
 class CarPlacement:
@@ -39,6 +42,13 @@ class Placement:
         """Rotated by half a turn about the middle of the field; the cars stay in their order."""
         pos, vel, spin = (_turn(each) for each in (self.ball_pos, self.ball_vel, self.ball_ang_vel))
         return Placement([car.turned() for car in self.cars], pos, vel, spin, self.pads[::-1])
+
+
+def angles(forward: NDArray[np.float64], up: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Yaw, pitch and roll, rad, of a car with these axes (3,)."""
+    right = np.cross(up, forward)
+    yaw, pitch = np.arctan2(forward[1], forward[0]), np.arctan2(forward[2], np.hypot(forward[0], forward[1]))
+    return float(yaw), float(pitch), float(np.arctan2(-right[2], up[2]))
 
 
 def _turn(vector: tuple[float, float, float]) -> tuple[float, float, float]:

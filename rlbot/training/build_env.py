@@ -43,7 +43,7 @@ def make_resets(config: TrainConfig, stage: Stage) -> dict[str, float | OwnReset
         if reset.target is None and reset.recordings is None and name not in RESETS:
             key, kind = f"env.reset.{name}", config.env.reset[name]
         if kind.target is not None:
-            made[name] = OwnReset(reset.share, kind.target.load(key), f"{key} ({kind.target.name})")
+            made[name] = OwnReset(reset.share, adapted(kind.target.load(key), key), f"{key} ({kind.target.name})")
         elif kind.recordings is not None:
             sizes = tuple(TEAM_SIZES[teams] for teams, share in stage.teams.items() if share > 0)
             starts = recorded_starts(kind.recordings, f"{key}.recordings", sizes)

@@ -15,16 +15,24 @@ def adapted(function: Callable[..., Any], label: str) -> Callable[..., Any]:
 
     An argument of such a class may be a part as well, {_target_: ...}; `_args_` has those without a name; lists become
     tuples. Raises ImportError if RLGym is not installed."""
-    if not hasattr(getattr(function, "func", function), "get_rewards"):
+    part = getattr(function, "func", function)
+    if not isinstance(part, type):
         return function
-    from rlbot.env.rlgym.game import RLGymReward
+    make = functools.partial(_make, function, label)
+    if hasattr(part, "get_rewards"):
+        from rlbot.env.rlgym.game import RLGymReward
 
-    return RLGymReward(functools.partial(_make, function, label), label)
+        return RLGymReward(make, label)
+    if hasattr(part, "apply"):
+        from rlbot.env.rlgym.resets import RLGymReset
+
+        return RLGymReset(make, label)
+    return function
 
 
 def _make(function: Callable[..., Any], label: str) -> Any:
     arguments = dict(getattr(function, "keywords", {}))
-    positional = arguments.pop(_POSITIONAL, [])
+    positional = [*getattr(function, "args", ()), *arguments.pop(_POSITIONAL, ())]
     made = {name: _resolved(value, f"{label}.{name}") for name, value in arguments.items()}
     return getattr(function, "func", function)(*_resolved(positional, f"{label}.{_POSITIONAL}"), **made)
 
