@@ -131,7 +131,7 @@ class BatchEnv(VectorEnv):
         self.ended = np.zeros(num_arenas, np.int64)
         self.final_obs = np.zeros((num_cars, OBSERVATION_SIZE), np.float32)
         self.faults: NonFiniteCounts = {}
-        self.rlgym = _rlgym_of(reward, self.arenas)
+        self.rlgym = _rlgym_of([*(ending.function for ending in self.endings), *reward.functions], self.arenas)
         self._controls = np.zeros((num_cars, 8), np.float32)
         self._all_cars = np.arange(num_cars)
         self._cars_of = [np.flatnonzero(self.car_arena == n) for n in range(num_arenas)]
@@ -194,11 +194,13 @@ class BatchEnv(VectorEnv):
             after.car_touched[n] = 0
             before.arenas[n], before.cars[n] = after.arenas[n], after.cars[n]
             self._broken[n] = False
+        if self.rlgym is not None:
+            self.rlgym.advance(after, self.steps)
         if self.endings:
             found = end(self.endings, before, after, self.clocks, self.ended)
             self.ended[:] = np.where(self._waiting, 0, found)
         if self.rlgym is not None:
-            self.rlgym.advance(after, self.steps, self.ended)
+            self.rlgym.end(self.ended)
         earned = self.reward.earn(before, after)
         if waiting:
             earned[:, waiting] = 0
@@ -357,9 +359,9 @@ class BatchEnv(VectorEnv):
         return self._observe()
 
 
-def _rlgym_of(reward: Reward, arenas: Arenas) -> "Game | None":
-    """What RLGym's parts need, if `reward` has any; else RLGym is not imported."""
-    parts: list[Any] = [function for function in reward.functions if hasattr(function, "attach")]
+def _rlgym_of(functions: Sequence[Any], arenas: Arenas) -> "Game | None":
+    """What RLGym's parts need, if there are any among the user's `functions`; else RLGym is not imported."""
+    parts = [function for function in functions if hasattr(function, "attach")]
     if not parts:
         return None
     from rlbot.env.rlgym.game import Game

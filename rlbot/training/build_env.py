@@ -56,7 +56,7 @@ def make_resets(config: TrainConfig, stage: Stage) -> dict[str, float | OwnReset
 def make_endings(config: TrainConfig) -> list[OwnEnding]:
     """The user's own endings. Raises ValueError if one cannot be loaded."""
     named = [(f"env.ending.{name}", target) for name, target in config.env.ending.items()]
-    return [OwnEnding(target.load(key), f"{key} ({target.name})") for key, target in named]
+    return [OwnEnding(adapted(target.load(key), key), f"{key} ({target.name})") for key, target in named]
 
 
 def make_env(config: TrainConfig, stage: Stage, start: int = 0, stop: int | None = None) -> BatchEnv:

@@ -7,6 +7,7 @@ from typing import Any
 from rlbot.values.target import KEY, Target
 
 _POSITIONAL = "_args_"
+_TRUNCATES = "truncates"  # of a done condition: whether it truncates the episode; it terminates it otherwise
 
 
 def adapted(function: Callable[..., Any], label: str) -> Callable[..., Any]:
@@ -23,6 +24,13 @@ def adapted(function: Callable[..., Any], label: str) -> Callable[..., Any]:
         from rlbot.env.rlgym.game import RLGymReward
 
         return RLGymReward(make, label)
+    if hasattr(part, "is_done"):
+        from rlbot.env.rlgym.game import RLGymEnding
+
+        keywords = getattr(function, "keywords", {})
+        rest = {name: value for name, value in keywords.items() if name != _TRUNCATES}
+        make = functools.partial(_make, functools.partial(part, *getattr(function, "args", ()), **rest), label)
+        return RLGymEnding(make, label, keywords.get(_TRUNCATES, False) is True)
     if hasattr(part, "apply"):
         from rlbot.env.rlgym.resets import RLGymReset
 

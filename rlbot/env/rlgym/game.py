@@ -1,7 +1,8 @@
 """RLGym's parts in a batch of arenas: an object of each part for every arena, called in RLGym's order.
 
-A reward function, `RLGymReward`, is the function of a reward term. Its objects may keep state during an episode. This
-state is not saved: after a resume they are reset in the middle of the episodes that continue.
+A reward function, `RLGymReward`, is the function of a reward term; a done condition, `RLGymEnding`, that of an ending.
+Their objects may keep state during an episode. This state is not saved: after a resume they are reset in the middle of
+the episodes that continue.
 """
 
 import time
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlbot.env.own_ending import TERMINAL
+from rlbot.env.own_ending import TERMINAL, Clocks
 from rlbot.env.rlgym.states import GameStates
 from rlbot.sim import State
 from rlbot.sim.arenas import Arenas
@@ -22,7 +23,7 @@ class Game:
     """What RLGym's parts of one batch share. `states`, `agents` and `shared_info`: those of each arena. `fresh`: the
     arenas whose episodes begin. `seconds`: spent on RLGym's parts, in `steps` steps."""
 
-    def __init__(self, arenas: Arenas, parts: Sequence["RLGymReward"]) -> None:
+    def __init__(self, arenas: Arenas, parts: Sequence["_Part"]) -> None:
         self._reader, self._tick_skip = GameStates(arenas), arenas.tick_skip
         self.agents, self.slots = self._reader.agents, arenas.slots
         self.states: list[Any] = [None] * len(arenas)
@@ -48,21 +49,24 @@ class Game:
         self.fresh.clear()
         self.seconds += time.perf_counter() - start
 
-    def advance(self, state: State, steps: NDArray[np.int64], ended: NDArray[np.int64]) -> None:
-        """Take the state after a step. `steps` (N,) of each episode; `ended` (N,) as in BatchEnv."""
+    def advance(self, state: State, steps: NDArray[np.int64]) -> None:
+        """Take the state after a step. `steps` (N,) of each episode."""
         start = time.perf_counter()
         self.states = self._reader.read(state, (steps * self._tick_skip).tolist())
-        self.terminated, self.truncated = [*self._no], [*self._no]
-        for n in np.flatnonzero(ended).tolist():
-            (self.terminated if ended[n] in TERMINAL else self.truncated)[n] = self._yes[n]
         self.seconds += time.perf_counter() - start
         self.steps += 1
 
+    def end(self, ended: NDArray[np.int64]) -> None:
+        """Take how the step ended episodes (N,), as in BatchEnv."""
+        self.terminated, self.truncated = [*self._no], [*self._no]
+        for n in np.flatnonzero(ended).tolist():
+            (self.terminated if ended[n] in TERMINAL else self.truncated)[n] = self._yes[n]
 
-class RLGymReward:
-    """A reward function of RLGym's as the function of a term: Term("touch", 1.0, RLGymReward(TouchReward))."""
 
-    def __init__(self, make: Callable[[], Any], label: str = "an RLGym reward") -> None:
+class _Part:
+    """A part of RLGym's, of which every arena has an object."""
+
+    def __init__(self, make: Callable[[], Any], label: str = "a part of RLGym's") -> None:
         """`make` is called once for each arena; a class without arguments, or functools.partial of one. `label`: what
         messages call it."""
         self._make, self._label = make, label
@@ -72,21 +76,27 @@ class RLGymReward:
         """Make the objects for the arenas of `game`. Raises ValueError if one cannot be made, and if this object
         already belongs to a batch."""
         if self._game is not None:
-            raise ValueError(f"{self._label}: belongs to another batch of arenas; make a Reward for each")
+            raise ValueError(f"{self._label}: belongs to another batch of arenas; make one for each")
         self._game = game
         self._objects = [call(self._label, self._make) for _ in game.agents]
 
     def begin(self, n: int) -> None:
-        assert self._game is not None
-        reset = self._objects[n].reset
-        call(self._label, reset, self._game.agents[n], self._game.states[n], self._game.shared_info[n])
+        """Tell the object of arena n that an episode begins."""
+        game = self._played()
+        call(self._label, self._objects[n].reset, game.agents[n], game.states[n], game.shared_info[n])
+
+    def _played(self) -> Game:
+        if self._game is None:
+            raise ValueError(f"{self._label}: belongs to no batch of arenas")
+        return self._game
+
+
+class RLGymReward(_Part):
+    """A reward function of RLGym's as the function of a term: Term("touch", 1.0, RLGymReward(TouchReward))."""
 
     def __call__(self, before: State, after: State) -> NDArray[np.float32]:
         """What each car earned in the last step, (N, P)."""
-        game = self._game
-        if game is None:
-            raise ValueError("belongs to no batch of arenas")
-        start = time.perf_counter()
+        game, start = self._played(), time.perf_counter()
         earned = np.zeros(after.present.shape, np.float32)
         for n, part in enumerate(self._objects):
             if n in game.fresh:  # in mode NEXT_STEP: the step only reset this arena
@@ -96,3 +106,27 @@ class RLGymReward:
             earned[n, game.slots[n]] = [given[agent] for agent in agents]
         game.seconds += time.perf_counter() - start
         return earned
+
+
+class RLGymEnding(_Part):
+    """A done condition of RLGym's as the function of an ending: OwnEnding(RLGymEnding(GoalCondition), "goal").
+
+    An episode ends where it is done for any of the cars."""
+
+    def __init__(
+        self, make: Callable[[], Any], label: str = "a done condition of RLGym's", truncates: bool = False
+    ) -> None:
+        """`truncates`: the episode is truncated, not terminated. For the others see `RLGymReward`."""
+        super().__init__(make, label)
+        self._truncates = truncates
+
+    def __call__(self, before: State, after: State, clocks: Clocks) -> tuple[Any, Any]:
+        """Which episodes are terminated or truncated by the last step."""
+        game, start = self._played(), time.perf_counter()
+        done = np.zeros(len(after), np.bool_)
+        for n, part in enumerate(self._objects):
+            if n not in game.fresh:
+                given = part.is_done(game.agents[n], game.states[n], game.shared_info[n])
+                done[n] = any(given[agent] for agent in game.agents[n])
+        game.seconds += time.perf_counter() - start
+        return (False, done) if self._truncates else (done, False)
