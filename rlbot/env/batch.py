@@ -231,7 +231,7 @@ class BatchEnv(VectorEnv):
     @property
     def clocks(self) -> Clocks:
         """Seconds since each episode began, and since a car touched the ball in it."""
-        seconds = self.rules.seconds_per_step
+        seconds = np.float64(self.rules.seconds_per_step)
         return Clocks(self.steps * seconds, self._untouched * seconds)
 
     def _take(self, actions: Any) -> None:

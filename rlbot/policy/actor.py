@@ -4,9 +4,10 @@ The learner's network (rlbot.model) is the same network in PyTorch, with gradien
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -20,14 +21,10 @@ from rlbot.policy.sampling import uniforms
 _EPSILON = 1e-5  # of layer norm, as in PyTorch
 
 
-@dataclass(frozen=True)
-class Network:
-    """The shape of an actor: what is needed to read its weights."""
+class AnyNetwork(ABC):
+    """What a policy needs of a network: `Network` and `OwnNetwork` (rlbot.policy.own_network)."""
 
     observation_size: int
-    hidden: tuple[int, ...]
-    layer_norm: bool
-    activation: str
     action_head: str
 
     @property
@@ -42,6 +39,43 @@ class Network:
     @property
     def action_dtype(self) -> type[np.generic]:
         return self.head.action_dtype
+
+    @abstractmethod
+    def document(self) -> dict[str, Any]:
+        """The form in which checkpoints hold it; see `network_of`."""
+
+    @abstractmethod
+    def arrays(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Name and shape of every array of the actor, in their order in the weight vector. Names are those of
+        rlbot.model's state_dict."""
+
+    def size(self) -> int:
+        """Length of the weight vector."""
+        return sum(math.prod(shape) for _, shape in self.arrays())
+
+    def views(self, vector: Floats) -> dict[str, Floats]:
+        """The arrays by their names, as views of the weight vector (size,)."""
+        return split(vector, self.arrays())
+
+    @abstractmethod
+    def forward(self, vector: Floats) -> Callable[[Floats], Floats]:
+        """A function from observations (M, observation_size) to logits (M, outputs), valid until its next call, whose
+        weights are views of `vector`."""
+
+    @abstractmethod
+    def vector(self, tensors: Mapping[str, Any], out: Floats) -> None:
+        """Writes the weights from a state_dict into `out` (size,). Raises ValueError if a shape does not fit."""
+
+
+@dataclass(frozen=True)
+class Network(AnyNetwork):
+    """The shape of an actor: what is needed to read its weights."""
+
+    observation_size: int
+    hidden: tuple[int, ...]
+    layer_norm: bool
+    activation: str
+    action_head: str
 
     def document(self) -> dict[str, Any]:
         """The form in which checkpoints hold it; see `network_of`."""
@@ -59,14 +93,6 @@ class Network:
                 found += [(f"actor_trunk.norms.{i}.{name}", (width,)) for name in ("weight", "bias")]
         found += [("actor_output.weight", (sizes[-1], self.head.outputs)), ("actor_output.bias", (self.head.outputs,))]
         return found + ([("head.log_std", (8,))] if self.head.has_log_std else [])
-
-    def size(self) -> int:
-        """Length of the weight vector."""
-        return sum(math.prod(shape) for _, shape in self.arrays())
-
-    def views(self, vector: Floats) -> dict[str, Floats]:
-        """The arrays by their names, as views of the weight vector (size,)."""
-        return split(vector, self.arrays())
 
     def forward(self, vector: Floats) -> Callable[[Floats], Floats]:
         """A function from observations (M, observation_size) to logits (M, outputs), valid until its next call, whose
@@ -167,24 +193,6 @@ class _Layers:
         matmul(x, weight, logits)
         finish_layer(logits, count, bias, bias, bias, False, NO_ACTIVATION)
         return logits[:count, : len(bias)]
-
-
-class AnyNetwork(Protocol):
-    """What a policy needs of a network: `Network` and `OwnNetwork` (rlbot.policy.own_network) have it."""
-
-    @property
-    def observation_size(self) -> int: ...
-    @property
-    def head(self) -> Head: ...
-    @property
-    def action_shape(self) -> tuple[int, ...]: ...
-    @property
-    def action_dtype(self) -> type[np.generic]: ...
-    def document(self) -> dict[str, Any]: ...
-    def size(self) -> int: ...
-    def views(self, vector: Floats) -> dict[str, Floats]: ...
-    def forward(self, vector: Floats) -> Callable[[Floats], Floats]: ...
-    def vector(self, tensors: Mapping[str, Any], out: Floats) -> None: ...
 
 
 class Policy:

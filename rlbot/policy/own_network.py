@@ -3,7 +3,6 @@
 PyTorch is imported only where such a network is used.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rlbot.policy.actor import split
-from rlbot.policy.heads import HEADS, Floats, Head
+from rlbot.policy.actor import AnyNetwork
+from rlbot.policy.heads import Floats
 from rlbot.values.convert import checked
 from rlbot.values.target import KEY, Target, call
 
@@ -23,25 +22,12 @@ PREFIX = "network."  # of the names of its arrays in the state_dict of rlbot.mod
 
 
 @dataclass(frozen=True)
-class OwnNetwork:
+class OwnNetwork(AnyNetwork):
     """A class of torch.nn.Module, and what it is made with: make(observation_size, num_outputs, **arguments)."""
 
     observation_size: int
     action_head: str
     target: Target
-
-    @property
-    def head(self) -> Head:
-        return HEADS[self.action_head]
-
-    @property
-    def action_shape(self) -> tuple[int, ...]:
-        """Of one stored action."""
-        return self.head.action_shape
-
-    @property
-    def action_dtype(self) -> type[np.generic]:
-        return self.head.action_dtype
 
     def document(self) -> dict[str, Any]:
         """The form in which checkpoints hold it."""
@@ -86,14 +72,6 @@ class OwnNetwork:
         """Name and shape of every array of the network, in their order in the weight vector; the names are those of
         rlbot.model's state_dict."""
         return self._arrays
-
-    def size(self) -> int:
-        """Length of the weight vector."""
-        return sum(math.prod(shape) for _, shape in self.arrays())
-
-    def views(self, vector: Floats) -> dict[str, Floats]:
-        """The arrays by their names, as views of the weight vector (size,)."""
-        return split(vector, self.arrays())
 
     def vector(self, tensors: Mapping[str, Any], out: Floats) -> None:
         """Write the weights from a state_dict into `out` (size,). Raises ValueError if a shape does not fit."""
