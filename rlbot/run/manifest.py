@@ -50,8 +50,11 @@ def checkpoint_files(path: Path) -> list[str]:
 
 
 def has_more(path: Path) -> bool:
-    """Whether the directory of a checkpoint contains files that do not belong to it."""
-    return {each.name for each in path.iterdir()} > {*checkpoint_files(path), MANIFEST}
+    """Whether the directory of a checkpoint contains files that do not belong to it, or cannot be read (any more)."""
+    try:
+        return {each.name for each in path.iterdir()} > {*checkpoint_files(path), MANIFEST}
+    except (OSError, ValueError):  # for example, its disk was removed a moment ago
+        return True
 
 
 def read_verified(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:

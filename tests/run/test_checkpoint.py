@@ -405,3 +405,21 @@ def test_a_writer_killed_at_any_instant_leaves_a_sound_checkpoint(tmp_path, kill
     assert report["timesteps"] > 0
     assert ".writing" in report["leftovers"], "no kill came in the middle of a save: the test tests nothing"
     assert report["names"] == ["step"]
+
+
+def test_a_checkpoint_that_disappears_during_a_prune_is_not_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk is removed after the manifests were read and before the folders are listed."""
+    for step in (1, 2, 3):
+        checkpoint_module.save_checkpoint(tmp_path / "checkpoints", step, {}, {}, run_id="run")
+    read = checkpoint_module._readable
+
+    def removed(parent: Path) -> object:
+        found = read(parent)
+        parent.rename(tmp_path / "elsewhere")
+        return found
+
+    monkeypatch.setattr(checkpoint_module, "_readable", removed)
+    assert prune_checkpoints(tmp_path / "checkpoints", run_id="run", keep_best=0) == ([], [])
+    assert len(list((tmp_path / "elsewhere").iterdir())) == 3
