@@ -1,8 +1,9 @@
 """Rate a bot while it is trained: its versions play in a process beside the run, and the run never waits for it.
 
-Every rated version plays against the anchors and some earlier versions, from kickoff. Each team size has its own games
-and its own fit (rlbot.rating.bradley_terry). Ratings decide which checkpoints are kept and never influence the
-training: a run with ratings ends with the same bits as a run without.
+Every rated version plays against the anchors and some earlier versions, from kickoff. Beside random and idle there may
+be anchors of the user's own, such as Nexto. Each team size has its own games and its own fit
+(rlbot.rating.bradley_terry). Ratings decide which checkpoints are kept and never influence the training: a run with
+ratings ends with the same bits as a run without.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from rlbot.bots import StateBot
 from rlbot.curriculum import TEAM_SIZES, Stage
 from rlbot.picture.heatmap import Traces
 from rlbot.policy import Bot, load
@@ -53,6 +55,17 @@ class Rated(NamedTuple):
     timesteps: int
     ratings: dict[str, Rating]  # by team size
     pictures: dict[str, Picture]  # "clip_1v1", "heatmap_1v1", ...
+    against: dict[str, float]  # results against the user's own anchors: "NAME/score_1v1", "NAME/goals_1v1"
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A player of the user's own that every version meets. It never changes: with a `rating` that is constant, without
+    one its rating is fitted, one number for the whole run."""
+
+    name: str  # not that of another player, and not a number
+    player: Bot | StateBot
+    rating: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,20 +80,26 @@ class Plan:
     record_interval: int | None = None  # timesteps between two versions whose matches are recorded; None: none
     record_matches: int = 1  # recorded matches of such a version, in each team size
     engine: str = "auto"
+    anchors: tuple[Anchor, ...] = ()  # beside random and idle
+
+    @property
+    def fixed(self) -> dict[str, float]:
+        """The constant ratings."""
+        return {**ANCHORS, **{each.name: each.rating for each in self.anchors if each.rating is not None}}
 
 
 @dataclass(frozen=True)
 class Standings:
-    """Games of one team size, and the ratings fitted to them, by timesteps of the version."""
+    """Games of one team size, and the ratings of the versions that are fitted to them, by timesteps."""
 
     games: list[Games] = field(default_factory=list)
     ratings: dict[int, Rating] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, games: Iterable[Games]) -> "Standings":
+    def of(cls, games: Iterable[Games], fixed: Mapping[str, float] = ANCHORS) -> "Standings":
         games = list(games)
-        ratings = fit(games)
-        own = [name for name in ratings.names if name not in ANCHORS]
+        ratings = fit(games, fixed)
+        own = [name for name in ratings.names if name.isdigit()]
         return cls(games, {int(name): Rating(ratings[name], ratings.error(name)) for name in own})
 
 
@@ -103,12 +122,13 @@ class _RatingRequest:
     def play(self) -> "_Answer":
         players: dict[str, Player] = {str(self.bot.timesteps): self.bot, "random": "random", "idle": "idle"}
         players |= {str(each.timesteps): each for each in self.opponents}
+        players |= {each.name: each.player for each in self.plan.anchors}
         names = list(players)
         # The match against the newest earlier version is shown; for the first version, the one against random.
         shown = 3 if self.opponents else 1
         recorded = min(self.plan.record_matches if self.record else 1, self.plan.matches)
         pairings = [Pairing(0, i, self.plan.matches, recorded if i == shown else 0) for i in range(1, len(names))]
-        answer = _Answer({}, {}, {})
+        answer = _Answer({}, {}, {}, {})
         for team in self.plan.teams:
             conditions = Conditions(
                 *TEAM_SIZES[team],
@@ -121,7 +141,12 @@ class _RatingRequest:
             results = play(list(players.values()), pairings, conditions, self.plan.meshes, traces=True)
             outcomes = zip(names[1:], (result.outcomes for result in results), strict=True)
             new = [Games(names[0], other, *outcome) for other, outcome in outcomes]
-            answer.standings[team] = Standings.of([*self.games.get(team, []), *new])
+            answer.standings[team] = Standings.of([*self.games.get(team, []), *new], self.plan.fixed)
+            for name, result in zip(names[1:], results, strict=True):
+                if name in {each.name for each in self.plan.anchors}:
+                    wins, draws, _ = result.outcomes
+                    answer.against[f"{name}/score_{team}"] = (wins + draws / 2) / len(result)
+                    answer.against[f"{name}/goals_{team}"] = float((result.goals[:, 0] - result.goals[:, 1]).mean())
             self._show(team, results, shown, answer)
         return answer
 
@@ -145,6 +170,7 @@ class _Answer(NamedTuple):
     standings: dict[str, Standings]
     recordings: dict[str, bytes]  # contents of the files by their names
     pictures: dict[str, Picture]
+    against: dict[str, float]  # as in Rated
 
 
 class Rater:
@@ -187,9 +213,9 @@ class Rater:
             kept = [
                 each
                 for each, pair in zip(games, names, strict=True)
-                if all(name in ANCHORS or int(name) <= timesteps for name in pair)
+                if all(not name.isdigit() or int(name) <= timesteps for name in pair)
             ]
-            self._standings[team] = Standings.of(kept)
+            self._standings[team] = Standings.of(kept, self._plan.fixed)
         known = self.scores()
         for path in valid_checkpoints(checkpoints)[0]:
             with contextlib.suppress(ValueError):  # this version of the code cannot play it
@@ -291,7 +317,7 @@ class Rater:
         self._write()
         self._keep(answer.recordings)
         ratings = {team: self._standings[team].ratings[bot.timesteps] for team in self._plan.teams}
-        return Rated(bot.timesteps, ratings, answer.pictures)
+        return Rated(bot.timesteps, ratings, answer.pictures, answer.against)
 
     def _dispensable(self) -> int:
         """The version to drop: the one whose neighbours are closest, so that the rest stays spread; never the best."""

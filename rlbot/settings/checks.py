@@ -163,6 +163,11 @@ def _check_training(config: TrainConfig) -> Iterator[str]:
     yield from _check_batch(config)
     yield from _check_stages(config.curriculum.stages, config.resume is not None)
     yield from _check_skills(config)
+    for i, anchor in enumerate(config.rating.anchors):
+        if anchor.player.name in ("latest", "random", "idle"):
+            yield f"rating.anchors.{i}={anchor.player.name}: must be another player, and always the same"
+        else:
+            yield from _check_player(f"rating.anchors.{i}", anchor.player)
     yield from _check_terms(config)
 
 

@@ -270,10 +270,33 @@ class UserConfig:
 
 
 @dataclass(frozen=True)
+class AnchorConfig:
+    """A player that all versions are rated against. `rating`: its constant rating; None: it is fitted."""
+
+    player: PlayerConfig
+    rating: float | None
+
+    @classmethod
+    def parse(cls, value: Any, key: str, converter: Converter) -> "AnchorConfig":
+        """Reads a name, or {_target_: ..., rating: number, and the arguments of the class or function}."""
+        rating = value.get("rating") if isinstance(value, Mapping) else None
+        player = {name: each for name, each in value.items() if name != "rating"} if rating is not None else value
+        return cls(
+            PlayerConfig.parse(player, key, converter), converter.convert(Number | None, rating, f"{key}.rating")
+        )
+
+    def document(self) -> Any:
+        """Returns the form that `parse` reads."""
+        player = self.player.document()
+        return player if self.rating is None else {**player, "rating": self.rating}
+
+
+@dataclass(frozen=True)
 class RatingConfig:
     enabled: bool
     matches: Matches
     opponents: Natural
+    anchors: tuple[AnchorConfig, ...]
     match_seconds: Positive
 
 

@@ -12,6 +12,9 @@ from rlbot.bots import StateBot, by_name
 from rlbot.curriculum import KINDS
 from rlbot.policy import Bot, load
 from rlbot.policy.bot import read_network
+from rlbot.rating import tournament
+from rlbot.rating.matches import load_bot
+from rlbot.rating.rater import Anchor
 from rlbot.settings.schema import TrainConfig
 from rlbot.values.player_names import weights_of
 
@@ -22,7 +25,6 @@ def load_bots(config: TrainConfig, saved: Mapping[str, Bot]) -> dict[str, Bot | 
     """Returns the opponents that are not in KINDS, by name. Bots that are named by a path are taken from `saved` (the
     run's checkpoint) if they are in it, otherwise read from the path. Raises ValueError that names the setting if a bot
     cannot be read, or was trained with another tick_skip or action_delay."""
-    pace = config.env.tick_skip, config.env.action_delay
     bots: dict[str, Bot | StateBot] = {}
     for stage_name, stage in config.curriculum.stages.items():
         setting = f"curriculum.stages.{stage_name}.opponent"
@@ -37,14 +39,39 @@ def load_bots(config: TrainConfig, saved: Mapping[str, Bot]) -> dict[str, Bot | 
                 bots[name] = by_name(name, setting).prepare()
                 continue
             bot = saved.get(name) or load(name, setting=setting)
-            if (bot.tick_skip, bot.action_delay) != pace:
-                raise ValueError(
-                    f"{setting}={name}: was trained with tick_skip={bot.tick_skip}, action_delay={bot.action_delay}, "
-                    f"but this run has tick_skip={pace[0]}, action_delay={pace[1]};\n"
-                    "name a bot with the values of this run, or set env.tick_skip and env.action_delay to the bot's"
-                )
+            _check_pace(bot, config, f"{setting}={name}")
             bots[name] = bot
     return bots
+
+
+def _check_pace(bot: Bot, config: TrainConfig, named: str) -> None:
+    pace = config.env.tick_skip, config.env.action_delay
+    if (bot.tick_skip, bot.action_delay) != pace:
+        raise ValueError(
+            f"{named}: was trained with tick_skip={bot.tick_skip}, action_delay={bot.action_delay}, "
+            f"but this run has tick_skip={pace[0]}, action_delay={pace[1]};\n"
+            "name a bot with the values of this run, or set env.tick_skip and env.action_delay to the bot's"
+        )
+
+
+def load_anchors(config: TrainConfig) -> tuple[Anchor, ...]:
+    """Returns the players of rating.anchors. Raises ValueError that names the setting if one cannot be read, or was
+    trained with another tick_skip or action_delay."""
+    if not config.rating.enabled:
+        return ()
+    found = []
+    for i, each in enumerate(config.rating.anchors):
+        setting = f"rating.anchors.{i}"
+        player = load_bot(each.player.name, each.player.target, setting)
+        if isinstance(player, Bot):
+            _check_pace(player, config, f"{setting}={each.player.name}")
+        found.append(player)
+    named = tournament.named((), found)
+    return tuple(
+        Anchor(name, player, each.rating)
+        for (name, player), each in zip(named.items(), config.rating.anchors, strict=False)
+        if not isinstance(player, str)
+    )
 
 
 def bots_state(bots: Mapping[str, Bot | StateBot]) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:

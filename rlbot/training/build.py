@@ -24,9 +24,10 @@ from rlbot.model.heads import make_head
 from rlbot.model.own import AnyModel, OwnActorCritic
 from rlbot.policy import Bot, Network
 from rlbot.policy.own_network import OwnNetwork, outputs
+from rlbot.rating.rater import Anchor
 from rlbot.settings.schema import TrainConfig
 from rlbot.sim import load_meshes, obtain_meshes, version
-from rlbot.training.bots import load_bots
+from rlbot.training.bots import load_anchors, load_bots
 from rlbot.training.build_env import make_env, make_reward
 from rlbot.training.loop import Schedule
 
@@ -48,6 +49,7 @@ class Components:
     pool: Pool
     stages: tuple[Stage, ...]
     bots: Mapping[str, Bot | StateBot]  # opponents from files, by name
+    anchors: tuple[Anchor, ...]  # of the rating; only the first rank has them
     workers: int
     make_collector: Callable[[int], Collector]  # takes the index of a stage
 
@@ -82,7 +84,8 @@ def build(
     )
     stages = make_stages(config)
     bots = group.first(load_bots(config, saved_bots or {}) if group.rank == 0 else {})
-    for bot in bots.values():
+    anchors = load_anchors(config) if group.rank == 0 else ()
+    for bot in (*bots.values(), *(each.player for each in anchors)):
         if isinstance(bot, StateBot) and (note := pace_note(bot, config.env.tick_skip)):
             warn(note)
     for stage in stages:
@@ -123,6 +126,7 @@ def build(
         Pool(config.curriculum.pool_size, size, shared.pool),
         stages,
         bots,
+        anchors,
         workers,
         collector,
     )

@@ -73,9 +73,9 @@ def preflight(config: TrainConfig, components: Components) -> Iterator[str]:
 def _check_opponents(stage: Stage, env: BatchEnv, components: Components) -> Iterator[str]:
     """Asks the opponents that act from the state for the controls of all orange cars."""
     orange = np.flatnonzero(TEAM_OF_SLOT[env.car_slot] == ORANGE)
-    for name, share in stage.opponents.items():
-        bot = components.bots.get(name)
-        if share > 0 and isinstance(bot, StateBot):
+    opponents = [components.bots.get(name) for name, share in stage.opponents.items() if share > 0]
+    for bot in (*opponents, *(each.player for each in components.anchors)):
+        if isinstance(bot, StateBot):
             controls = bot.act(env.state, asked(env, orange, orange, 0, 0))
             yield f"Opponent {bot.name}: state of {len(orange)} cars -> controls {controls.shape}"
 

@@ -105,6 +105,7 @@ class RunReporter:
         self._new_ratings.append((rated.timesteps, sum(points) / len(points)))
         metrics = {f"rating/{team}": rating.points for team, rating in rated.ratings.items()}
         metrics |= {f"rating_error/{team}": rating.error for team, rating in rated.ratings.items()}
+        metrics |= {f"against_{name}": value for name, value in rated.against.items()}
         self._tensorboard.write(metrics, rated.timesteps)
         pictures = {f"rated/{name}": picture for name, picture in rated.pictures.items()}
         self._tensorboard.write_pictures(pictures, rated.timesteps)

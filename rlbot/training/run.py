@@ -334,6 +334,7 @@ def _rater(
         config.recording.interval,
         config.recording.matches,
         config.env.engine,
+        components.anchors,
     )
     rater = Rater(plan, home.path / "ratings.json", console.warn)
     if progress.timesteps:

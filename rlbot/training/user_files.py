@@ -11,7 +11,7 @@ import rlbot
 from rlbot.curriculum import KINDS
 from rlbot.run.code import INDEX, newest_copies
 from rlbot.run.files import to_json, write_atomic
-from rlbot.settings.schema import OpponentConfig, Reset, TrainConfig
+from rlbot.settings.schema import AnchorConfig, OpponentConfig, Reset, TrainConfig
 from rlbot.values.player_names import BUILT_IN, weights_of, with_weights
 from rlbot.values.target import Target
 
@@ -35,6 +35,7 @@ def absolute(config: TrainConfig) -> TrainConfig:
             reset=_absolute_resets(config.env.reset),
         ),
         curriculum=dataclasses.replace(config.curriculum, stages=stages),
+        rating=dataclasses.replace(config.rating, anchors=tuple(map(_absolute_anchor, config.rating.anchors))),
     )
     changed: TrainConfig = _changed(config, lambda _, target: _absolute_target(target))
     return changed
@@ -152,14 +153,20 @@ def _imported(file: Path) -> Iterator[list[str]]:
 
 def _absolute_opponents(opponent: OpponentConfig) -> OpponentConfig:
     own = (*KINDS, *opponent.targets)
-    shares = {name if name in own else absolute_player(name): share for name, share in opponent.shares.items()}
+    shares = {name if name in own else _absolute_player(name): share for name, share in opponent.shares.items()}
     return dataclasses.replace(opponent, shares=shares)
 
 
-def absolute_player(name: str) -> str:
+def _absolute_player(name: str) -> str:
     """Returns the name of a player with its path made absolute."""
     weights = weights_of(name)
     return _absolute(name) if weights is None else with_weights(name, _absolute(weights))
+
+
+def _absolute_anchor(anchor: AnchorConfig) -> AnchorConfig:
+    player = anchor.player
+    name = player.name if player.target is not None else _absolute_player(player.name)
+    return dataclasses.replace(anchor, player=dataclasses.replace(player, name=name))
 
 
 def _absolute_target(target: Target) -> Target:

@@ -18,14 +18,16 @@ from PIL import Image
 
 import rlbot
 from rlbot import recording
+from rlbot.bots import StateBot
 from rlbot.curriculum import Stage
 from rlbot.env.observation import OBSERVATION_SIZE
 from rlbot.policy import Bot, Network
-from rlbot.rating.bradley_terry import Games, fit
-from rlbot.rating.rater import Plan, Rated, Rater, Rating, Standings, _Answer, rated_teams
+from rlbot.rating.bradley_terry import ANCHORS, Games, fit
+from rlbot.rating.rater import Anchor, Plan, Rated, Rater, Rating, Standings, _Answer, rated_teams
 from rlbot.run import save_checkpoint
 from rlbot.settings.command import compose
 from rlbot.training.build import make_model, policy_document
+from rlbot.values.target import Target
 
 ROOT = Path(rlbot.__file__).parents[1]
 PLAN = Plan(("1v1",), matches=2, opponents=1, seconds=1.0, engine="rocketsim2")
@@ -114,7 +116,33 @@ def test_a_resumed_run_goes_on_with_its_games_and_the_versions_it_still_has(
     assert warnings == []
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"games": {"1v1": [["a", "random", 1, 0, 0]]}}', '{"ratings": 1}'])
+def test_versions_also_meet_the_anchors_of_the_users_own(tmp_path: Path, warnings: list[str]) -> None:
+    (tmp_path / "mine.py").write_text("def act(state, cars, throttle):\n    return throttle + 0 * cars.controls\n")
+    anchors = tuple(
+        Anchor(name, StateBot(name, Target(f"{tmp_path / 'mine.py'}:act", {"throttle": throttle}), "rating.anchors"), r)
+        for name, throttle, r in (("still", 0.0, None), ("forward", 1.0, 500.0))
+    )
+    rater = Rater(replace(PLAN, anchors=anchors), tmp_path / "ratings.json", warnings.append)
+    try:
+        rater.submit(bot(100))
+        (rated,) = rater.wait(LONG, forever)
+    finally:
+        rater.close()
+    assert set(rated.against) == {f"{name}/{what}_1v1" for name in ("still", "forward") for what in ("score", "goals")}
+    saved = json.loads((tmp_path / "ratings.json").read_text())
+    games = [Games(*game) for game in saved["games"]["1v1"]]
+    assert [each.second for each in games] == ["random", "idle", "still", "forward"] and set(
+        saved["ratings"]["1v1"]
+    ) == {"100"}
+    for name, game in zip(("still", "forward"), games[2:], strict=True):
+        assert rated.against[f"{name}/score_1v1"] == (game.wins + game.draws / 2) / PLAN.matches
+    assert rated.ratings["1v1"].points == fit(games, {**ANCHORS, "forward": 500.0})["100"] > fit(games)["100"]
+    again = Rater(replace(PLAN, anchors=anchors), tmp_path / "ratings.json", warnings.append)
+    again.restore(100, tmp_path)
+    assert again.scores() == {100: rated.ratings["1v1"].points} and warnings == []
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"games": {"1v1": [["1", "random", -1, 0, 0]]}}', '{"ratings": 1}'])
 def test_a_broken_file_is_set_aside(rater: Rater, tmp_path: Path, warnings: list[str], content: str) -> None:
     rater.restore(100, tmp_path)
     assert warnings == [], "there is none yet"
@@ -147,7 +175,7 @@ def test_the_versions_kept_in_memory_stay_spread_over_the_run(
     for each in range(100, 1700, 100):
         rater._playing = bot(each)
         games = [Games(str(n), "random", 9 if n == 200 else 5, 0, 5) for n in range(100, each + 100, 100)]
-        rater._take(_Answer({"1v1": Standings.of(games)}, {}, {}))
+        rater._take(_Answer({"1v1": Standings.of(games)}, {}, {}, {}))
     kept = list(rater._bots)
     assert len(kept) == 5 and {100, 200, 1600} <= set(kept), "the first, the best, the newest"
     assert max(np.diff(kept)) <= 800
@@ -158,7 +186,7 @@ def test_a_disk_that_refuses_the_games_gets_them_with_the_next(tmp_path: Path, w
     for count, each in enumerate((100, 200), start=1):
         rater._playing = bot(each)
         games = [Games(str(n), "random", 5, 0, 5) for n in (100, 200)[:count]]
-        rater._take(_Answer({"1v1": Standings.of(games)}, {}, {}))
+        rater._take(_Answer({"1v1": Standings.of(games)}, {}, {}, {}))
         (tmp_path / "run").mkdir(exist_ok=True)
     assert len(warnings) == 1 and "ratings.json cannot be written: No such file or directory" in warnings[0]
     assert len(json.loads((tmp_path / "run" / "ratings.json").read_text())["games"]["1v1"]) == 2
