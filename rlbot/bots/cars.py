@@ -25,6 +25,7 @@ class Cars:
     ticks: NDArray[np.int64]  # (K,) physics ticks (1/120 s) since the episode began; 0 at its first state
     controls: Floats  # (K, 8) current controls of the car; zeros at the start of an episode
     tick_skip: int  # ticks until the next state
+    action_delay: int  # ticks until what is decided now takes effect
     numbers: NDArray[np.int64]  # (K,) of the car in the whole run or match
     seed: int
     step: int
@@ -50,8 +51,8 @@ class Cars:
 
 def asked(env: BatchEnv, rows: NDArray[np.int64], numbers: NDArray[np.int64], seed: int, step: int) -> Cars:
     """The cars in the `rows` (K,) of `env`. `numbers` (K,), `seed` and `step`: see Cars.random."""
-    arena = env.car_arena[rows]
-    tick_skip = env.rules.tick_skip
+    arena, rules = env.car_arena[rows], env.rules
+    ticks = env.steps[arena] * rules.tick_skip
     return Cars(
-        arena, env.car_slot[rows], env.steps[arena] * tick_skip, env.controls[rows], tick_skip, numbers, seed, step
+        arena, env.car_slot[rows], ticks, env.controls[rows], rules.tick_skip, rules.action_delay, numbers, seed, step
     )

@@ -1,9 +1,8 @@
 """Nexto and Necto, by Rolv-Arild Braaten and contributors, played from the weights that they published.
 
 Only the weights are theirs (CC BY-NC-SA 4.0): the user brings the file. Observation and actions are written anew after
-the facts of their bots. Both decide every 8 ticks and keep the controls in between. Differences from the bots as
-released for the game: kickoffs are played by the network, not by a fixed script, and a decision takes effect at once
-(or after the environment's action_delay) rather than 7 or 8 ticks later.
+the facts of their bots; rlbot.bots.timing says when they decide. Kickoffs are played by the network, not by the fixed
+script of the bots that were released for the game.
 """
 
 import numpy as np
@@ -11,11 +10,11 @@ from numpy.typing import NDArray
 
 from rlbot.bots.cars import Cars
 from rlbot.bots.entities import BALL, FORWARD, POSITION, VECTORS, VELOCITY, Floats, entities, seen_slots
+from rlbot.bots.timing import Timing
 from rlbot.bots.torchscript import Attention
 from rlbot.env import ACTION_TABLE
 from rlbot.sim import PAD_COOLDOWN, State
 
-PERIOD = 8  # ticks between two decisions
 _HEADS = (3, 3, 2, 2, 2)  # of Necto: throttle and pitch, steer with yaw or roll, jump, boost, handbrake
 
 
@@ -26,15 +25,13 @@ class Nexto:
     def __init__(self, weights: str, beta: float = 1.0) -> None:
         self._beta = checked_beta(beta)
         self._network = Attention(weights, len(ACTION_TABLE), "Nexto")
+        timing = Timing(self.decide)
+        self.act, self.reset = timing.act, timing.reset
 
-    def act(self, state: State, cars: Cars) -> Floats:
+    def decide(self, state: State, cars: Cars) -> Floats:
         """Controls (K, 8) of K cars."""
-        controls: Floats = cars.controls.copy()
-        if (due := cars.due(PERIOD)).any():
-            cars = cars[due]
-            logits = self._network(*nexto_inputs(state, cars))
-            controls[due] = ACTION_TABLE[choose(logits, self._beta, cars.random(1)[:, 0])]
-        return controls
+        logits = self._network(*nexto_inputs(state, cars))
+        return ACTION_TABLE[choose(logits, self._beta, cars.random(1)[:, 0])]
 
 
 class Necto:
@@ -43,17 +40,15 @@ class Necto:
     def __init__(self, weights: str, beta: float = 1.0) -> None:
         self._beta = checked_beta(beta)
         self._network = Attention(weights, sum(_HEADS), "Necto")
+        timing = Timing(self.decide)
+        self.act, self.reset = timing.act, timing.reset
 
-    def act(self, state: State, cars: Cars) -> Floats:
+    def decide(self, state: State, cars: Cars) -> Floats:
         """Controls (K, 8) of K cars."""
-        controls: Floats = cars.controls.copy()
-        if (due := cars.due(PERIOD)).any():
-            cars = cars[due]
-            logits = np.split(self._network(*necto_inputs(state, cars)), np.cumsum(_HEADS)[:-1], axis=1)
-            drawn = cars.random(len(_HEADS))
-            made = [choose(each, self._beta, drawn[:, k]) for k, each in enumerate(logits)]
-            controls[due] = necto_controls(np.stack(made, axis=1))
-        return controls
+        logits = np.split(self._network(*necto_inputs(state, cars)), np.cumsum(_HEADS)[:-1], axis=1)
+        drawn = cars.random(len(_HEADS))
+        made = [choose(each, self._beta, drawn[:, k]) for k, each in enumerate(logits)]
+        return necto_controls(np.stack(made, axis=1))
 
 
 def nexto_inputs(state: State, cars: Cars) -> tuple[Floats, Floats, Floats]:

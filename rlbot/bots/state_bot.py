@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.bots.cars import Cars
-from rlbot.bots.nexto import PERIOD
+from rlbot.bots.timing import PERIOD
 from rlbot.env.action import NonFiniteControls, take_controls
 from rlbot.sim import BLUE, TEAM_OF_SLOT, State
 from rlbot.values.player_names import BUILT_IN, weights_of
@@ -28,6 +28,7 @@ class StateBot:
 
     def __post_init__(self) -> None:
         self._act: Any = None
+        self._reset: Any = None
         self._label = f"{self.setting}: {self.name}"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -42,11 +43,19 @@ class StateBot:
                     made = self._make(made)
                     if not callable(getattr(made, "act", None)):
                         raise ValueError(f"{self._label} has no function act(state, cars)")
+                    self._reset = getattr(made, "reset", None)
                     made, self._label = made.act, f"{self._label}.act"
             except ValueError as error:
                 raise PartError(str(error)) from error
             self._act = made
         return self
+
+    def reset(self) -> None:
+        """Lets the player forget what it remembers, if it has a function `reset()`. Raises PartError if that raises
+        anything."""
+        self.prepare()
+        if callable(self._reset):
+            call(f"{self.setting}: {self.name}.reset", self._reset)
 
     def _make(self, made: Any) -> Any:
         if self.target.name not in BUILT_IN.values():

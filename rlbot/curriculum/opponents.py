@@ -69,8 +69,12 @@ class Opponents:
             self.current[arenas[past], 1] = drawn[past]
 
     def begin(self, odds: Odds, step: int) -> None:
-        """Begins a rollout in which versions are drawn by `odds`. Arenas whose opponent is gone draw a new one."""
+        """Begins a rollout in which versions are drawn by `odds`. Arenas whose opponent is gone draw a new one. What
+        players remember is forgotten, so that a resumed run goes on like one that never stopped."""
         self.odds = odds
+        for bot in self._bots.values():
+            if isinstance(bot, StateBot):
+                bot.reset()
         kinds, versions = self.current.T
         gone = (kinds < 0) | (self._is_past(kinds) & ~self._pool.has(versions))
         self.redraw(np.flatnonzero(gone), step)

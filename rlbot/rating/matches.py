@@ -261,6 +261,7 @@ def actor(
     """Returns the player's function (observations (K, 180), step) -> controls (K, 8), for the rows `cars` (K,) of `env`
     with the `numbers` (K,). A StateBot looks at the state of `env` and not at the observations."""
     if isinstance(player, StateBot):
+        player.reset()
         play = player.act
         return lambda observations, step: play(env.state, asked(env, cars, numbers, seed, step))
     if player == "idle":

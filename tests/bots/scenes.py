@@ -23,12 +23,20 @@ def weights(name: str) -> str:
 
 
 def cars_of(
-    arena: list[int], slot: list[int], ticks: int = 0, controls: Any = None, tick_skip: int = 8, seed: int = 0
+    arena: list[int],
+    slot: list[int],
+    ticks: int = 0,
+    controls: Any = None,
+    tick_skip: int = 8,
+    seed: int = 0,
+    action_delay: int = 0,
 ) -> Cars:
     count = len(arena)
     given = np.zeros((count, 8), np.float32) if controls is None else np.array(controls, np.float32)
     numbers = np.array(arena) * 4 + slot
-    return Cars(np.array(arena), np.array(slot), np.full(count, ticks), given, tick_skip, numbers, seed, ticks)
+    return Cars(
+        np.array(arena), np.array(slot), np.full(count, ticks), given, tick_skip, action_delay, numbers, seed, ticks
+    )
 
 
 def scene(golden: dict[str, Any]) -> tuple[State, Cars]:

@@ -18,6 +18,7 @@ from tests.bots.scenes import needs_weights, weights
 
 NETWORK = Network(180, (4,), True, "relu", "table")
 SIZES = [(1, 1), (1, 2), (2, 2), (1, 1), (2, 1)]
+NAMES = ("wild", "tired", "Remembers")  # of the players in SOURCE
 STEPS = 31  # of 4 ticks, at which Nexto is between two decisions
 
 SOURCE = """
@@ -28,6 +29,18 @@ def wild(state, cars):
     return 2 * cars.random(8) - 1
 
 
+class Remembers:
+    def __init__(self):
+        self.calls = 0
+
+    def reset(self):
+        self.calls = 0
+
+    def act(self, state, cars):
+        self.calls += 1
+        return np.full((len(cars), 8), np.sin(self.calls))
+
+
 def tired(state, cars):
     return np.where(cars.ticks[:, None] > 40, np.inf, 1) * np.ones((len(cars), 8))
 """
@@ -36,7 +49,7 @@ def tired(state, cars):
 @pytest.fixture
 def bots(tmp_path: Path) -> dict[str, StateBot]:
     (tmp_path / "mine.py").write_text(SOURCE)
-    own = {name: StateBot(name, Target(f"{tmp_path / 'mine.py'}:{name}", {}), name) for name in ("wild", "tired")}
+    own = {name: StateBot(name, Target(f"{tmp_path / 'mine.py'}:{name}", {}), name) for name in NAMES}
     return {**own, "nexto": StateBot("nexto", Target("rlbot.bots.Nexto", {"weights": weights("nexto")}), "nexto")}
 
 
@@ -60,7 +73,7 @@ def observations(played: EnvShard) -> np.ndarray:
     return rollout.observations
 
 
-@pytest.mark.parametrize("names", [["wild"], pytest.param(["nexto", "wild"], marks=needs_weights)])
+@pytest.mark.parametrize("names", [["wild"], ["Remembers"], pytest.param(["nexto", "wild"], marks=needs_weights)])
 def test_what_is_collected_depends_neither_on_the_processes_nor_on_a_resume(
     bots: dict[str, StateBot], names: list[str]
 ) -> None:
