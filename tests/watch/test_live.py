@@ -13,7 +13,7 @@ from rlbot.run import point_latest, save_checkpoint
 from rlbot.settings.command import compose
 from rlbot.sim import version
 from rlbot.training.build import make_model, policy_document
-from rlbot.watch.lineup import RunFollower, _lineup, lineup
+from rlbot.watch.lineup import RunFollower, lineup
 from rlbot.watch.live import Lineup, LiveMatch
 from rlbot.watch.server import Events
 from tests.rating.test_matches import driver
@@ -63,7 +63,7 @@ def test_what_a_listener_is_told(match: LiveMatch) -> None:
 
 def test_a_bot_is_shown_on_the_engine_that_it_was_trained_on(engine: str) -> None:
     bot = dataclasses.replace(driver(50), engine=version(engine))
-    assert LiveMatch(_lineup(bot, "idle"), (1, 1)).engine == bot.engine
+    assert LiveMatch(lineup(bot, "idle"), (1, 1)).engine == bot.engine
 
 
 def test_it_plays_only_while_there_are_listeners(match: LiveMatch) -> None:
