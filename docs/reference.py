@@ -19,7 +19,16 @@ from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
 from rlbot.reward import TERMS, terms
 from rlbot.settings.explain import composed
 from rlbot.settings.names import NAME, settings
-from rlbot.settings.schema import ROOTS, OpponentConfig, PlayerConfig, Reset, StageConfig, TrainConfig, Until
+from rlbot.settings.schema import (
+    ROOTS,
+    OpponentConfig,
+    PlayerConfig,
+    Reset,
+    StageConfig,
+    TrackerConfig,
+    TrainConfig,
+    Until,
+)
 from rlbot.sim.state import ARENA, CAR
 from rlbot.values.convert import Range, names_of
 from rlbot.values.ramp import Ramp
@@ -50,6 +59,7 @@ FORMS = {
     PlayerConfig: "name, path, or `{_target_: ...}`",
     Reset: "share",
     Target: "`{_target_: ...}`",
+    TrackerConfig: "`tensorboard`, `csv`, `wandb`, or `{_target_: ...}`",
     Until: "whole number from 1, or mapping of skills to numbers",
 }
 
@@ -193,7 +203,7 @@ def _values(kind: Any) -> str:
     if origin is Literal:
         return ", ".join(f"`{name}`" for name in arguments)
     if origin is tuple:
-        return "list" if dataclasses.is_dataclass(arguments[0]) else f"list of: {_values(arguments[0])}"
+        return f"list of: {_values(arguments[0])}"
     if origin is dict and arguments[1] is StageConfig:
         return "mapping of names to stages"
     if origin is dict:

@@ -87,6 +87,42 @@ def test_a_run_is_paused_changed_saved_and_goes_on(
     assert again.status() == 0 and again.having("[OK] Learning rate: 0.0002"), again.lines
 
 
+SEND = """
+from pathlib import Path
+
+def send(metrics, timesteps, run):
+    if timesteps == 768:
+        folder = Path(run) / "control"
+        folder.mkdir()
+        settings = '{"reward.terms.speed_to_ball": 2.0, "reward.terms.own_half": 0.5, "learner.clip_range": 0.1}'
+        (folder / "1.request.json").write_text('{"command": "set", "settings": ' + settings + '}')
+"""
+
+
+@pytest.mark.slow
+def test_a_run_that_was_changed_ends_with_the_same_bits_after_a_resume(launch: Launch, tmp_path: Path) -> None:
+    """Changed after the third iteration, while the workers play the fourth; with one worker, and with two."""
+    (tmp_path / "send.py").write_text(SEND, encoding="utf-8")
+    settings = [*SETTINGS[:-2], "learner.overlap=true", "curriculum.stages.duel.until=1300", "total_timesteps=2000"]
+    for run in ("straight", "stopped"):
+        callback = f"+callback.send={{_target_: 'send.py:send', run: {run}}}"
+        first = ["total_timesteps=1000", "env.workers=2"] if run == "stopped" else ["env.workers=1"]
+        process = launch(*settings, callback, f"hydra.run.dir={run}", *first)
+        assert process.status() == 0 and process.having("[OK] Changed reward.terms.speed_to_ball=2.0"), process.lines
+    process = launch("resume=stopped", "total_timesteps=2000", "env.workers=1")
+    assert process.status() == 0 and process.having("[OK] Resumed at 1024 timesteps"), process.lines
+    one, other = (
+        load_checkpoint(sorted((tmp_path / run / "checkpoints").glob("step_*"))[-1]) for run in ("straight", "stopped")
+    )
+    for group, tensors in one[0].items():
+        assert list(tensors) == list(other[0][group])
+        for name, tensor in tensors.items():
+            assert (tensor == other[0][group][name]).all(), f"{group}/{name}"
+    assert one[1]["environment_state"] == other[1]["environment_state"]
+    assert one[1]["config"]["reward"] == other[1]["config"]["reward"]
+    assert one[1]["config"]["reward"]["terms"]["own_half"] == 0.5
+
+
 @pytest.mark.slow
 def test_all_ranks_follow_rank_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     process, ask = torchrun(tmp_path, *SETTINGS, "env.workers=0"), Ask(capsys, tmp_path / "run")

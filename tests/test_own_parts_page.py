@@ -11,9 +11,13 @@ import pytest
 from rlbot.env import BatchEnv, Rules
 from rlbot.recording import Recorder
 from rlbot.reward import Reward
+from rlbot.run import RunDirectory
 from rlbot.settings import command
 from rlbot.training.build import build
+from rlbot.training.callbacks import Callbacks
+from rlbot.training.loop import Progress
 from rlbot.training.preflight import preflight
+from rlbot.training.trackers import open_trackers, trackers_of
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "your-own-parts.md"
 if not PAGE.is_file():
@@ -54,3 +58,10 @@ def test_a_command_plays_and_passes_the_checks_of_a_start(workplace: Path, words
     config = command.compose([*TINY, *words])
     lines = list(preflight(config, build(config, print)))
     assert lines[-1].startswith("Rollout of 16 steps: rewards finite")
+    callbacks, home = Callbacks(config.callback), RunDirectory(workplace / "run")
+    trackers = open_trackers(trackers_of(config, print), home, None, pytest.fail)
+    for timesteps in (100, 600_000):
+        callbacks(Progress(timesteps), {"reward/step": 0.5})
+        trackers.log(timesteps, {"reward/step": 0.5})
+    trackers.close()
+    assert callbacks.failure is None and bool(callbacks.reason) == ("callback" in words[0])

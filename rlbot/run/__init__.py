@@ -25,6 +25,7 @@ from rlbot.run.lock import locked
 from rlbot.run.notify import Notifier
 from rlbot.run.tensorboard import TensorBoard
 from rlbot.run.torchrun_job import TorchrunJob
+from rlbot.run.trackers import Trackers
 
 __all__ = [
     "OUTPUTS",
@@ -38,6 +39,7 @@ __all__ = [
     "RunDirectory",
     "TensorBoard",
     "TorchrunJob",
+    "Trackers",
     "check_directory",
     "copy_checkpoint",
     "describe_machine",

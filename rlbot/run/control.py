@@ -71,15 +71,18 @@ class Requests:
 def ask(run: Path, command: str, settings: Mapping[str, Any], timeout: float) -> tuple[bool, str]:
     """Sends a request to the training in the directory `run` and waits at most `timeout` seconds until it is read.
 
-    Returns whether it was done, and the line that says so. Raises ValueError if no training runs there or it does not
-    answer, OSError if the directory cannot be written."""
+    Returns whether it was done, and the line that says so. Raises ValueError if no training runs there, it does not
+    answer, or the directory cannot be written."""
     if not is_locked(run):
         raise ValueError(f"no training runs in {run}")
     folder, name = run / FOLDER, f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"
     asked, taken, answer = (folder / f"{name}.{kind}.json" for kind in ("request", "taken", "answer"))
     content = to_json({"command": command, "settings": dict(settings)})
-    folder.mkdir(exist_ok=True)
-    write_atomic(asked, content)
+    try:
+        folder.mkdir(exist_ok=True)
+        write_atomic(asked, content)
+    except OSError as error:
+        raise ValueError(f"{folder} cannot be written: {error.strerror or error}") from error
     began = time.monotonic()
     while True:
         time.sleep(_POLL)

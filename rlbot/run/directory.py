@@ -36,7 +36,9 @@ OUTPUTS = Path("outputs")  # the default folder of runs that are not jobs of a m
 RESULT = "result.json"  # in a run directory: how the run ended
 _INCOMPLETE = re.compile(r"\.(run|ratings|result)\.json-[0-9a-f]{8}")  # temporary files of write_atomic
 # What a run writes into its directory.
-_WRITTEN = ("run.json", "checkpoints", "tensorboard", "train.log", "ratings.json", RESULT, "bad", "code")
+_WRITTEN = (
+    "run.json", "checkpoints", "tensorboard", "metrics.csv", "train.log", "ratings.json", RESULT, "bad", "code"
+)  # fmt: skip
 
 
 class RunDirectory:
@@ -50,6 +52,7 @@ class RunDirectory:
         self.path = Path(path).absolute()
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
+        self.metrics = self.path / "metrics.csv"
         self.log_file = self.path / "train.log"
         self.bad = self.path / "bad"  # made when the first file is written into it
         self.run_file = self.path / "run.json"
@@ -78,8 +81,9 @@ class RunDirectory:
         self._launches = [*self.launches(resume.run), *self._launches]
         for file in (resume.run / "tensorboard").glob("events.out.tfevents.*"):
             shutil.copyfile(file, self.tensorboard / file.name)
-        if (resume.run / "ratings.json").is_file():
-            shutil.copyfile(resume.run / "ratings.json", self.path / "ratings.json")
+        for name in ("ratings.json", "metrics.csv"):
+            if (resume.run / name).is_file():
+                shutil.copyfile(resume.run / name, self.path / name)
         if (resume.run / "code").is_dir():
             shutil.copytree(resume.run / "code", self.path / "code", dirs_exist_ok=True)
 

@@ -32,28 +32,28 @@ class TensorBoard:
             self._pending = _record(step=resumed_at + 1, session_log={"status": "START"})
         self._flush()
 
-    def write(self, metrics: Mapping[str, float], timesteps: int) -> None:
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Adds one point to each curve. Values may be NaN: TensorBoard marks them."""
-        self._add(timesteps, [{"tag": name, "simple_value": float(value)} for name, value in metrics.items()])
+        self._add(step, [{"tag": name, "simple_value": float(value)} for name, value in metrics.items()])
 
-    def write_pictures(self, pictures: Mapping[str, tuple[bytes, int, int]], timesteps: int) -> None:
+    def pictures(self, step: int, pictures: Mapping[str, tuple[bytes, int, int]]) -> None:
         """Adds PNG or GIF files, each with its width and height; a GIF with several pictures is shown as a film."""
         values = [
             {"tag": name, "image": {"width": w, "height": h, "colorspace": 3, "encoded_image_string": data}}
             for name, (data, w, h) in pictures.items()
         ]
-        self._add(timesteps, values)
+        self._add(step, values)
 
-    def write_text(self, name: str, text: str, timesteps: int) -> None:
+    def text(self, step: int, name: str, text: str) -> None:
         """Adds a text (Markdown) to the tab Text."""
         metadata = {"plugin_data": {"plugin_name": "text"}}
         tensor = {"dtype": "DT_STRING", "string_val": [text.encode("utf-8")]}
-        self._add(timesteps, [{"tag": name, "metadata": metadata, "tensor": tensor}])
+        self._add(step, [{"tag": name, "metadata": metadata, "tensor": tensor}])
 
-    def _add(self, timesteps: int, values: list[dict[str, Any]]) -> None:
+    def _add(self, step: int, values: list[dict[str, Any]]) -> None:
         if self._closed:
             return
-        record = _record(step=timesteps, summary={"value": values})
+        record = _record(step=step, summary={"value": values})
         if len(self._pending) < _MAX_PENDING:
             self._pending += record
         self._flush()

@@ -1,5 +1,6 @@
 """Checks of settings that one value alone cannot fail: combinations of values, paths, and names."""
 
+import importlib.util
 import ipaddress
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -160,6 +161,7 @@ def _check_training(config: TrainConfig) -> Iterator[str]:
     yield from _check_network(config)
     if config.objective == "rating" and not config.rating.enabled:
         yield "objective=rating: needs rating.enabled=true; or take another, such as objective=touches"
+    yield from _check_trackers(config)
     yield from _check_batch(config)
     yield from _check_stages(config.curriculum.stages, config.resume is not None)
     yield from _check_skills(config)
@@ -249,6 +251,14 @@ def _check_stages(stages: Mapping[str, StageConfig], resumed: bool) -> Iterator[
             if players.setdefault(own, target) != target:
                 yield f"{key}.opponent.{own}: is another player in an earlier stage; give it another name"
         yield from _check_opponents(f"{key}.opponent", stage.opponent, resumed)
+
+
+def _check_trackers(config: TrainConfig) -> Iterator[str]:
+    names = [tracker.name for tracker in config.tracker if tracker.target is None]
+    if len(set(names)) < len(names):
+        yield f"tracker={shown(names)}: names one of them twice"
+    if "wandb" in names and importlib.util.find_spec("wandb") is None:
+        yield 'tracker: wandb is not installed; python -m pip install -c constraints.txt -e ".[wandb]" installs it'
 
 
 def _check_skills(config: TrainConfig) -> Iterator[str]:

@@ -307,6 +307,26 @@ class RecordingConfig:
 
 
 @dataclass(frozen=True)
+class TrackerConfig:
+    """What records the curves: a built-in tracker (`target` is None), or the user's own."""
+
+    name: str  # for one of the user's own that of its function or class
+    target: Target | None
+
+    @classmethod
+    def parse(cls, value: Any, key: str, converter: Converter) -> "TrackerConfig":
+        """Reads a name, or {_target_: ..., and the arguments of the class or function}."""
+        if not isinstance(value, Mapping):
+            return cls(converter.convert(Literal["tensorboard", "csv", "wandb"], value, key), None)
+        target = Target.parse(value, key, converter)
+        return cls(target.name if target is not None else "", target)
+
+    def document(self) -> Any:
+        """Returns the form that `parse` reads."""
+        return self.name if self.target is None else self.target.document()
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     total_timesteps: Count
     seed: Annotated[int, Range(0, 2**31 - 1)]
@@ -316,6 +336,8 @@ class TrainConfig:
     keep_best: Natural
     log_interval: NonNegative
     objective: Literal["reward", "rating", "touches", "goals"]
+    tracker: tuple[TrackerConfig, ...]
+    callback: dict[str, Target]
     rating: RatingConfig
     recording: RecordingConfig
     env: EnvConfig

@@ -1,4 +1,4 @@
-"""Reports a run to its user: console, TensorBoard, and notifications."""
+"""Reports a run to its user: console, trackers, callbacks and notifications."""
 
 from collections import deque
 from collections.abc import Callable
@@ -8,7 +8,8 @@ from rlbot.collect import Collector
 from rlbot.curriculum import Stage
 from rlbot.hardware import gpu_line, gpu_stats
 from rlbot.rating.rater import Rated, Rater
-from rlbot.run import Console, Notifier, TensorBoard
+from rlbot.run import Console, Notifier, Trackers
+from rlbot.training.callbacks import Callbacks
 from rlbot.training.loop import Progress
 
 _LAST_RATING = 30.0  # s that a run waits for the last rating at its end
@@ -24,7 +25,8 @@ class RunReporter:
     def __init__(
         self,
         console: Console,
-        tensorboard: TensorBoard,
+        trackers: Trackers,
+        callbacks: Callbacks,
         notifier: Notifier | None,
         rater: Rater | None,
         total_timesteps: int,
@@ -32,7 +34,7 @@ class RunReporter:
         gpu: int | None,
     ) -> None:
         """`gpu`: the index of the CUDA device that the run learns on; None: it learns on the CPU."""
-        self._console, self._tensorboard, self._notifier = console, tensorboard, notifier
+        self._console, self._trackers, self._callbacks, self._notifier = console, trackers, callbacks, notifier
         self._rater = rater
         self._total, self._run_name = total_timesteps, run_name
         self._gpu = gpu
@@ -53,7 +55,7 @@ class RunReporter:
         """Tells that settings have changed while the run trains."""
         self._total = total_timesteps
         self._console.ok(f"Changed {text}")
-        self._tensorboard.write_text("changed settings", text, timesteps)
+        self._trackers.text(timesteps, "changed settings", text)
 
     def started(self, text: str) -> None:
         self._console.start(text)
@@ -65,7 +67,7 @@ class RunReporter:
         gpu = gpu_stats(self._gpu) if self._gpu is not None else None
         if gpu is not None:
             metrics = metrics | {f"gpu/{name}": value for name, value in gpu.items()}
-        self._tensorboard.write(metrics, progress.timesteps)
+        self._trackers.log(progress.timesteps, metrics)
         speed = metrics["speed/timesteps_per_second"]
         details = f"reward {metrics['reward/step']:.3f}, touches {metrics['play/touches_per_minute']:.1f}/min"
         if gpu is not None:
@@ -75,6 +77,7 @@ class RunReporter:
             self._rated(rated)
         self.iterations += 1
         self._recent.append(metrics)
+        self._callbacks(progress, metrics)
 
     def saved(self, progress: Progress) -> None:
         self._console.ok(f"Checkpoint saved at {progress.timesteps} timesteps")
@@ -106,9 +109,9 @@ class RunReporter:
         metrics = {f"rating/{team}": rating.points for team, rating in rated.ratings.items()}
         metrics |= {f"rating_error/{team}": rating.error for team, rating in rated.ratings.items()}
         metrics |= {f"against_{name}": value for name, value in rated.against.items()}
-        self._tensorboard.write(metrics, rated.timesteps)
+        self._trackers.log(rated.timesteps, metrics)
         pictures = {f"rated/{name}": picture for name, picture in rated.pictures.items()}
-        self._tensorboard.write_pictures(pictures, rated.timesteps)
+        self._trackers.pictures(rated.timesteps, pictures)
 
     def send(self, event: str, text: str) -> None:
         """Sends a notification if notifications are enabled."""

@@ -23,6 +23,7 @@ from rlbot.settings.schema import TrainConfig
 from rlbot.sim import describe, version
 from rlbot.training import loop
 from rlbot.training.build import Components, build, make_bot, make_schedule, make_stages
+from rlbot.training.callbacks import Callbacks
 from rlbot.training.control import Asked, Control
 from rlbot.training.loop import Orders, Progress, Reporter, Save, Start
 from rlbot.training.nan_guard import BadUpdates, NanGuard
@@ -31,6 +32,7 @@ from rlbot.training.report import RunReporter, Silent
 from rlbot.training.resume import kept_bots, restore, with_engine
 from rlbot.training.saver import Saver
 from rlbot.training.summary import rate_of_a_resumed_run, summary
+from rlbot.training.trackers import open_trackers, trackers_of
 from rlbot.training.user_files import absolute, keep, locate
 from rlbot.values.target import PartError
 
@@ -102,6 +104,7 @@ def _train(
             for line in changed:
                 warn(line)
         components = build(played, warn, group, kept_bots(saved, resume))
+        callbacks, makers = Callbacks(played.callback), trackers_of(played, warn)
         home = run.RunDirectory(directory)
 
     with run.Console(home.log_file, interval=config.log_interval) as console, _notifier(config, console) as notifier:
@@ -124,13 +127,12 @@ def _train(
             home.write_run_json(_run_document(config, components, resume))
             (home.path / run.RESULT).unlink(missing_ok=True)
             torchrun_job.begin(home.path)
-        tensorboard = run.TensorBoard(
-            home.tensorboard, resumed_at=start[0].timesteps if saved else None, warn=console.warn
-        )
+        trackers = open_trackers(makers, home, start[0].timesteps if saved else None, console.warn)
         rater = _rater(config, components, home, console, start[0])
         reporter = RunReporter(
             console,
-            tensorboard,
+            trackers,
+            callbacks,
             notifier,
             rater,
             config.total_timesteps,
@@ -148,7 +150,7 @@ def _train(
             with stop_on_signals() as asked:
 
                 def stopping() -> bool:
-                    return asked() or time_is_over()
+                    return asked() or time_is_over() or callbacks.reason is not None
 
                 reporter.send("start", f"training to {config.total_timesteps} timesteps")
                 console.start(f"Training from {start[0].timesteps} to {config.total_timesteps} timesteps")
@@ -170,14 +172,17 @@ def _train(
         finally:
             if rater is not None:
                 rater.close()
-            tensorboard.close()
+            trackers.close()
         group.leave()
-        if not save.failed:  # otherwise torchrun restarts the run from the newest checkpoint
+        if not (save.failed or callbacks.failure):  # otherwise torchrun restarts the run from the newest checkpoint
             torchrun_job.end()
-        reason = control.reason
+        reason = control.reason or (callbacks.reason if callbacks.failure is None else None)
         if reason is None and time_is_over() and not asked():
             reason = f"hardware.time_limit={save.config.hardware.time_limit:g} minutes are over"
-        return _finish(save, console, reporter, progress, reason)
+        outcome = _finish(save, console, reporter, progress, reason)
+        if callbacks.failure is not None:
+            raise CommandFailed(callbacks.failure)
+        return outcome
 
 
 def follow(config: TrainConfig, world: World) -> None:

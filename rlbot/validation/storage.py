@@ -14,7 +14,7 @@ def tensorboard() -> str:
     with tempfile.TemporaryDirectory() as folder:
         problems: list[str] = []
         writer = TensorBoard(Path(folder), warn=problems.append)
-        writer.write({"check/value": 0.5}, 250_000)
+        writer.log(250_000, {"check/value": 0.5})
         writer.close()
         require(not problems, "; ".join(problems))
         curves = event_accumulator.EventAccumulator(folder).Reload()

@@ -1,7 +1,7 @@
 """Requests to a training as files: order, answers, withdrawal, leftovers, and no training at all."""
 
 import os
-import sys
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -132,15 +132,8 @@ def test_no_training_runs_there(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
-@pytest.mark.skipif(
-    sys.platform == "win32" or os.geteuid() == 0 if hasattr(os, "geteuid") else True,
-    reason="folders are writable here whatever their mode",
-)
 def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
     with locked(tmp_path, print):
-        tmp_path.chmod(0o500)
-        try:
-            with pytest.raises(OSError, match=FOLDER):
-                ask(tmp_path, "save", {}, 1)
-        finally:
-            tmp_path.chmod(0o700)
+        (tmp_path / FOLDER).touch()  # where nobody can make a folder
+        with pytest.raises(ValueError, match=rf"^{re.escape(str(tmp_path / FOLDER))} cannot be written: "):
+            ask(tmp_path, "save", {}, 1)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from rlbot.run import Console, TensorBoard
+from rlbot.run import Console, TensorBoard, Trackers
 from rlbot.training import report
+from rlbot.training.callbacks import Callbacks
 from rlbot.training.loop import Progress
 from rlbot.training.run import Deferred
 from tests.launching import curves
@@ -23,8 +24,8 @@ def test_curves_of_a_gpu_only_of_a_run_that_learns_on_one(
     asked: list[int] = []
     monkeypatch.setattr(report, "gpu_stats", lambda index=0: asked.append(index) or stats)
     (tmp_path / "tensorboard").mkdir()
-    tensorboard, stream = TensorBoard(tmp_path / "tensorboard"), io.StringIO()
-    reporter = report.RunReporter(Console(stream=stream), tensorboard, None, None, 100, "run", gpu)
+    trackers, stream = Trackers([("tensorboard", TensorBoard(tmp_path / "tensorboard"))], print), io.StringIO()
+    reporter = report.RunReporter(Console(stream=stream), trackers, Callbacks({}), None, None, 100, "run", gpu)
     reporter.iteration(Progress(timesteps=10), METRICS)
     assert ("gpu/utilization" in curves(tmp_path)) == ("GPU" in stream.getvalue()) == (gpu is not None)
     assert asked == ([] if gpu is None else [gpu])
