@@ -1,11 +1,9 @@
-"""The hardware of a run: device, precision, compilation and threads. It is chosen once, at the start."""
+"""The hardware of a run: device, precision and threads. It is chosen once, at the start."""
 
-import functools
 import random
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,10 +11,10 @@ import torch
 from rlbot.hardware.group import SINGLE, Group
 from rlbot.processes.cores import available_cores
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+# The dtype of the inputs of matrix products. tf32: float32 numbers, of which the GPU multiplies the first 10 bits.
+DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+_AMPERE = (8, 0)  # the first compute capability with TF32 and bf16
+_WIDE = 1024  # units of a layer above which bf16 is faster than TF32 (docs/performance.md)
 # Rows that go through the network at once. On a CPU the activations should fit into the cache, and into memory that the
 # process already has: blocks of many MB are returned to the system after each layer and fetched again page by page.
 ROWS = {"cpu": 4096, "cuda": 32_768}
@@ -46,36 +44,41 @@ def _cpu_is_fast_in_bf16() -> bool:
     return bool(capabilities.get("amx_bf16") or (capabilities.get("avx512_bf16") and amd))
 
 
-def _choose_precision(precision: str, device: torch.device) -> tuple[str, str]:
-    """Returns the precision and the reason for it."""
-    if precision not in ("auto", *DTYPES):
-        raise ValueError(f"hardware.precision={precision!r} is unknown; use auto, fp32, fp16 or bf16.")
-    if device.type == "cpu":
-        if precision == "fp16":
-            raise ValueError("hardware.precision=fp16 needs a CUDA GPU; on the CPU use fp32 or bf16.")
-        fast = _cpu_is_fast_in_bf16()
-        if precision == "bf16" and not fast:
-            return "bf16", "asked for, though fp32 is faster on this CPU"
-        if precision != "auto":
-            return precision, "asked for"
-        return ("bf16", "the faster one on this CPU") if fast else ("fp32", "the faster one on this CPU")
-    native_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-    if precision == "bf16" and not native_bf16:
-        raise ValueError("hardware.precision=bf16: this GPU has no bf16 arithmetic; use fp16 or fp32.")
+def _choose_cpu_precision(precision: str) -> tuple[str, str]:
+    """Returns the precision on the CPU and the reason for it."""
+    if precision in ("fp16", "tf32"):
+        raise ValueError(f"hardware.precision={precision} needs a CUDA GPU; on the CPU use fp32 or bf16.")
+    fast = _cpu_is_fast_in_bf16()
+    if precision == "bf16" and not fast:
+        return "bf16", "asked for, though fp32 is faster on this CPU"
     if precision != "auto":
         return precision, "asked for"
-    if native_bf16:
-        return "bf16", "the GPU supports it and it needs no gradient scaling"
-    return "fp16", "the GPU has no bf16 arithmetic; gradients are scaled"
+    return ("bf16", "the faster one on this CPU") if fast else ("fp32", "the faster one on this CPU")
 
 
-def cannot_compile(error: Exception) -> ValueError:
-    """Returns the error for the user if torch.compile fails."""
-    cause = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return ValueError(
-        f"hardware.compile=true: torch.compile failed on this machine ({cause}).\n"
-        "Set hardware.compile=false, or install the C++ compiler that PyTorch needs."
-    )
+def _choose_gpu_precision(precision: str, capability: tuple[int, int], width: int) -> tuple[str, str]:
+    """Returns the precision on a GPU of this compute capability, for a network whose widest layer has `width` units,
+    and the reason for it."""
+    if precision in ("tf32", "bf16") and capability < _AMPERE:
+        raise ValueError(
+            f"hardware.precision={precision}: this GPU is older than Ampere and has no {precision}; use fp16 or fp32."
+        )
+    if precision != "auto":
+        return precision, "asked for"
+    if capability < _AMPERE:
+        return "fp32", "the GPU is older than Ampere"
+    if width > _WIDE:
+        return "bf16", f"the faster one for layers of more than {_WIDE} units"
+    return "tf32", f"the faster one for layers of up to {_WIDE} units"
+
+
+def _choose_precision(precision: str, device: torch.device, width: int) -> tuple[str, str]:
+    """Returns the precision and the reason for it."""
+    if precision not in ("auto", *DTYPES):
+        raise ValueError(f"hardware.precision={precision!r} is unknown; use auto, {', '.join(DTYPES)}.")
+    if device.type == "cpu":
+        return _choose_cpu_precision(precision)
+    return _choose_gpu_precision(precision, torch.cuda.get_device_capability(device), width)
 
 
 def _require_agreement(group: Group, choice: str) -> None:
@@ -90,15 +93,14 @@ def _require_agreement(group: Group, choice: str) -> None:
 
 @dataclass(frozen=True)
 class Hardware:
-    """Device, precision and compilation of a run. Make it with `Hardware.choose`.
+    """Device and precision of a run. Make it with `Hardware.choose`.
 
-    device: torch.device; precision: "fp32", "fp16" or "bf16"; compiled: whether `compile` compiles; reason:
-    one line that says what was chosen and why; group: the ranks that train together.
+    device: torch.device; precision: "fp32", "tf32", "fp16" or "bf16"; reason: one line that says what was chosen and
+    why; group: the ranks that train together.
     """
 
     device: torch.device
     precision: str
-    compiled: bool
     reason: str
     group: Group = SINGLE
 
@@ -107,20 +109,21 @@ class Hardware:
         cls,
         device: str = "auto",
         precision: str = "auto",
-        compile: bool = False,
         threads: int | None = None,
         group: Group = SINGLE,
+        width: int = 256,
     ) -> "Hardware":
-        """Chooses the hardware, and sets the number of threads and the handling of denormals in this process.
+        """Chooses the hardware, and sets the number of threads, the handling of denormals and whether float32 products
+        are TF32 in this process.
 
         threads=None: PyTorch's choice, or this process's share of the cores if that is less or there are several ranks.
-        Raises ValueError that names the setting if this machine cannot do what was asked for, or if the ranks chose
-        differently.
+        width: units of the network's widest layer, by which precision="auto" chooses on a GPU. Raises ValueError that
+        names the setting if this machine cannot do what was asked for, or if the ranks chose differently.
         """
         if threads is not None and threads < 1:
             raise ValueError(f"hardware.threads={threads} must be at least 1, or null for PyTorch's own choice.")
         chosen = _choose_device(device, group.world.local_rank)
-        chosen_precision, why = _choose_precision(precision, chosen)
+        chosen_precision, why = _choose_precision(precision, chosen, width)
         _require_agreement(group, f"{chosen.type} in {chosen_precision}")
         cores = max(available_cores() // group.world.local_size, 1)
         # PyTorch does not know of limits on CPU time.
@@ -132,17 +135,17 @@ class Hardware:
         for kind in (np.float32, np.float64):
             np.finfo(kind)  # NumPy measures its limits at the first use, and warns if denormals are zero then
         torch.set_flush_denormal(True)
+        torch.set_float32_matmul_precision("high" if chosen_precision == "tf32" else "highest")
         if threads is not None:
             torch.set_num_threads(threads)
         name = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else f"{torch.get_num_threads()} threads"
-        compiling = ", compiled" if compile else ""
         several = f", {group.size} processes" if group.size > 1 else ""
-        reason = f"Hardware: {chosen.type} ({name}), {chosen_precision}{compiling}{several}: {why}"
-        return cls(chosen, chosen_precision, compile, reason, group)
+        reason = f"Hardware: {chosen.type} ({name}), {chosen_precision}{several}: {why}"
+        return cls(chosen, chosen_precision, reason, group)
 
     def autocast(self) -> AbstractContextManager[object]:
         """Returns a context in which matrix products are computed in the chosen precision."""
-        if self.precision == "fp32":
+        if self.dtype == torch.float32:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype)
 
@@ -167,27 +170,6 @@ class Hardware:
     def scaler(self) -> torch.amp.GradScaler:
         """Returns a new gradient scaler. It is enabled only in fp16, where gradients below 6e-8 would become 0."""
         return torch.amp.GradScaler("cuda", enabled=self.precision == "fp16")
-
-    def compile(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Returns `function` compiled, or unchanged if compilation is off.
-
-        Pass a model's method (`model.evaluate`), not the model: so the model and the names in its state_dict do not
-        change. The first call raises ValueError if this machine cannot compile.
-        """
-        if not self.compiled:
-            return function
-        from torch._dynamo.exc import TorchDynamoException
-
-        fast = torch.compile(function)
-
-        @functools.wraps(function)
-        def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            try:
-                return fast(*args, **kwargs)
-            except TorchDynamoException as error:
-                raise cannot_compile(error) from error
-
-        return call
 
     def seed(self, seed: int) -> None:
         """Seeds the global generators of Python, NumPy and PyTorch (all devices)."""

@@ -1,5 +1,7 @@
 """The losses of PPO, on float32 rows of one minibatch."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -13,8 +15,9 @@ def importance(log_probs: Tensor, behaviour: Tensor) -> Tensor:
     return (log_probs - behaviour).exp().clamp(max=_MAX_IMPORTANCE)
 
 
-def policy_loss(ratio: Tensor, advantages: Tensor, clip_range: float) -> Tensor:
-    """The clipped surrogate loss, to be minimised; ratio = new probability / old. Schulman et al. (2017), eq. 7."""
+def policy_loss(ratio: Tensor, advantages: Tensor, clip_range: Any) -> Tensor:
+    """The clipped surrogate loss, to be minimised; ratio = new probability / old; clip_range: a number, or a tensor
+    that holds one. Schulman et al. (2017), eq. 7."""
     clipped = ratio.clamp(1.0 - clip_range, 1.0 + clip_range)
     return -torch.minimum(ratio * advantages, clipped * advantages).mean()
 

@@ -1,6 +1,9 @@
 """Proximal policy optimization: an update takes one rollout, changes the weights and returns metrics."""
 
-from dataclasses import dataclass
+import copy
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -10,9 +13,11 @@ from torch import Tensor
 
 from rlbot.collect.rollout import Rollout
 from rlbot.env.nonfinite import NonFinite
-from rlbot.hardware import Hardware, cannot_compile
+from rlbot.hardware import Hardware
 from rlbot.learner import diagnosis
+from rlbot.learner.batch import Batch
 from rlbot.learner.batch_shard import BatchShard
+from rlbot.learner.cuda_graph import StepGraphs
 from rlbot.learner.gae import gae, next_values
 from rlbot.learner.losses import approximate_kl, importance, policy_loss, value_loss
 from rlbot.learner.return_scale import ReturnScale
@@ -33,20 +38,6 @@ TOTAL, KL, RATIO_MAX, BAD = 2, 4, 6, 8  # indices; the metrics before RATIO_MAX 
 PARTS = ("loss/policy", "loss/value", "policy/entropy", "loss/total")  # searched for the cause of a non-finite loss
 
 
-@dataclass
-class Batch:
-    """T * A rows on the device, in the order of the rollout. Values are in scaled units, observations in the precision
-    of the first layer. shard: which part of the batch of all ranks these rows are."""
-
-    shard: BatchShard
-    observations: Tensor
-    actions: Tensor
-    log_probs: Tensor
-    advantages: Tensor
-    returns: Tensor
-    values: Tensor
-
-
 class PPO:
     """Updates `model` in place from rollouts.
 
@@ -65,6 +56,9 @@ class PPO:
 
     If hardware.group has several ranks, each rank has the rollout of some agents, and all make the update of the whole
     batch together: minibatch_size counts the rows of all ranks, and losses, gradients and statistics are summed.
+
+    On a GPU the gradient steps are CUDA graphs, except with several ranks, whose steps have different numbers of rows.
+    If they cannot be captured, `warn` gets a line that says why, and each kernel is launched by itself.
     """
 
     def __init__(
@@ -87,6 +81,7 @@ class PPO:
         normalize_return: bool,
         overlap: bool = False,
         seed: int = 0,
+        warn: Callable[[str], None] = print,
     ) -> None:
         assert minibatch_size > 0 and epochs > 0
         assert next(model.parameters()).device == hardware.device, "move the model to hardware.device first"
@@ -108,41 +103,30 @@ class PPO:
         self.return_scale = ReturnScale(gamma)
         self._named = dict(model.named_parameters())
         self._parameters = list(self._named.values())
-        self._optimizer = torch.optim.Adam(self._parameters, lr=learning_rate, eps=1e-5, fused=True)
+        cuda = hardware.device.type == "cuda"
+        self._optimizer = torch.optim.Adam(self._parameters, lr=learning_rate, eps=1e-5, fused=True, capturable=cuda)
+        # What may change at every update: a graph reads it, as the learning rate, from the memory of the device.
+        self._ramps: list[Any] = [clip_range, entropy_coef]
+        if cuda:
+            self._optimizer.param_groups[0]["lr"] = torch.tensor(learning_rate, device=hardware.device)
+            self._ramps = [torch.tensor(each, device=hardware.device) for each in self._ramps]
+        self._learning_rate = learning_rate
         self._scaler = hardware.scaler()
         self._generator = torch.Generator().manual_seed(seed)
-        self._evaluate = hardware.compile(model.evaluate)
-        self._value = hardware.compile(model.value)
+        self._graphs = StepGraphs(self._step) if cuda and hardware.group.size == 1 else None
+        self._warn = warn
         self.fault: NonFinite | None = None  # why the last update skipped a step; None if it took all steps
-
-    def compile_now(self) -> None:
-        """If the hardware compiles, compiles what an update calls, with its gradient, so that a failure shows before
-        training. Changes no weights. Raises ValueError if it cannot compile."""
-        if not self.hardware.compiled:
-            return
-        rows = min(self.minibatch_size, self.hardware.rows)
-        size = self.model.observation_size
-        observations = torch.zeros(rows, size, device=self.hardware.device, dtype=self.hardware.dtype)
-        try:
-            self._values(observations)
-            with self.hardware.autocast():
-                actions = self.model.act(observations, deterministic=True)[0]
-                outputs = self._evaluate(observations, actions)
-            torch.autograd.backward(torch.stack([each.float().mean() for each in outputs]).sum())
-        except ValueError:
-            raise
-        except Exception as error:  # a compiler, or a missing one, may raise anything
-            raise cannot_compile(error) from error
-        self._optimizer.zero_grad()
 
     @property
     def learning_rate(self) -> float:
         """The optimizer's learning rate; may be set between updates."""
-        return float(self._optimizer.param_groups[0]["lr"])
+        return self._learning_rate
 
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
-        self._optimizer.param_groups[0]["lr"] = float(value)
+        self._learning_rate = float(value)
+        group = self._optimizer.param_groups[0]
+        group["lr"] = group["lr"].fill_(value) if isinstance(group["lr"], Tensor) else self._learning_rate
 
     def begin_stage(self) -> None:
         """Restarts the return statistics. Call it when another stage begins: its returns may have another scale, and
@@ -211,7 +195,7 @@ class PPO:
     @torch.inference_mode()
     def _values(self, observations: Tensor) -> Tensor:
         with self.hardware.autocast():
-            return torch.cat([self._value(part) for part in torch.split(observations, self.hardware.rows)])
+            return torch.cat([self.model.value(part) for part in torch.split(observations, self.hardware.rows)])
 
     @torch.inference_mode()
     def _evaluate_before(self, observations: Tensor, actions: Tensor, log_probs: Tensor) -> tuple[Tensor, Tensor]:
@@ -224,11 +208,13 @@ class PPO:
             torch.split(observations, self.hardware.rows), torch.split(actions, self.hardware.rows), strict=True
         )
         with self.hardware.autocast():
-            results = [self._evaluate(*part) for part in parts]
+            results = [self.model.evaluate(*part) for part in parts]
         return torch.cat([each[0] for each in results]), torch.cat([each[2] for each in results])
 
     def _optimize(self, batch: Batch) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Runs the epochs of minibatches; returns one row of STEP_METRICS for each minibatch."""
+        for i, value in enumerate((self.clip_range, self.entropy_coef)):
+            self._ramps[i] = self._ramps[i].fill_(value) if isinstance(self._ramps[i], Tensor) else value
         shard = batch.shard
         count = len(batch.log_probs) // (shard.stop - shard.start) * shard.agents
         parts = max(1, round(count / self.minibatch_size))
@@ -236,10 +222,11 @@ class PPO:
         orders = torch.stack([torch.randperm(count, generator=self._generator) for _ in range(self.epochs)])
         if shard.whole:  # otherwise the rows of each minibatch are selected on the host
             orders = self.hardware.tensor(orders.numpy())
+        step = self._stepper(batch, {stop - start for start, stop in pairwise(bounds)})
         steps: list[Tensor] = []
         for epoch in range(self.epochs):
             for start, stop in pairwise(bounds):
-                steps.append(self._step(batch, orders[epoch, start:stop]))
+                steps.append(step(orders[epoch, start:stop]))
             if self.target_kl is not None and epoch + 1 < self.epochs:
                 kl = shard.group.sum(torch.stack(steps[-parts:])[:, KL].contiguous()).nanmean()
                 if kl.item() > self.target_kl:
@@ -253,6 +240,38 @@ class PPO:
             epoch, part = divmod(int(bad[0]), parts)
             self.fault = self._diagnose(batch, orders[epoch, bounds[part] : bounds[part + 1]], table[bad[0]])
         return table
+
+    def _stepper(self, batch: Batch, sizes: Collection[int]) -> Callable[[Tensor], Tensor]:
+        """Returns the function that takes a gradient step on some rows of the batch and returns the metrics. sizes: the
+        numbers of rows that it will get."""
+        eager = partial(self._step, batch)
+        if self._graphs is None:
+            return eager
+        constants = (self.clip_range_value, self.value_coef, self.max_grad_norm)
+        if not self._graphs.fit(batch, sizes, constants):
+            try:
+                with self._rehearsal():
+                    self._graphs.capture(batch, sizes, constants)
+            except RuntimeError as error:
+                self._graphs = None
+                reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+                self._warn(f"Updates take several times as long: a gradient step is no CUDA graph here ({reason})")
+                return eager
+        self._graphs.load(batch)
+        return self._graphs.step
+
+    @contextmanager
+    def _rehearsal(self) -> Iterator[None]:
+        """Within this context steps on rows that are not finite change nothing. The optimizer leaves them out, but the
+        gradient scaler, if there is one, would lower its scale."""
+        before = copy.deepcopy(self._scaler)
+        try:
+            yield
+        except RuntimeError:
+            self._scaler = before  # the other one may be in the middle of a step
+            raise
+        if before.is_enabled():
+            self._scaler.load_state_dict(before.state_dict())
 
     def _only_scaler_search(self, bad: np.ndarray[Any, np.dtype[np.float32]]) -> bool:
         """Whether these steps were skipped only because fp16's gradient scaler was looking for its largest scale."""
@@ -305,7 +324,7 @@ class PPO:
         self._backward(loss * weight)
         with torch.no_grad():
             kl = approximate_kl(log_ratio, ratio)
-            clipped = ((ratio - 1.0).abs() > self.clip_range).float().mean()
+            clipped = ((ratio - 1.0).abs() > self._ramps[0]).float().mean()
             means = torch.stack([policy, value, loss, entropy, kl, clipped]) * weight
             return torch.cat([means, ratio.max().unsqueeze(0)])
 
@@ -313,19 +332,17 @@ class PPO:
         """Returns the loss of some rows, its parts for policy and value, the entropy, and each row's log-ratio and
         ratio."""
         observations, actions, old_log_probs, advantages, returns, old_values = (
-            column.index_select(0, rows)
-            for column in (
-                batch.observations, batch.actions, batch.log_probs, batch.advantages, batch.returns, batch.values
-            )
-        )  # fmt: skip
+            column.index_select(0, rows) for column in batch.columns().values()
+        )
         with self.hardware.autocast():
-            log_probs, entropies, values = self._evaluate(observations, actions)
+            log_probs, entropies, values = self.model.evaluate(observations, actions)
         log_ratio = log_probs - old_log_probs
         ratio = log_ratio.exp()
-        policy = policy_loss(ratio, advantages, self.clip_range)
+        clip_range, entropy_coef = self._ramps
+        policy = policy_loss(ratio, advantages, clip_range)
         value = value_loss(values, returns, old_values, self.clip_range_value)
         entropy = entropies.mean()
-        loss = policy + self.value_coef * value - self.entropy_coef * entropy
+        loss = policy + self.value_coef * value - entropy_coef * entropy
         return loss, policy, value, entropy, log_ratio, ratio
 
     def _backward(self, loss: Tensor) -> None:
@@ -380,6 +397,8 @@ class PPO:
             }
         if not started:
             self._optimizer.state.clear()
+        if self._graphs is not None:
+            self._graphs.clear()  # they write to the moments that have been replaced
         self.return_scale.load_state(
             {key: tensors[f"return_scale/{key}"] for key in ("count", "mean", "var", "running")}
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 from rlbot.settings.checks import check
 from rlbot.settings.errors import ConfigError, one_line
-from rlbot.settings.names import NAME, settings, unknown
+from rlbot.settings.names import GONE, NAME, settings, unknown
 from rlbot.settings.schema import Root, TrainConfig
 from rlbot.values.convert import Converter
 
@@ -38,10 +38,14 @@ def document(config: Any) -> Any:
 
 
 def add_missing(saved: dict[str, Any], chosen: Mapping[str, Any]) -> None:
-    """Adds to `saved`, a `document` of an older version, the settings that it lacks, with their values in `chosen`."""
+    """Adds to `saved`, a `document` of an older version, the settings that it lacks, with their values in `chosen`, and
+    removes those that are gone."""
     stages = saved["curriculum"]["stages"]
     if isinstance(stages, list):  # older versions saved stages as a list
         saved["curriculum"]["stages"] = {each.pop("name"): each for each in stages}
+    for key in GONE:
+        group, name = key.split(".")
+        saved.get(group, {}).pop(name, None)
     for key in settings(TrainConfig):
         *path, name = key.split(".")
         if NAME not in path:  # the items of such a mapping are the user's own; nothing is added to them

@@ -10,6 +10,8 @@ from rlbot.settings.schema import TrainConfig
 from rlbot.values.convert import names_of, no_such_name
 from rlbot.values.target import Target
 
+# Settings of older versions, and why they are gone.
+GONE = {"hardware.compile": "there is no such setting any more; on a GPU updates are CUDA graphs, which are faster"}
 NAME = "NAME"  # stands for a name that the user chooses, such as that of a stage
 
 
@@ -36,6 +38,8 @@ def settings(kind: Any = TrainConfig, prefix: str = "") -> Iterator[str]:
 
 def unknown(key: str, root: Any = TrainConfig) -> str:
     """The message for a setting that does not exist, with the nearest name that does."""
+    if key in GONE:
+        return f"{key}: {GONE[key]}"
     key = re.sub(r"\[(\d+)\]", r".\1", key)
     group, _, name = key.rpartition(".")
     parent = _kind_of(group, root)

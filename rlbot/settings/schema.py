@@ -248,8 +248,7 @@ class CurriculumConfig:
 @dataclass(frozen=True)
 class HardwareConfig:
     device: Literal["auto", "cpu", "cuda"]
-    precision: Literal["auto", "fp32", "fp16", "bf16"]
-    compile: bool
+    precision: Literal["auto", "fp32", "tf32", "fp16", "bf16"]
     acting: Literal["auto", "workers", "learner"]
     threads: Annotated[int, Range(1, 1_024)] | None
     time_limit: Positive | None

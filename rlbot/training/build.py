@@ -115,8 +115,7 @@ def build(
             make_forward(config, model, hardware),
         )
 
-    ppo = make_ppo(config, model, hardware)
-    ppo.compile_now()
+    ppo = make_ppo(config, model, hardware, warn)
     return Components(
         hardware,
         model,
@@ -137,7 +136,7 @@ def make_hardware(config: TrainConfig, group: Group = SINGLE) -> Hardware:
     del settings["time_limit"]  # used by the run itself
     del settings["distributed"]  # the group says it
     del settings["acting"]  # see make_forward
-    return Hardware.choose(**settings, group=group)
+    return Hardware.choose(**settings, group=group, width=max(config.model.hidden))
 
 
 def make_network(config: TrainConfig) -> Network | OwnNetwork:
@@ -175,12 +174,12 @@ def make_forward(config: TrainConfig, model: AnyModel, hardware: Hardware) -> Fo
     return forward
 
 
-def make_ppo(config: TrainConfig, model: AnyModel, hardware: Hardware) -> PPO:
+def make_ppo(config: TrainConfig, model: AnyModel, hardware: Hardware, warn: Callable[[str], None] = print) -> PPO:
     settings = dataclasses.asdict(config.learner)
     for name in ("batch_size", "anneal_learning_rate", "anneal_from", "anneal_to", "max_bad_updates"):  # the loop's
         del settings[name]
     settings |= make_schedule(config).learner_at(0)
-    return PPO(model, hardware=hardware, seed=config.seed, **settings)
+    return PPO(model, hardware=hardware, seed=config.seed, warn=warn, **settings)
 
 
 def make_schedule(config: TrainConfig) -> Schedule:

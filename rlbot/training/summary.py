@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import torch
+
 from rlbot.settings.schema import TrainConfig
 from rlbot.training.build import Components, make_schedule
 from rlbot.training.loop import Schedule
@@ -13,7 +15,7 @@ from rlbot.values.ramp import Ramp, shown_ramp
 def summary(config: TrainConfig, components: Components) -> Iterator[str]:
     """Yields one line for each setting that a user looks for."""
     hardware = components.hardware
-    mixed = "off (fp32)" if hardware.precision == "fp32" else f"on ({hardware.precision})"
+    mixed = f"off ({hardware.precision})" if hardware.dtype == torch.float32 else f"on ({hardware.precision})"
     learner = config.learner
     yield f"User: {config.user.name}"
     yield f"Device: {hardware.device}"

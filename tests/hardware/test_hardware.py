@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from rlbot.hardware import Hardware
+from rlbot.hardware.hardware import _choose_gpu_precision
 
 
 def test_auto_on_a_machine_without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,8 +61,9 @@ def test_what_the_machine_cannot_do_is_refused_with_key_value_and_fix(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match=r"hardware\.device=cuda: (.|\n)*hardware=cpu"):
         Hardware.choose("cuda")
-    with pytest.raises(ValueError, match=r"hardware\.precision=fp16 .* fp32 or bf16"):
-        Hardware.choose("cpu", "fp16")
+    for precision in ("fp16", "tf32"):
+        with pytest.raises(ValueError, match=rf"^hardware\.precision={precision} .* fp32 or bf16\.$"):
+            Hardware.choose("cpu", precision)
     with pytest.raises(ValueError, match=r"hardware\.device='tpu'"):
         Hardware.choose("tpu")
     with pytest.raises(ValueError, match=r"hardware\.precision='fp8'"):
@@ -101,33 +103,47 @@ def test_seed_repeats_every_global_generator() -> None:
     assert draws[0] == draws[1]
 
 
-def test_compile_leaves_the_module_and_its_names_alone() -> None:
-    module = torch.nn.Linear(2, 2)
-    assert Hardware.choose("cpu").compile(module.forward) == module.forward
-    compiled = Hardware.choose("cpu", compile=True).compile(module.forward)
-    assert compiled != module.forward
-    assert list(module.state_dict()) == ["weight", "bias"]
+@pytest.mark.parametrize(
+    ("asked", "capability", "width", "precision"),
+    [
+        ("auto", (8, 0), 256, "tf32"),  # Ampere: A100
+        ("auto", (8, 9), 1024, "tf32"),  # Ada: RTX 4090
+        ("auto", (9, 0), 1025, "bf16"),  # Hopper: H100
+        ("auto", (7, 5), 256, "fp32"),  # Turing: RTX 2080
+        ("auto", (7, 5), 2048, "fp32"),
+        ("fp32", (9, 0), 2048, "fp32"),
+        ("tf32", (12, 0), 2048, "tf32"),  # Blackwell: RTX 5090
+        ("fp16", (7, 0), 256, "fp16"),  # Volta: V100
+    ],
+)
+def test_the_precision_of_a_gpu_is_what_it_is_fast_in(
+    asked: str, capability: tuple[int, int], width: int, precision: str
+) -> None:
+    assert _choose_gpu_precision(asked, capability, width)[0] == precision
 
 
-def test_a_machine_that_cannot_compile_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    from torch._dynamo.exc import BackendCompilerFailed
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+def test_a_gpu_that_is_older_than_ampere_is_told_so(precision: str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"^hardware\.precision={precision}: this GPU is older than Ampere .* fp32\.$"
+    ):
+        _choose_gpu_precision(precision, (7, 5), 256)
 
-    def failing(function: object) -> object:
-        def call(*args: object) -> None:
-            raise BackendCompilerFailed("inductor", RuntimeError("no C++ compiler"), None)
 
-        return call
-
-    monkeypatch.setattr(torch, "compile", failing)
-    compiled = Hardware.choose("cpu", compile=True).compile(abs)
-    with pytest.raises(ValueError, match=r"hardware\.compile=true(.|\n)*hardware\.compile=false"):
-        compiled(-1)
+def test_tf32_is_float32_to_pytorch_and_ends_with_the_run() -> None:
+    hardware = Hardware(torch.device("cuda", 0), "tf32", "")
+    with hardware.autocast():
+        assert not torch.is_autocast_enabled("cuda")
+    assert hardware.dtype == torch.float32 and not hardware.scaler().is_enabled()
+    torch.set_float32_matmul_precision("high")  # as an earlier run in this process may have left it
+    Hardware.choose("cpu", "fp32")
+    assert torch.get_float32_matmul_precision() == "highest"
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_on_a_gpu() -> None:
     hardware = Hardware.choose()
-    assert hardware.device.type == "cuda" and hardware.precision in ("bf16", "fp16")
+    assert hardware.device.type == "cuda" and hardware.precision in ("tf32", "fp32")
     assert Hardware.choose("cuda", "fp16").scaler().is_enabled()
     hardware.synchronize()

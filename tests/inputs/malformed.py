@@ -304,7 +304,10 @@ SETTINGS: list[tuple[list[str], str]] = [
     (["hardware.device=cuda:1"], "hardware.device"),
     (["hardware.threads=0"], "hardware.threads=0: must be at least 1"),
     (["hardware.threads=1_000_000_000"], "hardware.threads=1000000000: must be at most"),
-    (["hardware.compile=yes please"], "hardware.compile=yes please: must be true or false"),
+    (
+        ["hardware.compile=true"],
+        "hardware.compile: there is no such setting any more; on a GPU updates are CUDA graphs",
+    ),
     (["hardware=gpu"], "hardware=gpu: no such option of hardware; there are: auto"),
     (["user=nobody"], "user=nobody: no such option of user"),
     (["user.name=null"], "user.name=null: must be text"),

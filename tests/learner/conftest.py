@@ -35,12 +35,17 @@ GPU = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU"),
 ]
-NO_BF16 = torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False)
+NO_BF16 = torch.cuda.is_available() and torch.cuda.get_device_capability() < (8, 0)  # before Ampere, nor TF32
 ON_GPU = [
     pytest.param(("fp32", "cuda"), marks=GPU, id="cuda-fp32"),
     pytest.param(("fp16", "cuda"), marks=GPU, id="cuda-fp16"),
-    pytest.param(
-        ("bf16", "cuda"), marks=[*GPU, pytest.mark.skipif(NO_BF16, reason="needs a GPU with bf16")], id="cuda-bf16"
+    *(
+        pytest.param(
+            (precision, "cuda"),
+            marks=[*GPU, pytest.mark.skipif(NO_BF16, reason=f"needs a GPU with {precision}")],
+            id=f"cuda-{precision}",
+        )
+        for precision in ("tf32", "bf16")
     ),
 ]
 ON_CPU = [pytest.param((precision, "cpu"), id=f"cpu-{precision}") for precision in ("fp32", "bf16")]

@@ -67,7 +67,6 @@ REFERENCE: dict[str, Any] = {
     "learner.normalize_return": True,
     "hardware.device": "auto",
     "hardware.precision": "auto",
-    "hardware.compile": False,
     "hardware.threads": None,
     "hardware.time_limit": None,
     "user.name": "aaron",
@@ -246,6 +245,7 @@ def test_settings_that_came_after_a_checkpoint_are_filled_in() -> None:
     saved = document(compose(["reward=touch", "seed=7"]))
     terms = dict(saved["reward"]["terms"])
     del saved["hardware"]["time_limit"], saved["rating"]
+    saved["hardware"]["compile"] = True  # a setting that is gone
     add_missing(saved, document(chosen))
     filled = load_document(saved)
     assert (filled.hardware.time_limit, filled.rating, filled.seed) == (5, chosen.rating, 7)
