@@ -21,6 +21,7 @@ from rlbot.settings.explain import composed
 from rlbot.settings.names import NAME, settings
 from rlbot.settings.schema import (
     ROOTS,
+    ObservationChoice,
     OpponentConfig,
     PlayerConfig,
     Reset,
@@ -55,6 +56,7 @@ MEANINGS = {
 
 # What is written for a type that has a form of its own.
 FORMS = {
+    ObservationChoice: "`default`, `relative`, `small`, or `{_target_: ...}`",
     OpponentConfig: "name, path, `{_target_: ...}`, or mapping of names to shares",
     PlayerConfig: "name, path, or `{_target_: ...}`",
     Reset: "share",
@@ -287,7 +289,7 @@ def _observation() -> Iterator[str]:
         f"A car observes {OBSERVATION_SIZE} float32 numbers, each within [-10, 10]. Every car sees the field as if it "
         "played blue: for orange it is rotated by half a turn (x and y change sign). The axes of a car are forward, "
         "right, up. 2300 uu/s is the top speed of a car. `columns(name)` of `rlbot.env.observation` returns the "
-        "columns of a name.\n"
+        "columns of a name. `env.observation` chooses [another one](your-own-parts.md#observation).\n"
     )
     yield "| columns | name | meaning |\n|---|---|---|"
     first = 0

@@ -20,7 +20,6 @@ from rlbot.curriculum import Odds, Pool
 from rlbot.env.batch import BatchEnv
 from rlbot.env.counts import COUNTS
 from rlbot.env.nonfinite import NonFiniteCounts
-from rlbot.env.observation import OBSERVATION_SIZE
 from rlbot.processes.spawn import ChildDied
 from rlbot.sim import FIRST_ENGINE
 
@@ -102,7 +101,7 @@ class Collector:
         agents_before = np.cumsum([0, *agents])
         columns = agents_before - agents_before[first]  # in this process's rollout
         shape = Shape(
-            -(-batch_size // self.num_agents), int(columns[last]), OBSERVATION_SIZE,
+            -(-batch_size // self.num_agents), int(columns[last]), matchup.network.observation_size,
             matchup.network.action_shape, matchup.network.action_dtype,
         )  # fmt: skip
         buffers = tuple(RawArray("b", Rollout.num_bytes(shape)) for _ in range(2 if overlap else 1))
@@ -118,7 +117,7 @@ class Collector:
         ]
         exchange = self._server = None
         if forward is not None:
-            sizes = OBSERVATION_SIZE, matchup.network.head.outputs
+            sizes = matchup.network.observation_size, matchup.network.head.outputs
             blocks = halves(columns[first : last + 1].tolist())
             exchange = Exchange.make([(task.start, task.stop) for task in self._tasks], blocks, sizes)
             self._server = Server(exchange, forward)

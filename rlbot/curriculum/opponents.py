@@ -103,8 +103,8 @@ class Opponents:
     def controls(
         self, observations: NDArray[np.float32], step: int, env: BatchEnv | None = None, cars: Any = None
     ) -> NDArray[np.float32]:
-        """Returns the controls (K, 8) of the K cars for their observations (K, 180). `env` and its rows `cars` (K,) are
-        what a StateBot looks at."""
+        """Returns the controls (K, 8) of the K cars for their observations (K, size). A StateBot, and a bot that was
+        trained with another observation, look at `env` and its rows `cars` (K,)."""
         out = np.zeros((len(observations), 8), np.float32)
         past, logits = [], []
         for name, version, rows, numbers in self._groups():
@@ -119,7 +119,8 @@ class Opponents:
                     assert env is not None
                     out[rows] = bot.act(env.state, asked(env, cars[rows], numbers, self._seed, step))
                 else:
-                    out[rows] = bot.policy.sample(observations[rows], self._seed, step, numbers)[2]
+                    seen = observations[rows] if env is None else bot.view(env, cars[rows], observations[rows])
+                    out[rows] = bot.policy.sample(seen, self._seed, step, numbers)[2]
         if past:  # one draw for all versions: their networks differ in the weights alone
             rows = np.concatenate(past)
             out[rows] = self._past[0].choose(np.concatenate(logits), self._seed, step, self._numbers[rows])[2]

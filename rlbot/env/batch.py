@@ -15,7 +15,8 @@ from rlbot.env.action import ACTION_TABLE, NonFiniteControls, take_controls
 from rlbot.env.counts import COUNTS, NOBODY, count
 from rlbot.env.finite import all_finite
 from rlbot.env.nonfinite import NonFinite, NonFiniteCount, NonFiniteCounts
-from rlbot.env.observation import LIMIT, OBSERVATION_SIZE, observe
+from rlbot.env.observation import LIMIT, OBSERVATION_SIZE
+from rlbot.env.observations import DEFAULT, Observation, observe
 from rlbot.env.own_ending import TERMINATED, Clocks, OwnEnding, end
 from rlbot.env.own_reset import OwnReset
 from rlbot.env.rules import Rules, checked_reset_mix, checked_team_sizes
@@ -86,11 +87,13 @@ class BatchEnv(VectorEnv):
         autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
         engine: str = "auto",
         endings: Sequence[OwnEnding] = (),
+        observation: Observation = DEFAULT,
     ) -> None:
         """`team_sizes`: (blue, orange) of each arena. `first_arena`: number of the first arena, if a batch is split
         over several processes. Random numbers are seeded by the number of the arena, so the split changes no result.
         `engine`: see `rlbot.sim.choose`; its meshes must be loaded before (`rlbot.sim.load_meshes`). `endings`: what
-        ends an episode besides goals and the limits of `rules`.
+        ends an episode besides goals and the limits of `rules`. `observation`: what the cars see; with another than the
+        default, what is (C, 180) below is (C, observation.size).
 
         Raises ValueError if a team size, a kind of reset, a rule, the mode or the engine is not allowed."""
         self.team_sizes, self.first_arena = checked_team_sizes(team_sizes), first_arena
@@ -108,8 +111,10 @@ class BatchEnv(VectorEnv):
         self.arenas = make_arenas(self.team_sizes, rules.tick_skip, rules.action_delay, engine)
         self.car_arena, self.car_slot = self.arenas.car_arena, self.arenas.car_slot
         self.num_envs = self.arenas.num_cars
-        self.single_observation_space, self.single_action_space = OBSERVATION_SPACE, ACTION_SPACE
-        self.observation_space = batch_space(OBSERVATION_SPACE, self.num_envs)
+        self.observation = observation
+        self.single_observation_space = gymnasium.spaces.Box(-LIMIT, LIMIT, (observation.size,), np.float32)
+        self.single_action_space = ACTION_SPACE
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(ACTION_SPACE, self.num_envs)
 
         num_arenas, num_cars = len(self.arenas), self.num_envs
@@ -129,7 +134,7 @@ class BatchEnv(VectorEnv):
         # Of the last step: how the episode of each arena ended (0: it goes on), and, if one ended, what every car
         # observed before the reset.
         self.ended = np.zeros(num_arenas, np.int64)
-        self.final_obs = np.zeros((num_cars, OBSERVATION_SIZE), np.float32)
+        self.final_obs = np.zeros((num_cars, observation.size), np.float32)
         self.faults: NonFiniteCounts = {}
         self.rlgym = _rlgym_of([*(ending.function for ending in self.endings), *reward.functions], self.arenas)
         self._controls = np.zeros((num_cars, 8), np.float32)
@@ -208,7 +213,7 @@ class BatchEnv(VectorEnv):
             self._take_back(finite.in_rewards(earned, self.reward.labels), earned)
         obs, rewards = self._observe(), np.empty(self.num_envs, np.float32)
         if not all_finite(obs):
-            self._take_back(finite.in_observations(obs, self.car_arena), earned)
+            self._take_back(finite.in_observations(obs, self.car_arena, self.observation.columns), earned)
             obs = self._observe()
         self.reward.pay(earned, after, self.car_arena, self.car_slot, self.term_totals, rewards)
         count(
@@ -273,9 +278,18 @@ class BatchEnv(VectorEnv):
         self.faults[name] = NonFiniteCount(1, NonFinite(name, place, arrays))
 
     def _observe(self) -> NDArray[np.float32]:
-        obs = np.empty((self.num_envs, OBSERVATION_SIZE), np.float32)
-        observe(self.state, self._controls, self.car_arena, self.car_slot, self._all_cars, obs)
+        obs = np.empty((self.num_envs, self.observation.size), np.float32)
+        self._write(self.observation, self._all_cars, obs)
         return obs
+
+    def observed(self, observation: Observation, cars: NDArray[np.int64]) -> NDArray[np.float32]:
+        """What these cars (K,), rows of the batch, see by another observation than the batch's: (K, its size)."""
+        obs = np.empty((self.num_envs, observation.size), np.float32)
+        self._write(observation, cars, obs)
+        return obs[cars]
+
+    def _write(self, observation: Observation, cars: NDArray[np.int64], out: NDArray[np.float32]) -> None:
+        observe(observation, self.state, self._controls, self.car_arena, self.car_slot, cars, out)
 
     def _finish(self, obs: NDArray[np.float32], ended: NDArray[np.int64]) -> dict[str, Any]:
         """Keep the last observations of the episodes that ended; in mode SAME_STEP reset their arenas and write their
@@ -290,7 +304,7 @@ class BatchEnv(VectorEnv):
         for n in np.flatnonzero(self.ended).tolist():
             self._start(n)
         cars = np.flatnonzero(over)
-        observe(self.state, self._controls, self.car_arena, self.car_slot, cars, obs)
+        self._write(self.observation, cars, obs)
         final_obs = np.full(self.num_envs, None, object)
         for c in cars.tolist():
             final_obs[c] = self.final_obs[c]

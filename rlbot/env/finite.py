@@ -52,12 +52,15 @@ def in_rewards(earned: NDArray[np.float32], labels: Sequence[str]) -> dict[int, 
     return {n: ", ".join(here) for n, here in _where(labels, spoilt.T).items()}
 
 
-def in_observations(obs: NDArray[np.float32], car_arena: NDArray[np.int64]) -> dict[int, str]:
-    """{arena: which parts of its cars' observations are not finite}, as text. `obs` is (C, 180)."""
-    starts = np.cumsum([0, *(size for _, size in OBSERVATION)])[:-1]
+def in_observations(
+    obs: NDArray[np.float32], car_arena: NDArray[np.int64], columns: Sequence[tuple[str, int]] = OBSERVATION
+) -> dict[int, str]:
+    """{arena: which parts of its cars' observations are not finite}, as text. `obs` is (C, size),
+    with these `columns` by name."""
+    starts = np.cumsum([0, *(size for _, size in columns)])[:-1]
     spoilt = np.logical_or.reduceat(~np.isfinite(obs), starts, axis=1)
     arenas = np.unique(car_arena)
-    found = _where([name for name, _ in OBSERVATION], np.stack([spoilt[car_arena == n].any(0) for n in arenas]))
+    found = _where([name for name, _ in columns], np.stack([spoilt[car_arena == n].any(0) for n in arenas]))
     return {int(arenas[i]): f"the observation ({_short(here)})" for i, here in found.items()}
 
 

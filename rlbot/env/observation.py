@@ -98,7 +98,7 @@ def _world(out, at, vector, sign, scale):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def _local(out, at, car, x, y, z, scale):  # type: ignore[no-untyped-def]
+def local(out, at, car, x, y, z, scale):  # type: ignore[no-untyped-def]
     out[at] = (x * car.forward[0] + y * car.forward[1] + z * car.forward[2]) * scale
     out[at + 1] = (x * car.right[0] + y * car.right[1] + z * car.right[2]) * scale
     out[at + 2] = (x * car.up[0] + y * car.up[1] + z * car.up[2]) * scale
@@ -112,13 +112,13 @@ def _ball(out, at, arena, car, sign):  # type: ignore[no-untyped-def]
     at = _world(out, at, vel, sign, POSITION_SCALE)
     at = _world(out, at, arena.ball_ang_vel, sign, BALL_SPIN_SCALE)
     x, y, z = pos[0] - car.pos[0], pos[1] - car.pos[1], pos[2] - car.pos[2]
-    at = _local(out, at, car, x, y, z, POSITION_SCALE)
-    at = _local(out, at, car, vel[0] - car.vel[0], vel[1] - car.vel[1], vel[2] - car.vel[2], POSITION_SCALE)
+    at = local(out, at, car, x, y, z, POSITION_SCALE)
+    at = local(out, at, car, vel[0] - car.vel[0], vel[1] - car.vel[1], vel[2] - car.vel[2], POSITION_SCALE)
     out[at] = np.sqrt(x * x + y * y + z * z) * POSITION_SCALE
     at += 1
     for t in (HALF, ONE):
         height = max(pos[2] + vel[2] * t + HALF * GRAVITY_Z * t * t, BALL_RADIUS)
-        at = _local(out, at, car, x + vel[0] * t, y + vel[1] * t, height - car.pos[2], POSITION_SCALE)
+        at = local(out, at, car, x + vel[0] * t, y + vel[1] * t, height - car.pos[2], POSITION_SCALE)
     return at
 
 
@@ -129,8 +129,8 @@ def _own_car(out, at, car, controls, sign):  # type: ignore[no-untyped-def]
     at = _world(out, at, car.ang_vel, sign, CAR_SPIN_SCALE)
     at = _world(out, at, car.forward, sign, ONE)
     at = _world(out, at, car.up, sign, ONE)
-    at = _local(out, at, car, car.vel[0], car.vel[1], car.vel[2], POSITION_SCALE)
-    at = _local(out, at, car, car.ang_vel[0], car.ang_vel[1], car.ang_vel[2], CAR_SPIN_SCALE)
+    at = local(out, at, car, car.vel[0], car.vel[1], car.vel[2], POSITION_SCALE)
+    at = local(out, at, car, car.ang_vel[0], car.ang_vel[1], car.ang_vel[2], CAR_SPIN_SCALE)
     out[at] = car.boost / TANK
     out[at + 1] = car.on_ground
     out[at + 2] = car.has_flip
@@ -148,7 +148,7 @@ def _own_car(out, at, car, controls, sign):  # type: ignore[no-untyped-def]
     at += 8
     for end in (ONE, -ONE):
         y = end * GOAL_Y * sign - car.pos[1]
-        at = _local(out, at, car, -car.pos[0], y, GOAL_Z - car.pos[2], POSITION_SCALE)
+        at = local(out, at, car, -car.pos[0], y, GOAL_Z - car.pos[2], POSITION_SCALE)
     return at
 
 
@@ -165,8 +165,8 @@ def _other_car(out, at, other, car, sign):  # type: ignore[no-untyped-def]
     at = _world(out, at, other.up, sign, ONE)
     pos, vel = other.pos, other.vel
     x, y, z = pos[0] - car.pos[0], pos[1] - car.pos[1], pos[2] - car.pos[2]
-    at = _local(out, at, car, x, y, z, POSITION_SCALE)
-    at = _local(out, at, car, vel[0] - car.vel[0], vel[1] - car.vel[1], vel[2] - car.vel[2], POSITION_SCALE)
+    at = local(out, at, car, x, y, z, POSITION_SCALE)
+    at = local(out, at, car, vel[0] - car.vel[0], vel[1] - car.vel[1], vel[2] - car.vel[2], POSITION_SCALE)
     out[at] = other.boost / TANK
     out[at + 1] = other.is_demoed
     out[at + 2] = other.on_ground
@@ -175,7 +175,8 @@ def _other_car(out, at, other, car, sign):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _observe(arenas, cars, controls, car_arena, car_slot, pad_cooldown, which, out):  # type: ignore[no-untyped-def]
+def write(arenas, cars, controls, car_arena, car_slot, pad_cooldown, which, out):  # type: ignore[no-untyped-def]
+    """See `observe`."""
     for c in which:
         n, slot = car_arena[c], car_slot[c]
         arena, car, row = arenas[n], cars[n, slot], out[c]
@@ -208,4 +209,4 @@ def observe(
     `controls` (C, 8) are those of the step that led to `state`; `car_arena` and `car_slot` (C,) are the arena and the
     slot of each car.
     """
-    _observe(state.arenas, state.cars, controls, car_arena, car_slot, PAD_COOLDOWN, which, out)
+    write(state.arenas, state.cars, controls, car_arena, car_slot, PAD_COOLDOWN, which, out)

@@ -22,6 +22,7 @@ def check_purity(env: BatchEnv) -> None:
     again with the same states: a resumed run would not continue exactly. And it must look at each arena by itself:
     which arenas share a batch depends on the number of workers.
     """
+    _check_observation(env)
     endings = [ending for ending in env.endings if not hasattr(ending.function, "attach")]  # RLGym's keep state
     if not (env.reward.own_terms() or endings):
         return
@@ -49,6 +50,27 @@ def check_purity(env: BatchEnv) -> None:
                 f"{label}: what it gives an arena depends on the arenas beside it;\n"
                 "it must look at each arena by itself: with another number of workers the others are not there"
             )
+
+
+def _check_observation(env: BatchEnv) -> None:
+    """The same for the user's own observation: what a car sees must not depend on the other rows."""
+    if env.observation.target is None:
+        return
+    env.reset(seed=0)
+    every = np.arange(env.num_envs)
+    first, again = (env.observed(env.observation, every) for _ in range(2))
+    some = every[env.num_envs // 2 :]
+    fewer = env.observed(env.observation, some)
+    if not _alike(first, again):
+        raise ValueError(
+            f"{env.observation.label}: gives another result when it is called again with the same state;\n"
+            "it must not keep anything from call to call: a resumed run could not go on where it was"
+        )
+    if not _alike(first[some], fewer):
+        raise ValueError(
+            f"{env.observation.label}: what it gives a car depends on the cars that observe beside it;\n"
+            "it must look at each row by itself: with another number of workers the others are not there"
+        )
 
 
 def _ends(ending: OwnEnding, clock: NDArray[np.float64]) -> Callable[[State, State], NDArray[np.float32]]:

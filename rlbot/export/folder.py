@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rlbot.env import ACTION_TABLE, CONTROL_NAMES
 from rlbot.env.observation import OBSERVATION
+from rlbot.env.observations import DEFAULT
 from rlbot.export import self_play
 from rlbot.export.template.agent import files, geometry, observation, self_test, tracker
 from rlbot.export.template.agent.network import Network
@@ -90,10 +91,15 @@ def _bot_folder(bot: Bot, about: BotInfo, made: dict[str, bytes]) -> dict[str, b
 
 
 def built_in(bot: Bot) -> PolicyNetwork:
-    """The bot's network. Raises ValueError if it is of the user's own, which an exported folder has no code for."""
+    """The bot's network. Raises ValueError if it, or what the bot sees, has no code in an exported folder."""
     if isinstance(bot.network, OwnNetwork):
         own = bot.network.target.name
         raise ValueError(f"checkpoint={bot.path}: its network is {own}; only networks of model.hidden can be exported")
+    if bot.observation != DEFAULT:
+        sees = bot.observation.target.name if bot.observation.target else bot.observation.name
+        raise ValueError(
+            f"checkpoint={bot.path}: it sees {sees}; only bots with env.observation=default can be exported"
+        )
     return bot.network
 
 

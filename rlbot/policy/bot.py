@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from rlbot.env.action import ACTION_TABLE
-from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
+from rlbot.env.batch import BatchEnv
+from rlbot.env.observations import DEFAULT, OBSERVATIONS, Observation
 from rlbot.model.activations import ACTIVATIONS
 from rlbot.policy.actor import Network, Policy
 from rlbot.policy.exported import MANIFEST, is_exported, read_exported
@@ -24,6 +25,7 @@ from rlbot.run.code import newest_copies
 from rlbot.run.files import from_json
 from rlbot.run.manifest import read_verified
 from rlbot.sim import FIRST_ENGINE
+from rlbot.values.convert import checked
 from rlbot.values.target import Target
 
 _WEIGHTS, _DOCUMENT = "model.safetensors", "policy.json"
@@ -42,6 +44,7 @@ class Bot:
     path: Path  # of the checkpoint
     seed: int = 0  # for drawing actions
     engine: str = FIRST_ENGINE  # on which it was trained, with its version
+    observation: Observation = DEFAULT  # what it sees
 
     def __post_init__(self) -> None:
         self.policy = Policy(self.network, self.weights, ACTION_TABLE)
@@ -52,15 +55,21 @@ class Bot:
         return self.path.name
 
     def act(self, observations: NDArray[Any], deterministic: bool = False) -> Floats:
-        """Controls (B, 8) for observations (B, 180) as in rlbot.env.observation: drawn from the policy, or the most
-        likely ones if `deterministic`. Raises ValueError if the shape is another."""
+        """Controls (B, 8) for observations (B, size) of its `observation`, by default the 180 numbers of
+        rlbot.env.observation: drawn from the policy, or the most likely ones if `deterministic`. Raises ValueError if
+        the shape is another."""
         rows = np.asarray(observations, np.float32)
-        if rows.ndim != 2 or rows.shape[1] != OBSERVATION_SIZE:
-            raise ValueError(f"observations of shape {rows.shape}: must be (B, {OBSERVATION_SIZE})")
+        if rows.ndim != 2 or rows.shape[1] != self.network.observation_size:
+            raise ValueError(f"observations of shape {rows.shape}: must be (B, {self.network.observation_size})")
         if deterministic:
             return self.policy.mode(rows)
         self._calls += 1
         return self.policy.sample(rows, self.seed, self._calls, np.arange(len(rows)))[2]
+
+    def view(self, env: BatchEnv, cars: NDArray[np.int64], observations: Floats) -> Floats:
+        """What the cars (K,), rows of `env`, see (K, size): `observations`, which are theirs in `env`, unless this bot
+        was trained with another observation."""
+        return observations if self.observation == env.observation else env.observed(self.observation, cars)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Bot, tuple(getattr(self, each.name) for each in fields(self))
@@ -86,8 +95,9 @@ def load(path: str | Path, seed: int | None = None, *, setting: str = "checkpoin
             manifest = document
         else:
             document, tensors = _read_checkpoint(files)
-        _check_layout(document)
-        network = read_network(document["network"], None if exported else source)
+        observation = read_observation(document, None if exported else source)
+        _check_layout(document, observation)
+        network = read_network(document["network"], None if exported else source, observation)
         tick_skip, action_delay = document["tick_skip"], document["action_delay"]
         if not (isinstance(tick_skip, int) and isinstance(action_delay, int) and 0 <= action_delay < tick_skip):
             raise ValueError(f"its tick_skip={tick_skip} and action_delay={action_delay} do not fit together")
@@ -98,7 +108,7 @@ def load(path: str | Path, seed: int | None = None, *, setting: str = "checkpoin
         which = "" if exported or Path(path).name == source.name else f"{source.name}: "
         raise ValueError(f"{setting}={path}: {which}{fault}") from error
     engine = str(document.get("engine", FIRST_ENGINE))
-    return Bot(network, weights, tick_skip, action_delay, timesteps, source, _seed(seed), engine)
+    return Bot(network, weights, tick_skip, action_delay, timesteps, source, _seed(seed), engine, observation)
 
 
 def _seed(seed: int | None) -> int:
@@ -116,9 +126,31 @@ def _read_checkpoint(files: Mapping[str, bytes]) -> tuple[dict[str, Any], dict[s
         raise ValueError(f"{_WEIGHTS} cannot be read: {error}") from error
 
 
-def _check_layout(document: Mapping[str, Any]) -> None:
+def read_observation(document: Mapping[str, Any], checkpoint: Path | None = None) -> Observation:
+    """Reads "observation_from" of a policy.json, which is what `Observation.document` returned. The code of one of the
+    user's own is the copy in the run directory of the checkpoint, with the files that it imports; without that, the
+    text in the document. Raises ValueError if this version does not know it, or it cannot be loaded."""
+    made = document.get("observation_from", {"name": "default"})  # older checkpoints have none
+    if "target" not in made:
+        if made["name"] not in OBSERVATIONS:
+            raise ValueError(f"its observation is {made['name']}, this version knows {', '.join(OBSERVATIONS)}")
+        return Observation(str(made["name"]))
+    target: Target = checked(Target, made["target"], "env.observation")
+    if target.file is None:
+        own = Observation("own", target)
+    elif checkpoint is not None and (kept := _kept(target, checkpoint)) != target:
+        own = Observation("own", kept)
+    elif isinstance(made.get("source"), str):
+        own = Observation("own", target, made["source"])
+    else:
+        raise ValueError(f"it was trained with the observation {target.name}, whose text is missing in {_DOCUMENT}")
+    own.size  # noqa: B018 - loads it, and calls it once
+    return own
+
+
+def _check_layout(document: Mapping[str, Any], observation: Observation) -> None:
     """Raises ValueError if the policy was trained with another observation or action table than this version's."""
-    here: list[Any] = [list(entry) for entry in OBSERVATION]
+    here: list[Any] = [list(entry) for entry in observation.columns]
     for i, (theirs, ours) in enumerate(zip_longest(document["observation"], here)):
         if theirs != ours:
             raise ValueError(
@@ -139,7 +171,9 @@ def _entry(entry: Any) -> str:
     return f"{name} ({size})"
 
 
-def read_network(document: Mapping[str, Any], checkpoint: Path | None = None) -> Network | OwnNetwork:
+def read_network(
+    document: Mapping[str, Any], checkpoint: Path | None = None, observation: Observation = DEFAULT
+) -> Network | OwnNetwork:
     """Reads what `Network.document` or `OwnNetwork.document` returned. The code of a network of the user's own is the
     copy in the run directory of the checkpoint, or else the user's file. Raises ValueError if this version cannot run
     the network, or the file is gone."""
@@ -147,13 +181,13 @@ def read_network(document: Mapping[str, Any], checkpoint: Path | None = None) ->
         own = OwnNetwork.read(document)
         if checkpoint is not None and own.target.file is not None:
             own = replace(own, target=_kept(own.target, checkpoint))
-        _check_names(document, own.observation_size)
+        _check_names(document, own.observation_size, observation)
         return own
     names = [each.name for each in fields(Network)]
     if other := sorted(set(document) ^ set(names)):
         raise ValueError(f"its network is described by other keys than in this version: {', '.join(other)}")
     network = Network(**{**document, "hidden": tuple(document["hidden"])})
-    _check_names(document, network.observation_size)
+    _check_names(document, network.observation_size, observation)
     if not network.hidden or not all(isinstance(width, int) and width > 0 for width in network.hidden):
         raise ValueError(f"its network's hidden layers are {list(network.hidden)}")
     return network
@@ -166,9 +200,9 @@ def _kept(target: Target, checkpoint: Path) -> Target:
     return target if copy is None else target.at(copy)
 
 
-def _check_names(document: Mapping[str, Any], observation_size: int) -> None:
-    if observation_size != OBSERVATION_SIZE:
-        raise ValueError(f"its network sees {observation_size} numbers, this version gives {OBSERVATION_SIZE}")
+def _check_names(document: Mapping[str, Any], observation_size: int, observation: Observation) -> None:
+    if observation_size != observation.size:
+        raise ValueError(f"its network sees {observation_size} numbers, this version gives {observation.size}")
     for name, known in (("activation", ACTIVATIONS), ("action_head", HEADS)):
         if name in document and document[name] not in known:
             raise ValueError(f"its network's {name} is {document[name]}, this version knows {', '.join(known)}")

@@ -259,7 +259,8 @@ def actor(
     player: Player, deterministic: bool, seed: int, env: BatchEnv, cars: NDArray[np.int64], numbers: NDArray[np.int64]
 ) -> Callable[[NDArray[np.float32], int], NDArray[np.float32]]:
     """Returns the player's function (observations (K, 180), step) -> controls (K, 8), for the rows `cars` (K,) of `env`
-    with the `numbers` (K,). A StateBot looks at the state of `env` and not at the observations."""
+    with the `numbers` (K,). A StateBot looks at the state of `env` and not at the observations, and a Bot that was
+    trained with another observation than that of `env` sees its own."""
     if isinstance(player, StateBot):
         player.reset()
         play = player.act
@@ -270,9 +271,10 @@ def actor(
         return lambda observations, step: ACTION_TABLE[random_rows(len(ACTION_TABLE), seed, step, numbers)]
     assert isinstance(player, Bot)
     policy = player.policy
+    see = partial(player.view, env, cars)
     if deterministic:
-        return lambda observations, step: policy.mode(observations)
-    return lambda observations, step: policy.sample(observations, seed, step, numbers)[2]
+        return lambda observations, step: policy.mode(see(observations))
+    return lambda observations, step: policy.sample(see(observations), seed, step, numbers)[2]
 
 
 def _first_is_blue(matches: int) -> NDArray[np.bool_]:

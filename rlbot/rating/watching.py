@@ -44,11 +44,14 @@ class MatchRecorder:
 
     def before_step(self, observations: NDArray[np.float32], controls: NDArray[np.float32]) -> None:
         for n, recorder in self._recorders.items():
-            made = [
-                (self._env.car_slot[rows].tolist(), decision(player, observations[rows], controls[rows].copy(), critic))
-                for player, critic, rows in zip(self._players, self._critics, self._rows[n], strict=True)
-                if len(rows)
-            ]
+            made = []
+            for player, critic, rows in zip(self._players, self._critics, self._rows[n], strict=True):
+                if len(rows):
+                    seen = observations[rows]
+                    if isinstance(player, Bot):
+                        seen = player.view(self._env, rows, seen)
+                    choice = decision(player, seen, controls[rows].copy(), critic)
+                    made.append((self._env.car_slot[rows].tolist(), choice))
             recorder.add(self._env.state, made, n)
 
     def after_step(self) -> None:

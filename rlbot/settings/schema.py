@@ -17,6 +17,7 @@ Processes = Annotated[int, Range(0, 1_024)]
 
 # The allowed names are listed in the package that implements them.
 ResetName = Annotated[str, Names("rlbot.env.reset", "RESETS", closed=False)]
+ObservationName = Annotated[str, Names("rlbot.env.observations", "OBSERVATIONS")]
 Teams = Annotated[str, Names("rlbot.curriculum.stages", "TEAM_SIZES")]
 BenchTeams = Annotated[str, Names("rlbot.bench.cases", "TEAMS")]
 Skill = Annotated[str, Names("rlbot.curriculum.skill", "SKILLS")]
@@ -62,6 +63,25 @@ class Reset:
 
 
 @dataclass(frozen=True)
+class ObservationChoice:
+    """The name of a built-in observation, or (`target`) the user's own."""
+
+    name: str
+    target: Target | None
+
+    @classmethod
+    def parse(cls, value: Any, key: str, converter: Converter) -> "ObservationChoice":
+        """Reads a name, or {_target_: ..., and the arguments of the function}."""
+        if isinstance(value, Mapping):
+            return cls("own", Target.parse(value, key, converter))
+        return cls(converter.convert(ObservationName, value, key), None)
+
+    def document(self) -> Any:
+        """Returns the form that `parse` reads."""
+        return self.name if self.target is None else self.target.document()
+
+
+@dataclass(frozen=True)
 class _Recordings:
     recordings: str
     share: NonNegative
@@ -79,6 +99,7 @@ class EnvConfig:
     collision_meshes: str | None
     reset: dict[ResetName, Reset]
     ending: dict[str, Target]
+    observation: ObservationChoice
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rlbot.bots import StateBot, by_name
 from rlbot.curriculum import KINDS
 from rlbot.policy import Bot, load
-from rlbot.policy.bot import read_network
+from rlbot.policy.bot import read_network, read_observation
 from rlbot.rating import tournament
 from rlbot.rating.matches import load_bot
 from rlbot.rating.rater import Anchor
@@ -81,6 +81,7 @@ def bots_state(bots: Mapping[str, Bot | StateBot]) -> tuple[dict[str, NDArray[np
     document = {
         name: {
             "network": bot.network.document(),
+            "observation_from": bot.observation.document(),
             "tick_skip": bot.tick_skip,
             "action_delay": bot.action_delay,
             "timesteps": bot.timesteps,
@@ -95,9 +96,11 @@ def saved_bots(tensors: Mapping[str, Any], documents: Mapping[str, Any]) -> dict
     """Returns the opponents that `bots_state` put into a checkpoint, by their path."""
     bots = {}
     for name, each in documents.get("opponents_state", {}).items():  # older checkpoints have none
-        network = read_network(each["network"])
+        observation = read_observation(each)
+        network = read_network(each["network"], observation=observation)
         weights = np.asarray(tensors["opponents"][f"{_BOT}{name}"])
         bots[name] = Bot(
-            network, weights, each["tick_skip"], each["action_delay"], each["timesteps"], Path(each["path"])
-        )
+            network, weights, each["tick_skip"], each["action_delay"], each["timesteps"], Path(each["path"]),
+            observation=observation,
+        )  # fmt: skip
     return bots

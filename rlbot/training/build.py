@@ -16,7 +16,7 @@ from rlbot.collect import Collector, Matchup, Shared
 from rlbot.collect.acting import Forward
 from rlbot.curriculum import Pool, Stage, self_play, team_sizes
 from rlbot.env import ACTION_TABLE
-from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
+from rlbot.env.observations import Observation
 from rlbot.hardware import SINGLE, Group, Hardware, available_cores
 from rlbot.learner import PPO
 from rlbot.model.actor_critic import ActorCritic
@@ -28,7 +28,7 @@ from rlbot.rating.rater import Anchor
 from rlbot.settings.schema import TrainConfig
 from rlbot.sim import load_meshes, obtain_meshes, version
 from rlbot.training.bots import load_anchors, load_bots
-from rlbot.training.build_env import make_env, make_reward
+from rlbot.training.build_env import make_env, make_observation, make_reward
 from rlbot.training.loop import Schedule
 
 # Settings of the learner that are set anew for each iteration, because they may be ramps, or change while a run trains.
@@ -45,6 +45,7 @@ class Components:
     model: AnyModel
     ppo: PPO
     network: Network | OwnNetwork
+    observation: Observation
     shared: Shared
     pool: Pool
     stages: tuple[Stage, ...]
@@ -121,6 +122,7 @@ def build(
         model,
         ppo,
         network,
+        make_observation(config),
         shared,
         Pool(config.curriculum.pool_size, size, shared.pool),
         stages,
@@ -141,20 +143,20 @@ def make_hardware(config: TrainConfig, group: Group = SINGLE) -> Hardware:
 
 def make_network(config: TrainConfig) -> Network | OwnNetwork:
     """The actor, without weights."""
-    model = config.model
+    model, size = config.model, make_observation(config).size
     if model.network is not None:
-        return OwnNetwork(OBSERVATION_SIZE, model.action_head, model.network)
-    return Network(OBSERVATION_SIZE, model.hidden, model.layer_norm, model.activation, model.action_head)
+        return OwnNetwork(size, model.action_head, model.network)
+    return Network(size, model.hidden, model.layer_norm, model.activation, model.action_head)
 
 
 def make_model(config: TrainConfig) -> AnyModel:
     """Raises ValueError if a network of the user's own cannot be made."""
-    model = config.model
+    model, size = config.model, make_observation(config).size
     head = make_head(model.action_head, ACTION_TABLE)
     if model.network is not None:
-        own = OwnNetwork(OBSERVATION_SIZE, model.action_head, model.network)
-        return OwnActorCritic(OBSERVATION_SIZE, head, own.module(), partial(outputs, own))
-    return ActorCritic(OBSERVATION_SIZE, head, model.hidden, model.layer_norm, model.activation, model.shared_trunk)
+        own = OwnNetwork(size, model.action_head, model.network)
+        return OwnActorCritic(size, head, own.module(), partial(outputs, own))
+    return ActorCritic(size, head, model.hidden, model.layer_norm, model.activation, model.shared_trunk)
 
 
 def make_forward(config: TrainConfig, model: AnyModel, hardware: Hardware) -> Forward | None:
@@ -218,13 +220,17 @@ def make_bot(config: TrainConfig, components: Components, timesteps: int, checkp
         timesteps,
         path,
         engine=version(config.env.engine),
+        observation=components.observation,
     )
 
 
-def policy_document(config: TrainConfig) -> dict[str, Any]:
-    """The layout that a checkpoint's policy was trained with. It can only be played with the same one."""
+def policy_document(config: TrainConfig, observation: Observation | None = None) -> dict[str, Any]:
+    """The layout that a checkpoint's policy was trained with. It can only be played with the same one. `observation`:
+    that of the run, which may have been loaded from a copy of the user's file; the document names the file itself."""
+    observation, target = observation or make_observation(config), config.env.observation.target
     return {
-        "observation": [list(each) for each in OBSERVATION],
+        "observation": [list(each) for each in observation.columns],
+        "observation_from": observation.document() | ({} if target is None else {"target": target.document()}),
         "action_table": ACTION_TABLE.tolist(),
         "network": make_network(config).document(),
         "tick_skip": config.env.tick_skip,

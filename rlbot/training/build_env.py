@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from rlbot.curriculum import TEAM_SIZES, Stage, team_sizes
 from rlbot.env import BatchEnv, Rules
+from rlbot.env.observations import Observation
 from rlbot.env.own_ending import OwnEnding
 from rlbot.env.own_reset import OwnReset
 from rlbot.env.reset import RESETS
@@ -59,6 +60,13 @@ def make_endings(config: TrainConfig) -> list[OwnEnding]:
     return [OwnEnding(adapted(target.load(key), key), f"{key} ({target.name})") for key, target in named]
 
 
+def make_observation(config: TrainConfig) -> Observation:
+    """Raises ValueError if the user's own cannot be loaded or used."""
+    observation = Observation(config.env.observation.name, config.env.observation.target)
+    observation.columns  # noqa: B018 - loads it now, not when the first checkpoint is saved
+    return observation
+
+
 def make_env(config: TrainConfig, stage: Stage, start: int = 0, stop: int | None = None) -> BatchEnv:
     """Returns the arenas [start, stop) of the batch of one stage; by default all of them. Raises ValueError if
     the engine or its collision meshes are not there."""
@@ -71,6 +79,7 @@ def make_env(config: TrainConfig, stage: Stage, start: int = 0, stop: int | None
         first_arena=start,
         engine=config.env.engine,
         endings=make_endings(config),
+        observation=make_observation(config),
     )
 
 
@@ -87,4 +96,5 @@ def make_sample(config: TrainConfig, stage: Stage) -> BatchEnv:
         make_rules(config),
         engine=config.env.engine,
         endings=make_endings(config),
+        observation=make_observation(config),
     )

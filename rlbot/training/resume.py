@@ -67,6 +67,11 @@ def restore(components: Components, saved: Any, console: Console, resume: Resume
     tensors, documents = saved
     with building(), continuing(resume):
         progress = Progress(**documents["progress"])
+        if documents["policy"]["observation"] != [list(each) for each in components.observation.columns]:
+            raise ValueError(
+                f"resume={resume.checkpoint}: it was trained with another observation than the one asked for;\n"
+                "leave out env.observation to use the checkpoint's own"
+            )
         try:
             components.model.load_state_dict(tensors["model"])
         except RuntimeError as error:

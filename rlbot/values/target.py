@@ -6,6 +6,7 @@ import importlib.util
 import re
 import sys
 import traceback
+import types
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,15 +56,19 @@ class Target:
         """Returns the same function of a copy of its file."""
         return replace(self, name=f"{file}:{self.name.rpartition(':')[2]}")
 
-    def load(self, key: str) -> Callable[..., Any]:
+    def load(self, key: str, source: str | None = None) -> Callable[..., Any]:
         """Imports the function and returns it with its arguments filled in.
 
-        `key`: the dotted name of the setting, such as reward.terms.near_ball, which messages name. Raises ValueError if
-        the file or module cannot be imported, or has no function or class of that name."""
+        `key`: the dotted name of the setting, such as reward.terms.near_ball, which messages name. `source`: the text
+        of the file, which is then not read. Raises ValueError if the file or module cannot be imported, or has no
+        function or class of that name."""
         where = f"{key}.{KEY}={self.name}"
         place, _, attribute = self.name.rpartition(":" if self.file else ".")
         try:
-            module = _load_file(Path(place)) if self.file else importlib.import_module(place)
+            if source is not None:
+                module = _from_text(Path(place), source)
+            else:
+                module = _load_file(Path(place)) if self.file else importlib.import_module(place)
         except (Exception, SystemExit) as error:  # a user's file may raise anything
             reason = " ".join(str(error).split()) or "no reason given"
             raise ValueError(f"{where}: cannot be imported: {type(error).__name__}: {reason}") from error
@@ -108,4 +113,11 @@ def _module(path: Path, content: bytes) -> Any:
     if str(path.parent) not in sys.path:  # as for a script: the file may import files beside it, at any time
         sys.path.insert(0, str(path.parent))
     spec.loader.exec_module(module)
+    return module
+
+
+@functools.lru_cache
+def _from_text(path: Path, source: str) -> Any:
+    module = types.ModuleType(f"_rlbot_user_{path.stem}")
+    exec(compile(source, path.name, "exec"), module.__dict__)
     return module

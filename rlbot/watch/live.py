@@ -217,6 +217,8 @@ class LiveMatch:
                 seen = self._observations[cars]
                 self._controls[cars] = self._actors[side](seen, self._steps)
                 player, critic = self._lineup.players[side], self._critics[side]
+                if isinstance(player, Bot):
+                    seen = player.view(self._env, cars, seen)
                 self._decisions[side] = decision(player, seen, self._controls[cars], critic)
 
     def _place_ball(self, x: float, y: float) -> None:

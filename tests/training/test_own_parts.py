@@ -26,6 +26,9 @@ def line(generator, teams, height=93.0):
 
 def high(before, after, clocks, above):
     return after.ball_pos[:, 2] > above, clocks.episode > 1.0
+
+def see(state, cars):
+    return {"way": (state.ball_pos[cars.arena] - cars.of(state.car_pos)) / 2300, "vel": cars.of(state.car_vel) / 2300}
 """
 ROOT = Path(rlbot.__file__).parents[1]
 SMALL = ["experiment=debug", "env.num_envs=5", "learner.batch_size=480", "learner.minibatch_size=60", "hardware=cpu"]
@@ -54,7 +57,8 @@ def rollouts(*overrides: str, stage: int = 0) -> list[np.ndarray]:
 
 
 ENDING = "+env.ending.high={_target_: 'mine.py:high', above: 400}"
-PLAYED = {"reset": [f"+{RESET}", "env.no_touch_limit=0.5"], "ending": [ENDING]}
+SEE = "env.observation={_target_: 'mine.py:see'}"
+PLAYED = {"reset": [f"+{RESET}", "env.no_touch_limit=0.5"], "ending": [ENDING], "observation": [SEE]}
 
 
 @pytest.mark.parametrize("overrides", PLAYED.values(), ids=PLAYED)
@@ -103,12 +107,14 @@ QUICK = ["experiment=debug", "curriculum=duel", "env.workers=2", "hardware.threa
 @pytest.mark.slow
 def test_a_run_goes_on_from_another_folder_with_the_copies_of_files_that_are_gone(folder: Path) -> None:
     """Exactly as the run that was never stopped."""
-    own = [f"+{RESET}", ENDING]
+    own = [f"+{RESET}", ENDING, SEE]
     whole, half, rest = folder / "whole", folder / "half", ["learner.anneal_learning_rate=false"]
     assert train(folder / "home", *QUICK, *own, *rest, "total_timesteps=1500", f"hydra.run.dir={whole}")[::2] == (0, "")
     status, out, err = train(folder / "home", *QUICK, *own, *rest, "total_timesteps=700", f"hydra.run.dir={half}")
     assert (status, err) == (0, "") and f"Your own files copied to {half / 'code/step_000000000'}: mine.py" in out
     (folder / "home").rename(folder / "gone")
+    status, _, err = train(folder, f"resume={half}", "total_timesteps=1500", "env.observation=small")
+    assert status == 1 and "it was trained with another observation than the one asked for" in err
     status, out, err = train(folder, f"resume={half}", "total_timesteps=1500")
     assert (status, err) == (0, "")
     assert f"[WARN] {folder / 'home/mine.py'} is not there: env.reset.line is taken from the copy in the run" in out

@@ -1,0 +1,134 @@
+"""Which observation a policy is trained with: a built-in one or the user's own."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlbot.env import observation as default
+from rlbot.env import relative
+from rlbot.env.observation import LIMIT
+from rlbot.env.seeing import Cars
+from rlbot.sim import MAX_CARS, PAD_COOLDOWN, State
+from rlbot.values.target import PartError, Target, call
+
+Function = Callable[[State, Cars], Mapping[str, Any]]
+
+# The built-in observations: their columns, and the compiled function that writes them.
+_BUILT_IN: dict[str, tuple[tuple[tuple[str, int], ...], Callable[..., None]]] = {
+    "default": (default.OBSERVATION, default.write),
+    "relative": (relative.RELATIVE, relative.relative),
+    "small": (relative.SMALL, relative.small),
+}
+OBSERVATIONS = tuple(_BUILT_IN)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A built-in observation by its `name`, or the user's own (`target`). It can be pickled. `source`: the text of the
+    file of `target`, if it is to be used in place of the file."""
+
+    name: str = "default"
+    target: Target | None = None
+    source: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return "env.observation" if self.target is None else f"env.observation ({self.target.name})"
+
+    @cached_property
+    def _function(self) -> Function:
+        assert self.target is not None
+        function: Function = self.target.load("env.observation", self.source)
+        self._text  # noqa: B018 - read now: the file may change while a run trains with what was loaded
+        return function
+
+    @cached_property
+    def _text(self) -> str | None:
+        """The text of the user's file."""
+        if self.source is not None or self.target is None or self.target.file is None:
+            return self.source
+        return self.target.file.expanduser().read_text(encoding="utf-8")
+
+    @cached_property
+    def columns(self) -> tuple[tuple[str, int], ...]:
+        """Name and size of every part, in order. Raises ValueError if the user's function cannot be loaded or used."""
+        if self.target is None:
+            return _BUILT_IN[self.name][0]
+        state = State(1)
+        state.present[:] = 1
+        none = np.zeros(1, np.int64)
+        cars = Cars(none, none, np.zeros((1, 8), np.float32), np.ones(1, np.float32))
+        with np.errstate(all="ignore"):  # nothing in this state is anywhere
+            return tuple((name, part.shape[1]) for name, part in self._parts(state, cars).items())
+
+    @cached_property
+    def size(self) -> int:
+        """Numbers that a car observes."""
+        return sum(size for _, size in self.columns)
+
+    def _parts(self, state: State, cars: Cars) -> dict[str, NDArray[Any]]:
+        """What the function returns, every part as (K, its size). Raises PartError if it is anything else."""
+        found = call(self.label, self._function, state.read_only(), cars)
+        if not isinstance(found, Mapping) or not found:
+            raise PartError(f"{self.label} returns {type(found).__name__}; it must be a dict of arrays by their names")
+        return {str(name): self._part(str(name), values, len(cars.arena)) for name, values in found.items()}
+
+    def _part(self, name: str, given: Any, count: int) -> NDArray[Any]:
+        values = np.asarray(given)
+        if values.dtype.kind not in "biuf" or values.ndim not in (1, 2) or len(values) != count or not values.size:
+            raise PartError(
+                f"{self.label} returns {name} as {values.dtype} of shape {values.shape}; "
+                f"it must be numbers of shape (cars,) = ({count},), or (cars, columns)"
+            )
+        return values if values.ndim == 2 else values[:, None]
+
+    def document(self) -> dict[str, Any]:
+        """The form in which checkpoints hold it; with the text of the user's file."""
+        if self.target is None:
+            return {"name": self.name}
+        return {"target": self.target.document(), "source": self._text}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Observation, (self.name, self.target, self.source)
+
+
+DEFAULT = Observation()
+
+
+def observe(
+    observation: Observation,
+    state: State,
+    controls: NDArray[np.float32],
+    car_arena: NDArray[np.int64],
+    car_slot: NDArray[np.int64],
+    which: NDArray[np.int64],
+    out: NDArray[np.float32],
+) -> None:
+    """Write the observations of the cars `which` (indices into C) into their rows of `out` (C, size).
+
+    `controls` (C, 8) are those of the step that led to `state`; `car_arena` and `car_slot` (C,) are the arena and the
+    slot of each car. Raises PartError if the user's function fails or returns other columns than before.
+    """
+    if observation.target is None:
+        write = _BUILT_IN[observation.name][1]
+        write(state.arenas, state.cars, controls, car_arena, car_slot, PAD_COOLDOWN, which, out)
+        return
+    slot = car_slot[which]
+    sign = np.where(slot < MAX_CARS // 2, 1, -1).astype(np.float32)
+    parts = observation._parts(state, Cars(car_arena[which], slot, controls[which], sign))
+    columns = tuple((name, part.shape[1]) for name, part in parts.items())
+    if columns != observation.columns:
+        raise PartError(f"{observation.label} returns {_listed(columns)}; before it was {_listed(observation.columns)}")
+    with np.errstate(over="ignore"):  # too large for float32: becomes infinite
+        rows = np.concatenate([part.astype(np.float32) for part in parts.values()], axis=1)
+    finite = np.isfinite(rows)
+    out[which] = np.where(finite, np.clip(rows, -LIMIT, LIMIT), rows)
+
+
+def _listed(columns: tuple[tuple[str, int], ...]) -> str:
+    return ", ".join(f"{name} ({size})" for name, size in columns)
