@@ -20,6 +20,7 @@ NEEDS = {
     "stable-baselines3": "stable_baselines3",
     "TorchRL": "torchrl",
     "RLGym's parts": "rlgym",
+    "RLGym's trainers": "rlgym",
 }
 
 

@@ -12,12 +12,14 @@ from rlbot.env.vector import RocketSimVectorEnv
 
 if TYPE_CHECKING:
     from rlbot.env.parallel import parallel_env
+    from rlbot.env.rlgym.environment import RLGymEnv
     from rlbot.env.sb3 import SB3VecEnv
 
 __all__ = [
     "ACTION_TABLE",
     "CONTROL_NAMES",
     "BatchEnv",
+    "RLGymEnv",
     "RocketSimEnv",
     "RocketSimVectorEnv",
     "Rules",
@@ -26,10 +28,11 @@ __all__ = [
     "replay",
 ]
 
-_OPTIONAL = {
-    "parallel_env": "rlbot.env.parallel",
+_OPTIONAL = {  # what needs a package that is not always there
+    "RLGymEnv": "rlbot.env.rlgym.environment",
     "SB3VecEnv": "rlbot.env.sb3",
-}  # what needs a package that is not always there
+    "parallel_env": "rlbot.env.parallel",
+}
 
 
 def __getattr__(name: str) -> Any:
