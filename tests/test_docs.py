@@ -231,6 +231,7 @@ def test_every_curve_is_explained(run: Path) -> None:
     assert "reward_term/near_ball" in curves and "rated/clip_1v1" in curves
     written = {re.sub(r"^(reward_term\w*)/.*", r"\1/NAME", name) for name in curves}
     elsewhere = {"reward_term_transformed/NAME", "reward_weight/NAME", "skill/NAME"}
+    elsewhere |= {f"against_NAME/{what}_{team}" for what in ("score", "goals") for team in ("1v1", "2v2")}
     elsewhere |= {name for name in explained if "gpu/" in name}
     assert written | elsewhere == explained
     mentioned = re.findall(r"`((?:play|reward|policy|value|speed)/[a-z_]+)`", PAGES["runs.md"])

@@ -133,6 +133,20 @@ def test_a_mistake_costs_one_or_two_lines(folder: Path, tmp_path: Path) -> None:
     assert sorted(folder.rglob("*")) == before, "no directory is left behind"
 
 
+def test_a_player_of_the_users_own_plays_and_is_named_if_it_fails(folder: Path) -> None:
+    (folder / "mine.py").write_text(
+        "def act(state, cars, last):\n    return cars.random(8) / (cars.ticks.max() < last)\n"
+    )
+    own = "{_target_: 'mine.py:act', last: %d}"
+    found = evaluate(folder, f"opponent={own % 10_000}", "matches=2", "workers=0")
+    assert found["players"]["opponent"] == {"name": "act", "_target_": "mine.py:act", "last": 10_000}
+    arguments = ("tournament=true", f"others=[{own % 100}]", "matches=2", "match_seconds=4", "workers=2")
+    status, out, err = run_command(folder, "rlbot.evaluate", *arguments, "hydra.run.dir=failed")
+    assert status == 1 and "Tournament of 2 versions, 1 others" in out
+    shown = [line for line in err.splitlines() if line.startswith("[ERROR]")]
+    assert len(shown) == 1 and shown[0].startswith("[ERROR] others.0: act: controls[") and "for throttle" in shown[0]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)

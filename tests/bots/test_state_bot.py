@@ -1,6 +1,7 @@
 """Players of the user's own that act from the state: named, made where they play, and checked."""
 
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from rlbot.reward import Reward
 from rlbot.values.target import PartError, Target
 from tests.bots.scenes import cars_of, needs_weights, some_state, weights
 
+PAGE = Path(__file__).parents[2] / "docs" / "opponents.md"
 SOURCE = '''
 import numpy as np
 
@@ -110,6 +112,16 @@ def test_weights_that_are_not_there_or_are_something_else(tmp_path: Path) -> Non
         with pytest.raises(PartError, match=f"^opponent: nexto: .*{said}") as error:
             load_player(f"nexto:{path}", None, "opponent")
         assert "\n" not in str(error.value) and path.name in str(error.value)
+
+
+def test_the_example_of_the_page_plays(tmp_path: Path) -> None:
+    if not PAGE.is_file():
+        pytest.skip("needs a checkout, with docs/")
+    (example,) = re.findall(r"```python\n# driver.py\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "driver.py").write_text(example, encoding="utf-8")
+    players = [bot(tmp_path / "driver.py", "Driver"), "idle"]
+    (results,) = play(players, [Pairing(0, 1, 2)], Conditions(1, 1, 8.0, engine="rocketsim2"))
+    assert results.count("touches")[:, 0].sum() >= 2, "it finds the ball"
 
 
 @needs_weights

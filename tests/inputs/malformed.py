@@ -190,6 +190,10 @@ SETTINGS: list[tuple[list[str], str]] = [
     (["rating.matches=0"], "rating.matches=0: must be at least 1"),
     (["rating.match_seconds=0"], "rating.match_seconds=0: must be above 0"),
     (["rating.opponents=-1"], "rating.opponents=-1: must be at least 0"),
+    (["rating.anchors=nexto:a.pt"], "rating.anchors=nexto:a.pt: must be a list"),
+    (["rating.anchors=[nexto:gone.pt]"], "rating.anchors.0=nexto:gone.pt: there is no file gone.pt"),
+    (["rating.anchors=[latest]"], "rating.anchors.0=latest: must be another player, and always the same"),
+    (["rating.anchors=[{_target_: a.b, rating: x}]"], "rating.anchors.0.rating=x: must be a number"),
     # model
     (["model.hidden=[-1]"], "model.hidden.0=-1: must be at least 1"),
     (["model.hidden=[256.5]"], "model.hidden.0=256.5: must be a whole number"),

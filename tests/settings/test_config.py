@@ -35,6 +35,7 @@ REFERENCE: dict[str, Any] = {
     "rating.enabled": True,
     "rating.matches": 10,
     "rating.opponents": 3,
+    "rating.anchors": (),
     "rating.match_seconds": 60.0,
     "env.num_envs": 64,
     "env.tick_skip": 8,
