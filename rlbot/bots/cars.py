@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from rlbot.env import BatchEnv
 from rlbot.policy import uniforms
+from rlbot.sim import BLUE, TEAM_OF_SLOT
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Cars:
-    """K cars of a batch of arenas: `state.car_pos[cars.arena, cars.slot]` (K, 3) are their positions.
+    """K cars of a batch of arenas: `cars.of(state.car_pos)` (K, 3) are their positions.
 
     A player that remembers nothing but `ticks` and `controls` continues exactly after a resume, in any process.
     """
@@ -29,6 +30,15 @@ class Cars:
     numbers: NDArray[np.int64]  # (K,) of the car in the whole run or match
     seed: int
     step: int
+
+    @property
+    def sign(self) -> Floats:
+        """(K,) 1 for blue, -1 for orange: times x and y, a car sees the field as blue does."""
+        return np.where(TEAM_OF_SLOT[self.slot] == BLUE, 1, -1).astype(np.float32)
+
+    def of(self, field: Floats) -> Floats:
+        """The rows of these cars in a field of the state (N, P, ...), such as `state.car_pos`."""
+        return field[self.arena, self.slot]
 
     def __len__(self) -> int:
         return len(self.arena)

@@ -136,6 +136,8 @@ def test_a_player_is_told_how_far_the_episode_is_and_what_its_cars_do() -> None:
     rows = np.array([1, 2, 4])
     first = asked(env, rows, rows + 10, 0, 0)
     assert (first.arena.tolist(), first.slot.tolist()) == ([0, 1, 1], [2, 0, 2])
+    assert (first.of(env.state.car_pos) == env.state.car_pos[[0, 1, 1], [2, 0, 2]]).all()
+    assert first.sign.tolist() == [-1, 1, -1]
     assert not first.ticks.any() and not first.controls.any() and first.tick_skip == 4
     given = np.random.default_rng(0).uniform(-1, 1, (5, 8)).astype(np.float32)
     env.step(given)
