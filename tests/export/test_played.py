@@ -169,7 +169,7 @@ def test_another_map_is_told(bot_folder: Path, start: Start) -> None:
     server.shake_hands()
     server.send(flat.DisconnectSignal())
     assert server.status() == 0
-    assert "This map lacks 4 of the boost pads of the training" in server.text()
+    assert "This map lacks 4 of the boost pads used in training" in server.text()
 
 
 def whole_match(game: Game, server: Server, minutes: int) -> None:
