@@ -43,7 +43,7 @@ class Timing:
 
     def _late(self, state: State, cars: Cars) -> Floats:
         """Decides, and returns what was decided before; where nothing was, what is decided now."""
-        if (new := int(cars.arena.max()) + 1 - len(self._pending)) > 0:
+        if (new := int(np.max(cars.arena)) + 1 - len(self._pending)) > 0:
             self._pending = np.concatenate([self._pending, np.zeros((new, MAX_CARS, 8), np.float32)])
             self._decided_at = np.concatenate([self._decided_at, np.full((new, MAX_CARS), _NEVER)])
         place = cars.arena, cars.slot
