@@ -12,7 +12,6 @@ from rlbot.bots import StateBot
 from rlbot.collect.acting import Forward
 from rlbot.collect.rollout import Rollout
 from rlbot.curriculum import Odds, Opponents, Pool
-from rlbot.env import ACTION_TABLE
 from rlbot.env.action import NonFiniteControls
 from rlbot.env.batch import BROKEN, BatchEnv
 from rlbot.env.nonfinite import NonFiniteCounts, merged
@@ -111,7 +110,7 @@ class EnvShard:
         self.learner_cars, self._other_cars = np.flatnonzero(mine), np.flatnonzero(~mine)
         # A car has the same number in every shard, so that its random numbers do not depend on the number of processes.
         self._numbers = (env.first_arena + env.car_arena) * 4 + env.car_slot
-        self._policy = Policy(matchup.network, vector, ACTION_TABLE, forward)
+        self._policy = Policy(matchup.network, vector, matchup.network.action_table, forward)
         self.opponents = None
         if len(self._other_cars):
             self.opponents = Opponents(

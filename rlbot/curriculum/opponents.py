@@ -49,7 +49,7 @@ class Opponents:
         self._car_arena, self._numbers, self._arenas = car_arena, numbers, np.array(arenas)
         self._ours = np.isin(np.arange(len(self._arenas)), car_arena)  # arenas with a car to play
         self._pool, self._bots, self._seed = pool, bots, seed + 1
-        self._past = [Policy(network, vector, ACTION_TABLE) for vector in pool.weights]
+        self._past = [Policy(network, vector, network.action_table) for vector in pool.weights]
         # The opponent of each arena: index in `names`, and the timesteps of the version if that is "past".
         self.current = np.zeros((len(self._arenas), 2), np.int64)
         self._grouped: tuple[bytes, list[tuple[str, int, NDArray[np.int64], NDArray[np.int64]]]] = b"", []

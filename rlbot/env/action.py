@@ -57,6 +57,25 @@ def choose_controls(given: Any, out: NDArray[np.float32], name: str = "actions")
     out[:] = ACTION_TABLE[choices]
 
 
+Table = tuple[tuple[float, ...], ...]  # the rows of an action table of the user's own
+
+
+def checked_table(given: Any, name: str) -> Table:
+    """An action table (K, 8) as plain numbers. Raises ValueError, which begins with `name`, if it is anything else than
+    two or more rows of eight controls in [-1, 1]."""
+    try:
+        table = np.asarray(given, np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} returns {type(given).__name__}; it must be an array of controls (K, 8)") from error
+    if table.ndim != 2 or table.shape[1] != 8 or len(table) < 2:
+        raise ValueError(f"{name} is of shape {table.shape}; it must be (K, 8), the controls of K >= 2 actions")
+    wrong = np.argwhere(~(np.abs(table) <= 1))
+    if len(wrong):
+        row, column = wrong[0].tolist()
+        raise ValueError(f"{name}: row {row} has {CONTROL_NAMES[column]}={table[row, column]:g}; must be in [-1, 1]")
+    return tuple(tuple(row) for row in table.tolist())
+
+
 class NonFiniteControls(ValueError):
     """The controls hold NaN or infinity. `row` is the first row of the given array that does."""
 

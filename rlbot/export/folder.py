@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlbot.env import ACTION_TABLE, CONTROL_NAMES
+from rlbot.env import CONTROL_NAMES
 from rlbot.env.observation import OBSERVATION
 from rlbot.env.observations import DEFAULT
 from rlbot.export import self_play
@@ -138,7 +138,7 @@ def manifest(bot: Bot, about: BotInfo) -> dict[str, Any]:
             "boost_pads": [[x, y, cooldown] for (x, y), cooldown in pads],  # x, y, seconds until it is back
         },
         "controls": list(CONTROL_NAMES),
-        "action_table": ACTION_TABLE.tolist(),
+        "action_table": bot.network.action_table.tolist(),
     }
 
 

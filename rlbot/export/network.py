@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rlbot.env import ACTION_TABLE
 from rlbot.export.folder import built_in
 from rlbot.model.actor_critic import ActorCritic
 from rlbot.model.heads import make_head
@@ -46,7 +45,7 @@ def load_model(bot: Bot) -> ActorCritic:
     network = built_in(bot)
     model = ActorCritic(
         network.observation_size,
-        make_head(network.action_head, ACTION_TABLE),
+        make_head(network.action_head, network.action_table),
         network.hidden,
         network.layer_norm,
         network.activation,

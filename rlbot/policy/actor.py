@@ -6,13 +6,14 @@ The learner's network (rlbot.model) is the same network in PyTorch, with gradien
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from rlbot.env.action import ACTION_TABLE, Table
 from rlbot.model.activations import NO_ACTIVATION, activate, number
 from rlbot.policy.heads import HEADS, Floats, Head
 from rlbot.policy.matmul import matmul, padded, whole_tiles
@@ -26,10 +27,17 @@ class AnyNetwork(ABC):
 
     observation_size: int
     action_head: str
+    table: Table | None  # the user's own, of the head "table"; None: rlbot.env.ACTION_TABLE
 
     @property
     def head(self) -> Head:
-        return HEADS[self.action_head]
+        head = HEADS[self.action_head]
+        return head if self.table is None else replace(head, outputs=len(self.table))
+
+    @property
+    def action_table(self) -> Floats:
+        """(K, 8): the controls of each choice of the head "table"."""
+        return ACTION_TABLE if self.table is None else np.array(self.table, np.float32)
 
     @property
     def action_shape(self) -> tuple[int, ...]:
@@ -76,10 +84,11 @@ class Network(AnyNetwork):
     layer_norm: bool
     activation: str
     action_head: str
+    table: Table | None = None
 
     def document(self) -> dict[str, Any]:
         """The form in which checkpoints hold it; see `network_of`."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "table"}
 
     def arrays(self) -> list[tuple[str, tuple[int, ...]]]:
         """Name and shape of every array of the actor, in their order in the weight vector. Names are those of
@@ -201,7 +210,7 @@ class Policy:
     def __init__(
         self, network: AnyNetwork, vector: Floats, table: Floats, forward: Callable[[Floats], Floats] | None = None
     ) -> None:
-        """`table` (90, 8): the controls of each choice of the "table" head. `forward`: another process's forward pass,
+        """`table` (K, 8): the controls of each choice of the "table" head. `forward`: another process's forward pass,
         from observations (M, observation_size) to logits (M, outputs), instead of one with `vector` here."""
         self.network, self._table = network, table
         self._forward = network.forward(vector) if forward is None else forward

@@ -12,7 +12,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from rlbot.env.action import ACTION_TABLE
+from rlbot.env.action import ACTION_TABLE, Table, checked_table
 from rlbot.env.batch import BatchEnv
 from rlbot.env.observations import DEFAULT, OBSERVATIONS, Observation
 from rlbot.model.activations import ACTIVATIONS
@@ -47,7 +47,7 @@ class Bot:
     observation: Observation = DEFAULT  # what it sees
 
     def __post_init__(self) -> None:
-        self.policy = Policy(self.network, self.weights, ACTION_TABLE)
+        self.policy = Policy(self.network, self.weights, self.network.action_table)
         self._calls = 0
 
     @property
@@ -98,6 +98,7 @@ def load(path: str | Path, seed: int | None = None, *, setting: str = "checkpoin
         observation = read_observation(document, None if exported else source)
         _check_layout(document, observation)
         network = read_network(document["network"], None if exported else source, observation)
+        network = replace(network, table=read_table(document))
         tick_skip, action_delay = document["tick_skip"], document["action_delay"]
         if not (isinstance(tick_skip, int) and isinstance(action_delay, int) and 0 <= action_delay < tick_skip):
             raise ValueError(f"its tick_skip={tick_skip} and action_delay={action_delay} do not fit together")
@@ -149,18 +150,21 @@ def read_observation(document: Mapping[str, Any], checkpoint: Path | None = None
 
 
 def _check_layout(document: Mapping[str, Any], observation: Observation) -> None:
-    """Raises ValueError if the policy was trained with another observation or action table than this version's."""
+    """Raises ValueError if the policy was trained with other columns than those of its observation here."""
     here: list[Any] = [list(entry) for entry in observation.columns]
     for i, (theirs, ours) in enumerate(zip_longest(document["observation"], here)):
         if theirs != ours:
             raise ValueError(
                 f"trained with another observation: entry {i} is {_entry(theirs)}, in this version {_entry(ours)}"
             )
-    if document["network"]["action_head"] != "table":
-        return  # other heads do not use the table
-    for i, (theirs, ours) in enumerate(zip_longest(document["action_table"], ACTION_TABLE.tolist())):
-        if theirs != ours:
-            raise ValueError(f"trained with another action table: row {i} is {theirs}, in this version {ours}")
+
+
+def read_table(document: Mapping[str, Any]) -> Table | None:
+    """Reads "action_table" of a policy.json: the table that the policy was trained with; None if that is this version's
+    own or its head does not use one. Raises ValueError if it is no table."""
+    if document["network"]["action_head"] != "table" or document["action_table"] == ACTION_TABLE.tolist():
+        return None
+    return checked_table(document["action_table"], "its action table")
 
 
 def _entry(entry: Any) -> str:
@@ -183,7 +187,7 @@ def read_network(
             own = replace(own, target=_kept(own.target, checkpoint))
         _check_names(document, own.observation_size, observation)
         return own
-    names = [each.name for each in fields(Network)]
+    names = [each.name for each in fields(Network) if each.name != "table"]  # see read_table
     if other := sorted(set(document) ^ set(names)):
         raise ValueError(f"its network is described by other keys than in this version: {', '.join(other)}")
     network = Network(**{**document, "hidden": tuple(document["hidden"])})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rlbot.env.action import Table
 from rlbot.policy.actor import AnyNetwork
 from rlbot.policy.heads import Floats
 from rlbot.values.convert import checked
@@ -28,6 +29,7 @@ class OwnNetwork(AnyNetwork):
     observation_size: int
     action_head: str
     target: Target
+    table: Table | None = None
 
     def document(self) -> dict[str, Any]:
         """The form in which checkpoints hold it."""

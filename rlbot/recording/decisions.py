@@ -22,11 +22,11 @@ def decision(
     """The decision of a player that chose `controls` (K, 8) after `observations` (K, 180).
 
     `player`: a Bot, or anything else, of which only the controls are known. Probabilities are known if a bot chooses
-    from the action table."""
+    from the built-in action table, whose rows a recording numbers."""
     if not isinstance(player, Bot):
         return Decision(controls)
     value = None if critic is None else critic.value(observations)
-    if player.network.action_head != "table":
+    if player.network.action_head != "table" or player.network.table is not None:
         return Decision(controls, value)
     logits = player.policy.logits(observations)
     probabilities = np.exp(logits - logits.max(1, keepdims=True))

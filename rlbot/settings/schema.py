@@ -100,6 +100,7 @@ class EnvConfig:
     reset: dict[ResetName, Reset]
     ending: dict[str, Target]
     observation: ObservationChoice
+    actions: Target | None
 
 
 @dataclass(frozen=True)

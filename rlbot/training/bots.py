@@ -1,6 +1,7 @@
 """Opponents from files: bots of this project are read once and saved in the checkpoints of the run; players that act
 from the state are made anew from their files."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from rlbot.bots import StateBot, by_name
 from rlbot.curriculum import KINDS
+from rlbot.env.action import checked_table
 from rlbot.policy import Bot, load
 from rlbot.policy.bot import read_network, read_observation
 from rlbot.rating import tournament
@@ -82,6 +84,7 @@ def bots_state(bots: Mapping[str, Bot | StateBot]) -> tuple[dict[str, NDArray[np
         name: {
             "network": bot.network.document(),
             "observation_from": bot.observation.document(),
+            "table": bot.network.table,
             "tick_skip": bot.tick_skip,
             "action_delay": bot.action_delay,
             "timesteps": bot.timesteps,
@@ -98,6 +101,8 @@ def saved_bots(tensors: Mapping[str, Any], documents: Mapping[str, Any]) -> dict
     for name, each in documents.get("opponents_state", {}).items():  # older checkpoints have none
         observation = read_observation(each)
         network = read_network(each["network"], observation=observation)
+        if each.get("table") is not None:  # older checkpoints have none
+            network = dataclasses.replace(network, table=checked_table(each["table"], f"the action table of {name}"))
         weights = np.asarray(tensors["opponents"][f"{_BOT}{name}"])
         bots[name] = Bot(
             network, weights, each["tick_skip"], each["action_delay"], each["timesteps"], Path(each["path"]),

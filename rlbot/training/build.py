@@ -16,6 +16,7 @@ from rlbot.collect import Collector, Matchup, Shared
 from rlbot.collect.acting import Forward
 from rlbot.curriculum import Pool, Stage, self_play, team_sizes
 from rlbot.env import ACTION_TABLE
+from rlbot.env.action import Table
 from rlbot.env.observations import Observation
 from rlbot.hardware import SINGLE, Group, Hardware, available_cores
 from rlbot.learner import PPO
@@ -28,7 +29,7 @@ from rlbot.rating.rater import Anchor
 from rlbot.settings.schema import TrainConfig
 from rlbot.sim import load_meshes, obtain_meshes, version
 from rlbot.training.bots import load_anchors, load_bots
-from rlbot.training.build_env import make_env, make_observation, make_reward
+from rlbot.training.build_env import make_env, make_observation, make_reward, make_table
 from rlbot.training.loop import Schedule
 
 # Settings of the learner that are set anew for each iteration, because they may be ramps, or change while a run trains.
@@ -143,18 +144,23 @@ def make_hardware(config: TrainConfig, group: Group = SINGLE) -> Hardware:
 
 def make_network(config: TrainConfig) -> Network | OwnNetwork:
     """The actor, without weights."""
-    model, size = config.model, make_observation(config).size
+    return _network(config, make_observation(config).size, make_table(config))
+
+
+def _network(config: TrainConfig, size: int, table: Table | None) -> Network | OwnNetwork:
+    model = config.model
     if model.network is not None:
-        return OwnNetwork(size, model.action_head, model.network)
-    return Network(size, model.hidden, model.layer_norm, model.activation, model.action_head)
+        return OwnNetwork(size, model.action_head, model.network, table)
+    return Network(size, model.hidden, model.layer_norm, model.activation, model.action_head, table)
 
 
 def make_model(config: TrainConfig) -> AnyModel:
     """Raises ValueError if a network of the user's own cannot be made."""
     model, size = config.model, make_observation(config).size
-    head = make_head(model.action_head, ACTION_TABLE)
+    table = make_table(config)
+    head = make_head(model.action_head, ACTION_TABLE if table is None else table)
     if model.network is not None:
-        own = OwnNetwork(size, model.action_head, model.network)
+        own = OwnNetwork(size, model.action_head, model.network, table)
         return OwnActorCritic(size, head, own.module(), partial(outputs, own))
     return ActorCritic(size, head, model.hidden, model.layer_norm, model.activation, model.shared_trunk)
 
@@ -224,15 +230,17 @@ def make_bot(config: TrainConfig, components: Components, timesteps: int, checkp
     )
 
 
-def policy_document(config: TrainConfig, observation: Observation | None = None) -> dict[str, Any]:
-    """The layout that a checkpoint's policy was trained with. It can only be played with the same one. `observation`:
-    that of the run, which may have been loaded from a copy of the user's file; the document names the file itself."""
-    observation, target = observation or make_observation(config), config.env.observation.target
+def policy_document(config: TrainConfig, played: Components | None = None) -> dict[str, Any]:
+    """The layout that a checkpoint's policy was trained with. It can only be played with the same one. `played`: the
+    parts of the run, which may have been loaded from copies of the user's files; the document names the files."""
+    observation = make_observation(config) if played is None else played.observation
+    table = make_table(config) if played is None else played.network.table
+    network, target = _network(config, observation.size, table), config.env.observation.target
     return {
         "observation": [list(each) for each in observation.columns],
         "observation_from": observation.document() | ({} if target is None else {"target": target.document()}),
-        "action_table": ACTION_TABLE.tolist(),
-        "network": make_network(config).document(),
+        "action_table": network.action_table.tolist(),
+        "network": network.document(),
         "tick_skip": config.env.tick_skip,
         "action_delay": config.env.action_delay,
         "engine": version(config.env.engine),

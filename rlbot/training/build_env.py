@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from rlbot.curriculum import TEAM_SIZES, Stage, team_sizes
 from rlbot.env import BatchEnv, Rules
+from rlbot.env.action import Table, checked_table
 from rlbot.env.observations import Observation
 from rlbot.env.own_ending import OwnEnding
 from rlbot.env.own_reset import OwnReset
@@ -15,6 +16,7 @@ from rlbot.reward.compose import with_weights
 from rlbot.settings.schema import RewardConfig, TrainConfig
 from rlbot.sim import MAX_CARS, load_meshes
 from rlbot.values.ramp import Ramp, example
+from rlbot.values.target import call
 
 
 def make_rules(config: TrainConfig) -> Rules:
@@ -65,6 +67,15 @@ def make_observation(config: TrainConfig) -> Observation:
     observation = Observation(config.env.observation.name, config.env.observation.target)
     observation.columns  # noqa: B018 - loads it now, not when the first checkpoint is saved
     return observation
+
+
+def make_table(config: TrainConfig) -> Table | None:
+    """The user's own action table; None: the built-in one. Raises ValueError if it cannot be loaded or is no table."""
+    target = config.env.actions
+    if target is None:
+        return None
+    where = f"env.actions ({target.name})"
+    return checked_table(call(where, target.load("env.actions")), where)
 
 
 def make_env(config: TrainConfig, stage: Stage, start: int = 0, stop: int | None = None) -> BatchEnv:

@@ -72,6 +72,12 @@ def restore(components: Components, saved: Any, console: Console, resume: Resume
                 f"resume={resume.checkpoint}: it was trained with another observation than the one asked for;\n"
                 "leave out env.observation to use the checkpoint's own"
             )
+        uses_table = components.network.action_head == "table"
+        if uses_table and documents["policy"]["action_table"] != components.network.action_table.tolist():
+            raise ValueError(
+                f"resume={resume.checkpoint}: it was trained with another action table than the one asked for;\n"
+                "leave out env.actions to use the checkpoint's own"
+            )
         try:
             components.model.load_state_dict(tensors["model"])
         except RuntimeError as error:

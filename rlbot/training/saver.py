@@ -66,7 +66,7 @@ class Saver:
                 "environment_state": environment_document,
                 "opponents_state": bots_document,
                 "config": document(self.config),
-                "policy": policy_document(self.config, components.observation),
+                "policy": policy_document(self.config, components),
             },
             run_id=self.home.run_id,
             score=progress.reward,

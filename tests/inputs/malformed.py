@@ -221,6 +221,8 @@ SETTINGS: list[tuple[list[str], str]] = [
     (["env.no_touch_limit=0"], "env.no_touch_limit=0: must be above 0"),
     (["env.reset.kickoff=-0.5"], "env.reset.kickoff=-0.5: must be at least 0"),
     (["env.reset=kickoff"], "env.reset="),
+    (["env.actions=table"], "env.actions._target_=null: must be module.function"),
+    (["env.actions={_target_: a.b}", "model.action_head=continuous"], "env.actions: needs model.action_head=table"),
     (["env.observation=wide"], "env.observation=wide: must be one of default, relative, small"),
     (["env.observation={_target_: mine}"], "env.observation._target_=mine: must be module.function"),
     (["env.observation=[default]"], 'env.observation=["default"]: must be text'),

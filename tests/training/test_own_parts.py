@@ -27,6 +27,9 @@ def line(generator, teams, height=93.0):
 def high(before, after, clocks, above):
     return after.ball_pos[:, 2] > above, clocks.episode > 1.0
 
+def turns(steps):
+    return [(1, 2 * i / (steps - 1) - 1, 0, 0, 0, 0, i % 2, 0) for i in range(steps)]
+
 def see(state, cars):
     return {"way": (state.ball_pos[cars.arena] - cars.of(state.car_pos)) / 2300, "vel": cars.of(state.car_vel) / 2300}
 """
@@ -57,8 +60,9 @@ def rollouts(*overrides: str, stage: int = 0) -> list[np.ndarray]:
 
 
 ENDING = "+env.ending.high={_target_: 'mine.py:high', above: 400}"
+ACT = "env.actions={_target_: 'mine.py:turns', steps: 5}"
 SEE = "env.observation={_target_: 'mine.py:see'}"
-PLAYED = {"reset": [f"+{RESET}", "env.no_touch_limit=0.5"], "ending": [ENDING], "observation": [SEE]}
+PLAYED = {"reset": [f"+{RESET}", "env.no_touch_limit=0.5"], "ending": [ENDING], "observation": [SEE], "actions": [ACT]}
 
 
 @pytest.mark.parametrize("overrides", PLAYED.values(), ids=PLAYED)
@@ -107,7 +111,7 @@ QUICK = ["experiment=debug", "curriculum=duel", "env.workers=2", "hardware.threa
 @pytest.mark.slow
 def test_a_run_goes_on_from_another_folder_with_the_copies_of_files_that_are_gone(folder: Path) -> None:
     """Exactly as the run that was never stopped."""
-    own = [f"+{RESET}", ENDING, SEE]
+    own = [f"+{RESET}", ENDING, SEE, ACT]
     whole, half, rest = folder / "whole", folder / "half", ["learner.anneal_learning_rate=false"]
     assert train(folder / "home", *QUICK, *own, *rest, "total_timesteps=1500", f"hydra.run.dir={whole}")[::2] == (0, "")
     status, out, err = train(folder / "home", *QUICK, *own, *rest, "total_timesteps=700", f"hydra.run.dir={half}")
@@ -115,6 +119,8 @@ def test_a_run_goes_on_from_another_folder_with_the_copies_of_files_that_are_gon
     (folder / "home").rename(folder / "gone")
     status, _, err = train(folder, f"resume={half}", "total_timesteps=1500", "env.observation=small")
     assert status == 1 and "it was trained with another observation than the one asked for" in err
+    status, _, err = train(folder, f"resume={half}", "total_timesteps=1500", "env.actions=null")
+    assert status == 1 and "it was trained with another action table than the one asked for" in err
     status, out, err = train(folder, f"resume={half}", "total_timesteps=1500")
     assert (status, err) == (0, "")
     assert f"[WARN] {folder / 'home/mine.py'} is not there: env.reset.line is taken from the copy in the run" in out
