@@ -33,7 +33,7 @@ class Case:
         return dataclasses.replace(
             config,
             env=dataclasses.replace(config.env, num_envs=self.num_envs, workers=self.workers),
-            learner=dataclasses.replace(config.learner, overlap=config.learner.overlap and self.workers > 0),
+            learner=dataclasses.replace(config.learner, overlap=config.learner.overlap if self.workers else False),
             curriculum=dataclasses.replace(config.curriculum, stages=stages),
             hardware=config.hardware if self.workers else dataclasses.replace(config.hardware, threads=1),
         )

@@ -5,7 +5,7 @@ from time import perf_counter
 from rlbot.bench.matmuls import Products
 from rlbot.settings.schema import TrainConfig
 from rlbot.training import loop
-from rlbot.training.build import build
+from rlbot.training.build import build, with_overlap
 from rlbot.training.nan_guard import NanGuard
 from rlbot.training.report import Silent
 
@@ -22,7 +22,7 @@ class Trainer:
     """
 
     def __init__(self, config: TrainConfig, stage: int = 0) -> None:
-        self._config = config
+        self._config = config = with_overlap(config)
         self._parts = build(config, print)
         self._parts.publish()
         for version in range(OPPONENTS):
@@ -58,7 +58,7 @@ class Trainer:
         return products.play(learner.batch_size, seconds)
 
     def _train(self, seconds: float) -> tuple[int, float]:
-        learner, overlap = self._config.learner, self._config.learner.overlap
+        learner, overlap = self._config.learner, bool(self._config.learner.overlap)
         if overlap:  # the rollout that an earlier iteration would have started
             self._collector.begin()
             self._collector.wait()

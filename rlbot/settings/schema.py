@@ -160,7 +160,7 @@ class LearnerConfig:
     max_bad_updates: Count
     normalize_advantage: bool
     normalize_return: bool
-    overlap: bool
+    overlap: bool | None
 
 
 @dataclass(frozen=True)

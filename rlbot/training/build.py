@@ -112,7 +112,7 @@ def build(
             shared,
             group,
             workers,
-            config.learner.overlap,
+            bool(config.learner.overlap),
             warn,
             make_forward(config, model, hardware),
         )
@@ -132,6 +132,17 @@ def build(
         workers,
         collector,
     )
+
+
+def with_overlap(config: TrainConfig) -> TrainConfig:
+    """The settings with true or false in place of learner.overlap=null: true if a GPU learns and workers act. What a
+    run began with is in its checkpoints, so that it goes on in the same way on any machine."""
+    if config.learner.overlap is not None:
+        return config
+    gpu = config.hardware.device != "cpu" and torch.cuda.is_available()
+    learner_acts = config.hardware.acting == "learner" or config.model.network is not None
+    overlap = gpu and not learner_acts and config.env.workers != 0
+    return dataclasses.replace(config, learner=dataclasses.replace(config.learner, overlap=overlap))
 
 
 def make_hardware(config: TrainConfig, group: Group = SINGLE) -> Hardware:
@@ -186,7 +197,7 @@ def make_ppo(config: TrainConfig, model: AnyModel, hardware: Hardware, warn: Cal
     settings = dataclasses.asdict(config.learner)
     for name in ("batch_size", "anneal_learning_rate", "anneal_from", "anneal_to", "max_bad_updates"):  # the loop's
         del settings[name]
-    settings |= make_schedule(config).learner_at(0)
+    settings |= {"overlap": bool(config.learner.overlap), **make_schedule(config).learner_at(0)}
     return PPO(model, hardware=hardware, seed=config.seed, warn=warn, **settings)
 
 
@@ -198,7 +209,7 @@ def make_schedule(config: TrainConfig) -> Schedule:
         config.checkpoint_interval,
         learner.learning_rate,
         learner.anneal_learning_rate,
-        learner.overlap,
+        bool(learner.overlap),
         learner.anneal_from,
         learner.anneal_to,
         {name: getattr(learner, name) for name in _OF_AN_ITERATION},

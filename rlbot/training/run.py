@@ -22,7 +22,7 @@ from rlbot.settings.errors import CommandFailed, building
 from rlbot.settings.schema import TrainConfig
 from rlbot.sim import describe, version
 from rlbot.training import loop
-from rlbot.training.build import Components, build, make_bot, make_schedule, make_stages
+from rlbot.training.build import Components, build, make_bot, make_schedule, make_stages, with_overlap
 from rlbot.training.callbacks import Callbacks
 from rlbot.training.control import Asked, Control
 from rlbot.training.loop import Orders, Progress, Reporter, Save, Start
@@ -95,7 +95,7 @@ def _train(
     torchrun_job = run.TorchrunJob(run.OUTPUTS, job())
     with building():
         saved = run.load_checkpoint(resume.checkpoint) if resume else None
-        config = with_engine(config, saved[1]["policy"] if saved else None, warn)
+        config = with_overlap(with_engine(config, saved[1]["policy"] if saved else None, warn))
         group.first((config, resume, saved))
         config = absolute(config)
         played = config  # `config` with files of the user that are gone replaced by their copies

@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from rlbot.run import load_checkpoint
+from rlbot.settings.command import compose
+from rlbot.training.build import with_overlap
 from tests.launching import Launch
 
 # 256 timesteps an iteration against itself until 512, then 258 an iteration against past versions until 2060.
@@ -44,3 +47,22 @@ def test_a_run_that_is_stopped_and_resumed_ends_with_the_same_bits(launch: Launc
     assert "plan_weights" in one[0]["environment"] and len(one[0]["opponents"]["timesteps"]) > 3
     assert one[1]["environment_state"] == other[1]["environment_state"]
     assert {**one[1]["progress"], "seconds": 0} == {**other[1]["progress"], "seconds": 0}
+
+
+@pytest.mark.parametrize(
+    ("gpu", "settings", "overlap"),
+    [
+        (True, [], True),
+        (False, [], False),
+        (True, ["hardware=cpu"], False),
+        (True, ["env.workers=0"], False),
+        (True, ["hardware.acting=learner"], False),
+        (True, ["learner.overlap=false"], False),
+        (False, ["learner.overlap=true"], True),  # so does a run that began on a GPU, as its checkpoint says
+    ],
+)
+def test_null_is_on_where_a_gpu_learns_while_workers_act(
+    gpu: bool, settings: list[str], overlap: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    assert with_overlap(compose(settings)).learner.overlap is overlap
