@@ -38,6 +38,7 @@ _WATCHED: tuple[tuple[Any, str, str], ...] = (
     (rlbot.env.batch, "all_finite", "finite numbers"),
     (rlbot.env.batch, "count", "ending and counts"),
     (rlbot.env.batch, "_end", "ending and counts"),
+    (rlbot.env.batch, "_tell_cars", "ending and counts"),
     (rlbot.env.batch, "observe", "observe"),
     (BatchEnv, "_start", "reset"),
     (BatchEnv, "snapshot", "settling before a rollout"),

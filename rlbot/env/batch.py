@@ -36,10 +36,11 @@ BROKEN = 4  # value of `ended` if the last step gave a number that is not finite
 
 
 @njit(cache=True)
-def _end(arenas0, arenas, cars, steps, untouched, max_steps, max_untouched, waiting, ended):  # type: ignore[no-untyped-def]
+def _end(arenas0, arenas, cars, steps, untouched, max_steps, max_untouched, waiting, ended, broken):  # type: ignore[no-untyped-def]
     """Advance the clocks of every arena that is not waiting; set ended[n] to 0 (goes on), 1 (blue scored), 2 (orange
-    scored) or 3 (a limit was reached)."""
+    scored) or 3 (a limit was reached), and `broken` to False."""
     for n in range(len(arenas)):
+        broken[n] = False
         if waiting[n]:
             ended[n] = 0
             continue
@@ -56,6 +57,22 @@ def _end(arenas0, arenas, cars, steps, untouched, max_steps, max_untouched, wait
             ended[n] = 3
         else:
             ended[n] = 0
+
+
+@njit(cache=True)
+def _tell_cars(broken, car_arena, ended, terminated, truncated):  # type: ignore[no-untyped-def]
+    """Set `ended` (N,) to BROKEN where `broken`; write whether the episode of each car was `terminated` or `truncated`
+    (C,). Returns the number of cars whose episode ended."""
+    for n in range(len(ended)):
+        if broken[n]:
+            ended[n] = BROKEN
+    count = 0
+    for c in range(len(car_arena)):
+        how = ended[car_arena[c]]
+        terminated[c] = how == 1 or how == 2 or how == TERMINATED
+        truncated[c] = how > 0 and not terminated[c]
+        count += how > 0
+    return count
 
 
 class BatchEnv(VectorEnv):
@@ -181,11 +198,10 @@ class BatchEnv(VectorEnv):
         before, after = self.state, self._before
         self.arenas.step(self._controls, before, after)
         self.state, self._before = after, before
-        self._broken[:] = False
         longest, untouched = self._limits
         _end(
             before.arenas, after.arenas, after.cars, self.steps, self._untouched, longest, untouched, self._waiting,
-            self.ended,
+            self.ended, self._broken,
         )  # fmt: skip
         if not all_finite(after.memory):
             spoilt = finite.in_state(after)
@@ -220,13 +236,12 @@ class BatchEnv(VectorEnv):
             before.arenas, after.arenas, before.cars, after.cars, self.car_arena, self.car_slot, self._waiting,
             self._last_touch, self.counts,
         )  # fmt: skip
-        self.ended[self._broken] = BROKEN
-        ended = self.ended[self.car_arena]
-        info = self._finish(obs, ended) if self.ended.any() else {}
+        terminated, truncated = np.empty((2, self.num_envs), np.bool_)
+        how_many = _tell_cars(self._broken, self.car_arena, self.ended, terminated, truncated)
+        info = self._finish(obs) if how_many else {}
         if not self._same_step:
             self._waiting = self.ended > 0
-        terminated = (ended == 1) | (ended == 2) | (ended == TERMINATED)
-        return obs, rewards, terminated, (ended > 0) & ~terminated, info
+        return obs, rewards, terminated, truncated, info
 
     @property
     def controls(self) -> NDArray[np.float32]:
@@ -291,9 +306,10 @@ class BatchEnv(VectorEnv):
     def _write(self, observation: Observation, cars: NDArray[np.int64], out: NDArray[np.float32]) -> None:
         observe(observation, self.state, self._controls, self.car_arena, self.car_slot, cars, out)
 
-    def _finish(self, obs: NDArray[np.float32], ended: NDArray[np.int64]) -> dict[str, Any]:
+    def _finish(self, obs: NDArray[np.float32]) -> dict[str, Any]:
         """Keep the last observations of the episodes that ended; in mode SAME_STEP reset their arenas and write their
-        first observations into `obs`. `ended` is (C,). Returns the info of the step."""
+        first observations into `obs`. Returns the info of the step."""
+        ended = self.ended[self.car_arena]
         over = ended > 0
         self.final_obs = obs.copy()
         how = {"ended": ended, "_ended": over}
