@@ -130,10 +130,10 @@ def _near_pads(out, at, arena, car, sign, places, cooldowns):  # type: ignore[no
             for j in range(_NEAR - 1, place, -1):
                 near[j], distances[j] = near[j - 1], distances[j - 1]
             near[place], distances[place] = i, distance
-    for i in near:
-        x, y = places[i, 0] - car.pos[0], places[i, 1] - car.pos[1]
+    for pad in near:
+        x, y = places[pad, 0] - car.pos[0], places[pad, 1] - car.pos[1]
         at = local(out, at, car, x, y, _PAD_Z - car.pos[2], POSITION_SCALE)
-        out[at] = arena.pad_timer[i] / cooldowns[i]
+        out[at] = arena.pad_timer[pad] / cooldowns[pad]
         at += 1
     return at
 
