@@ -103,7 +103,8 @@ def send(metrics, timesteps, run):
 def test_a_run_that_was_changed_ends_with_the_same_bits_after_a_resume(launch: Launch, tmp_path: Path) -> None:
     """Changed after the third iteration, while the workers play the fourth; with one worker, and with two."""
     (tmp_path / "send.py").write_text(SEND, encoding="utf-8")
-    settings = [*SETTINGS[:-2], "learner.overlap=true", "curriculum.stages.duel.until=1300", "total_timesteps=2000"]
+    stages = ["curriculum.stages.duel.until=1300", "curriculum.stages.outnumbered.until=5000"]
+    settings = [*SETTINGS, *stages, "learner.overlap=true", "total_timesteps=2000"]
     for run in ("straight", "stopped"):
         callback = f"+callback.send={{_target_: 'send.py:send', run: {run}}}"
         first = ["total_timesteps=1000", "env.workers=2"] if run == "stopped" else ["env.workers=1"]

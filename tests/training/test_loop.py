@@ -144,7 +144,7 @@ def test_the_learning_rate_that_a_resumed_run_goes_on_with_is_said() -> None:
     assert line.startswith("[WARN] Learning rate now: 0.0008; with the settings before it was 0.")
     (line,) = told(500, "total_timesteps=1000", "learner.anneal_learning_rate=false")
     assert line.startswith("[WARN] Learning rate now: 0.0008; with the settings before it was 0.0004")
-    ramp = "learner.learning_rate={from: 8e-4, to: 0, over: 2000}"
+    ramp = "learner.learning_rate={from: 8e-4, to: 4e-4, over: 1000}"
     assert told(500, "total_timesteps=1000", ramp) == [
         "[WARN] Learning rate now: 0.0006; with the settings before it was 0.0004."
     ]
