@@ -27,7 +27,7 @@ class Case:
         """The settings of a training run of this case. Stage 0 is self-play; stage 1, which training never reaches, is
         against past versions."""
         stages = {
-            name: StageConfig(until, TEAMS[self.team_size], OpponentConfig({name: 1.0}), {}, {})
+            name: StageConfig(until, TEAMS[self.team_size], OpponentConfig({name: 1.0}, {}), {}, {})
             for name, until in (("self", 10**15), ("past", None))
         }
         return dataclasses.replace(

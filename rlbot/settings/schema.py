@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
 from rlbot.values.convert import Converter, Names, Range
@@ -169,13 +169,13 @@ class PlayerConfig:
     player of the user's own, and the name of its class or function."""
 
     name: str
-    target: Target | None = None
+    target: Target | None
 
     @classmethod
     def parse(cls, value: Any, key: str, converter: Converter) -> "PlayerConfig":
         """Reads a name, or {_target_: ..., and the arguments of the class or function}."""
         if not isinstance(value, Mapping):
-            return cls(converter.convert(str, value, key))
+            return cls(converter.convert(str, value, key), None)
         target = Target.parse(value, key, converter)
         return cls(_last_part(target), target)
 
@@ -194,13 +194,13 @@ class OpponentConfig:
     checkpoint, or a name in `targets`: a player of the user's own."""
 
     shares: dict[str, float]
-    targets: dict[str, Target] = field(default_factory=dict)
+    targets: dict[str, Target]
 
     @classmethod
     def parse(cls, value: Any, key: str, converter: Converter) -> "OpponentConfig":
         """Reads one name, {_target_: ..., and arguments}, or {name: share, or {_target_: ..., share: ...}}."""
         if not isinstance(value, Mapping):
-            return cls({converter.convert(str, value, key): 1.0})
+            return cls({converter.convert(str, value, key): 1.0}, {})
         if KEY in value:
             target = Target.parse(value, key, converter)
             return cls({_last_part(target): 1.0}, {_last_part(target): target} if target else {})
