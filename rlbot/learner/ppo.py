@@ -35,6 +35,7 @@ STEP_METRICS = (
     "learner/bad_updates",
 )
 TOTAL, KL, RATIO_MAX, BAD = 2, 4, 6, 8  # indices; the metrics before RATIO_MAX are means over rows
+_NOT_CAPTURED = (RuntimeError, ValueError)  # ValueError: what a network of the user's own raises is turned into it
 PARTS = ("loss/policy", "loss/value", "policy/entropy", "loss/total")  # searched for the cause of a non-finite loss
 
 
@@ -252,7 +253,7 @@ class PPO:
             try:
                 with self._rehearsal():
                     self._graphs.capture(batch, sizes, constants)
-            except RuntimeError as error:
+            except _NOT_CAPTURED as error:
                 self._graphs = None
                 reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
                 self._warn(f"Updates take several times as long: a gradient step is no CUDA graph here ({reason})")
@@ -267,7 +268,7 @@ class PPO:
         before = copy.deepcopy(self._scaler)
         try:
             yield
-        except RuntimeError:
+        except _NOT_CAPTURED:
             self._scaler = before  # the other one may be in the middle of a step
             raise
         if before.is_enabled():
