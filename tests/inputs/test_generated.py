@@ -72,7 +72,11 @@ def answer(kind: Any, tree: dict[str, Any], path: Path) -> tuple[str, ...]:
         assert any(name in problem for problem in error.problems for name in named)
         return error.problems
     taken, given = at(document(load_document(tree, kind)), path), at(tree, path)
-    assert taken == given or taken == {given: 1.0} or taken == str(given)  # an opponent's name; a number as text
+    if isinstance(given, dict) and path[-1] == "opponent" and "stages" in path:
+        taken = [{name: each for name, each in own.items() if name != "share"} for own in taken.values()]
+        assert taken == [given]  # a player of the user's own, with its share
+        return ()
+    assert taken == given or taken == str(given) or taken == {given: 1.0}  # a number as text; an opponent's name
     return ()
 
 
