@@ -47,7 +47,7 @@ def test_what_it_writes_can_be_evaluated_like_the_checkpoint(workplace: Path) ->
 
 def test_it_can_be_watched_without_a_critic(workplace: Path, tmp_path: Path) -> None:
     home = network_alone(tmp_path / "exported", load(workplace / "outputs" / "run"))
-    match = LiveMatch(lineup(str(home), "idle"), (1, 1), seed=0)
+    match = LiveMatch(lineup(load(home), "idle"), (1, 1), seed=0)
     match.start()
     try:
         events = match.listen()
