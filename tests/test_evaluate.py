@@ -111,7 +111,7 @@ def other_pace(documents: dict[str, Any]) -> None:
     documents["policy"]["tick_skip"] = 4
 
 
-def test_a_mistake_costs_one_or_two_lines(folder: Path, tmp_path: Path) -> None:
+def test_a_mistake_costs_a_line_and_perhaps_one_of_what_to_do(folder: Path, tmp_path: Path) -> None:
     tensors, documents = load_checkpoint(folder / "outputs" / "run" / "checkpoints" / "step_000000256")
     for timesteps, change in enumerate([other_layout, other_pace, dict.copy]):
         copied = json.loads(json.dumps(documents))
@@ -129,7 +129,8 @@ def test_a_mistake_costs_one_or_two_lines(folder: Path, tmp_path: Path) -> None:
     ):
         status, out, err = run_command(folder, "rlbot.evaluate", *arguments)
         assert (status, out) == (1, "") and expected in err
-        assert len(err.splitlines()) <= 2 and all(line.startswith("[ERROR] ") for line in err.splitlines())
+        assert len(err.splitlines()) == 1 + ("is intact" in err), "which checkpoint can be used instead"
+        assert all(line.startswith("[ERROR] ") for line in err.splitlines())
     assert sorted(folder.rglob("*")) == before, "no directory is left behind"
 
 

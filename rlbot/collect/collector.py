@@ -228,11 +228,11 @@ class Collector:
         """Starts a new worker for the arenas of one that died. Their episodes start again. If the new worker dies
         at its start, `receive` raises ChildDied again. Raises RuntimeError if it dies again and again."""
         self._deaths[i] += 1
+        self._warn(f"{death}; a new one takes over its arenas")
         if self._deaths[i] == _MAX_DEATHS:
             raise RuntimeError(
                 f"worker {i} died {_MAX_DEATHS} times in a row; env.workers=0 shows where it fails"
             ) from death
-        self._warn(f"{death}; a new one takes over its arenas")
         self._workers[i].close()
         if self._server is not None:
             self._server.forget(i)

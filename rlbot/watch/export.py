@@ -11,17 +11,20 @@ _GIF_RATE, _MP4_RATE = 10.0, 30.0  # frames per second of the video
 
 
 def export(recording: Recording, path: Path, meshes: str | None = None) -> int:
-    """Writes `path`, an .html, .gif or .mp4, and returns its size in bytes. Raises ValueError if a library is missing,
-    OSError if the file cannot be written."""
+    """Writes `path`, an .html, .gif or .mp4, and returns its size in bytes. Raises ValueError if a library is missing
+    or the file cannot be written."""
     kind = path.suffix.lower()
     rate = float(recording.header["tick_rate"])
-    if kind == ".html":
-        write_atomic(path, export_html(recording.to_bytes(), title(recording), meshes))
-    elif kind == ".gif":
-        write_gif(path, frames(recording.states, recording.ticks, int(rate), _GIF_RATE), _GIF_RATE)
-    else:
-        write_mp4(path, frames(recording.states, recording.ticks, int(rate), _MP4_RATE), _MP4_RATE)
-    return path.stat().st_size
+    try:
+        if kind == ".html":
+            write_atomic(path, export_html(recording.to_bytes(), title(recording), meshes))
+        elif kind == ".gif":
+            write_gif(path, frames(recording.states, recording.ticks, int(rate), _GIF_RATE), _GIF_RATE)
+        else:
+            write_mp4(path, frames(recording.states, recording.ticks, int(rate), _MP4_RATE), _MP4_RATE)
+        return path.stat().st_size
+    except OSError as error:  # it names a temporary file
+        raise ValueError(f"export={path}: cannot be written: {error.strerror or error}") from error
 
 
 def title(recording: Recording) -> str:

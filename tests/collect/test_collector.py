@@ -249,7 +249,7 @@ def test_a_worker_that_always_dies_ends_the_run(monkeypatch: pytest.MonkeyPatch)
         made._workers[0].process.kill()
         with pytest.raises(RuntimeError, match="died 3 times in a row"):
             made.collect()
-        assert len(warnings) == 2
+        assert len(warnings) >= 3
 
 
 def test_nothing_is_left_when_the_parent_is_killed(tmp_path) -> None:  # type: ignore[no-untyped-def]

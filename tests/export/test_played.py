@@ -131,8 +131,8 @@ def test_packets_that_are_late_lost_and_doubled(trained: Bot, bot_folder: Path, 
         late = [kept.pop(0)] if kept and kind < 0.8 else []
         return [packet, *late]
 
-    came, different = in_real_time(server, game, 4, deliver)
-    assert came > 100 and len(different) > 1  # how often it decides anew depends on how busy the machine is
+    came, different = in_real_time(server, game, 8, deliver)
+    assert came > 100 and len(different) > 3
     assert server.indices == {PACKET_SLOTS.index(game.slot)}, "the place in the packet, not the one it was told"
     server.send(flat.DisconnectSignal())
     assert server.status() == 0 and "ERROR" not in server.text(), server.text()
