@@ -7,9 +7,6 @@ sign. "Local" means along the car's own axes (forward, right, up). Positions (uu
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
-
-from rlbot.sim import PAD_COOLDOWN, State
 
 # All are float32, like the state: a single Python float would make the whole computation float64.
 _F = np.float32
@@ -176,7 +173,7 @@ def _other_car(out, at, other, car, sign):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def write(arenas, cars, controls, car_arena, car_slot, pad_cooldown, which, out):  # type: ignore[no-untyped-def]
-    """See `observe`."""
+    """See `rlbot.env.observations.observe`."""
     for c in which:
         n, slot = car_arena[c], car_slot[c]
         arena, car, row = arenas[n], cars[n, slot], out[c]
@@ -194,19 +191,3 @@ def write(arenas, cars, controls, car_arena, car_slot, pad_cooldown, which, out)
         at = _other_car(row, at, cars[n, first + 1 - (slot & 1)], car, sign)
         for i in range(at):
             row[i] = min(max(row[i], -LIMIT), LIMIT)
-
-
-def observe(
-    state: State,
-    controls: NDArray[np.float32],
-    car_arena: NDArray[np.int64],
-    car_slot: NDArray[np.int64],
-    which: NDArray[np.int64],
-    out: NDArray[np.float32],
-) -> None:
-    """Write the observations of the cars `which` (indices into C) into their rows of `out` (C, 180).
-
-    `controls` (C, 8) are those of the step that led to `state`; `car_arena` and `car_slot` (C,) are the arena and the
-    slot of each car.
-    """
-    write(state.arenas, state.cars, controls, car_arena, car_slot, PAD_COOLDOWN, which, out)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.env import reset
-from rlbot.env.observation import OBSERVATION_SIZE, observe
+from rlbot.env.observation import OBSERVATION_SIZE
+from rlbot.env.observations import DEFAULT, observe
 from rlbot.export.capture import Capture
 from rlbot.policy import Bot
 from rlbot.sim import MAX_CARS, PAD_POSITION, CarPlacement, Placement, make_arenas
@@ -121,7 +122,7 @@ class Play:
         """(C, 180) of all cars."""
         observations = np.zeros((len(self.slots), OBSERVATION_SIZE), np.float32)
         every = np.arange(len(self.slots))
-        observe(self.state, self.decided, self.arenas.car_arena, self.arenas.car_slot, every, observations)
+        observe(DEFAULT, self.state, self.decided, self.arenas.car_arena, self.arenas.car_slot, every, observations)
         return observations
 
     def step(self, controls: NDArray[np.float32]) -> None:

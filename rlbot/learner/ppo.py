@@ -367,7 +367,7 @@ class PPO:
         else:
             self._optimizer.found_inf = bad  # type: ignore[attr-defined]
             self._optimizer.step()
-        self.model.keep_bounds()
+        self.model.head.keep_bounds()
         return norm.unsqueeze(0), bad.unsqueeze(0)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rlbot.model.activations import ACTIVATIONS
-from rlbot.model.heads import ContinuousHead, Head
+from rlbot.model.heads import Head
 
 
 def _linear(inputs: int, outputs: int, gain: float) -> nn.Linear:
@@ -69,35 +69,7 @@ def _output(layer: nn.Linear, x: Tensor) -> Tensor:
         return cast("Tensor", _FullPrecision.apply(x, layer.weight, layer.bias))  # type: ignore[no-untyped-call]
 
 
-class Acting(nn.Module):
-    """An actor-critic: its subclass computes the logits, `head` makes actions of them."""
-
-    head: Head
-
-    def actor_logits(self, obs: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def act(
-        self, obs: Tensor, deterministic: bool = False, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Returns actions (B, *head.action_shape) for obs (B, observation_size), and their log-probabilities (B,)
-        float32.
-
-        Call it under torch.inference_mode(). `generator` must live on the device of obs.
-        """
-        logits = self.actor_logits(obs)
-        if not deterministic:
-            return self.head.sample_with_log_prob(logits, generator)
-        actions = self.head.mode(logits)
-        return actions, self.head.log_prob_entropy(logits, actions)[0]
-
-    def keep_bounds(self) -> None:
-        """Clamps the parameters that have bounds. Call it after every optimizer step."""
-        if isinstance(self.head, ContinuousHead):
-            self.head.keep_bounds()
-
-
-class ActorCritic(Acting):
+class ActorCritic(nn.Module):
     """Policy and value of an observation.
 
     The value is in units of the scaled return (rewards divided by the running standard deviation of returns).
@@ -143,6 +115,20 @@ class ActorCritic(Acting):
         log_prob, entropy = self.head.log_prob_entropy(_output(self.actor_output, features), actions)
         critic_features = features if self.critic_trunk is None else self.critic_trunk(obs)
         return log_prob, entropy, _output(self.critic_output, critic_features).squeeze(-1)
+
+    def act(
+        self, obs: Tensor, deterministic: bool = False, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Returns actions (B, *head.action_shape) for obs (B, observation_size), and their log-probabilities (B,)
+        float32.
+
+        Call it under torch.inference_mode(). `generator` must live on the device of obs.
+        """
+        logits = self.actor_logits(obs)
+        if not deterministic:
+            return self.head.sample_with_log_prob(logits, generator)
+        actions = self.head.mode(logits)
+        return actions, self.head.log_prob_entropy(logits, actions)[0]
 
     def actor_arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """Returns the parameters that acting needs, on the host, by their names in the state_dict."""

@@ -1,9 +1,9 @@
 """Action heads: they turn the outputs of the actor's last layer into actions and controls.
 
 All heads have the same interface: `num_outputs`, `action_shape` and `action_dtype` (of ONE stored action), `sample`,
-`sample_with_log_prob`, `mode`, `log_prob_entropy`, `controls`. A row of controls is throttle, steer, pitch, yaw,
-roll (-1 to 1), jump, boost, handbrake (0 or 1). Log-probabilities and entropies are float32 for logits of any
-precision.
+`sample_with_log_prob`, `mode`, `log_prob_entropy`, `controls`, `keep_bounds`. A row of controls is throttle, steer,
+pitch, yaw, roll (-1 to 1), jump, boost, handbrake (0 or 1). Log-probabilities and entropies are float32 for logits of
+any precision.
 """
 
 import math
@@ -63,6 +63,9 @@ class TableHead(nn.Module):
         self.register_buffer("table", rows)
         self.num_outputs = len(rows)
 
+    def keep_bounds(self) -> None:
+        """Does nothing: it has no parameters."""
+
     def sample(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return _draw(logits, generator)[0]
 
@@ -94,6 +97,9 @@ class MultiDiscreteHead(nn.Module):
         axes = logits[..., : NUM_AXES * 3].reshape(*logits.shape[:-1], NUM_AXES, 3)
         buttons = logits[..., NUM_AXES * 3 :].reshape(*logits.shape[:-1], NUM_CONTROLS - NUM_AXES, 2)
         return torch.cat([axes, F.pad(buttons, (0, 1), value=_IMPOSSIBLE)], -2)
+
+    def keep_bounds(self) -> None:
+        """Does nothing: it has no parameters."""
 
     def sample(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return self.sample_with_log_prob(logits, generator)[0]

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rlbot.model.actor_critic import Acting, ActorCritic
+from rlbot.model.actor_critic import ActorCritic
 from rlbot.model.heads import Head
 
 
-class OwnActorCritic(Acting):
+class OwnActorCritic(nn.Module):
     """Policy and value from one module: (B, observation_size) -> logits (B, head.num_outputs), values (B,).
 
     It is always in evaluation mode: dropout and batch norm would act in one way and learn in another.

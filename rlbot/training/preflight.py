@@ -45,9 +45,8 @@ def preflight(config: TrainConfig, components: Components) -> Iterator[str]:
     yield f"Multi-environment check: {_step_together(config, components.stages[-1])}"
 
     with torch.inference_mode(), components.hardware.autocast():
-        controls = components.model.head.controls(
-            components.model.act(torch.from_numpy(obs).to(components.hardware.device), deterministic=True)[0]
-        )
+        logits = components.model.actor_logits(components.hardware.tensor(obs))
+        controls = components.model.head.controls(components.model.head.mode(logits))
     if controls.shape != (len(obs), 8) or not bool(torch.isfinite(controls).all()):
         raise ValueError(f"model: a forward pass gives controls of shape {tuple(controls.shape)}, not all finite")
     if isinstance(components.model, OwnActorCritic):

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from rlbot.env import BatchEnv
 from rlbot.env.batch import OBSERVATION_SPACE
-from rlbot.env.observation import LIMIT, OBSERVATION, OBSERVATION_SIZE, columns, observe
+from rlbot.env.observation import LIMIT, OBSERVATION, OBSERVATION_SIZE, columns
+from rlbot.env.observations import DEFAULT, observe
 from rlbot.env.reset import RESETS
 from rlbot.reward import Reward
 from rlbot.sim import MAX_CARS, PAD_COOLDOWN, Arenas, CarPlacement, Placement, State, load_meshes, make_arenas
@@ -21,7 +22,7 @@ from tests.conftest import random_controls, turned
 def seen(arenas: Arenas, state: State, controls: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
     out = np.full((arenas.num_cars, OBSERVATION_SIZE), np.nan, np.float32)
     controls = np.zeros((arenas.num_cars, 8), np.float32) if controls is None else controls
-    observe(state, controls, arenas.car_arena, arenas.car_slot, np.arange(arenas.num_cars), out)
+    observe(DEFAULT, state, controls, arenas.car_arena, arenas.car_slot, np.arange(arenas.num_cars), out)
     return out
 
 
@@ -153,7 +154,7 @@ def test_any_state_is_seen_within_the_bounds_and_the_same_by_both_teams(seed: in
     other = turned(state)
     arena, slot = (index.astype(np.int64) for index in np.nonzero(other.present))
     theirs = np.zeros_like(mine)
-    observe(other, table[:, [2, 3, 0, 1]][arena, slot], arena, slot, np.arange(len(arena)), theirs)
+    observe(DEFAULT, other, table[:, [2, 3, 0, 1]][arena, slot], arena, slot, np.arange(len(arena)), theirs)
     swapped = np.zeros((len(mixed), MAX_CARS, OBSERVATION_SIZE), np.float32)
     swapped[arena, slot ^ 2] = theirs
     np.testing.assert_array_equal(mine, swapped[mixed.car_arena, mixed.car_slot])
