@@ -18,18 +18,9 @@ from rlbot.env import ACTION_TABLE, CONTROL_NAMES
 from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
 from rlbot.reward import TERMS, terms
 from rlbot.settings.explain import composed
+from rlbot.settings.forms import ObservationChoice, OpponentConfig, PlayerConfig, Reset, TrackerConfig, Until
 from rlbot.settings.names import NAME, settings
-from rlbot.settings.schema import (
-    ROOTS,
-    ObservationChoice,
-    OpponentConfig,
-    PlayerConfig,
-    Reset,
-    StageConfig,
-    TrackerConfig,
-    TrainConfig,
-    Until,
-)
+from rlbot.settings.schema import ROOTS, StageConfig, TrainConfig
 from rlbot.sim.state import ARENA, CAR
 from rlbot.values.convert import Range, names_of
 from rlbot.values.ramp import Ramp

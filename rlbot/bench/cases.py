@@ -7,7 +7,8 @@ from itertools import pairwise
 
 from rlbot.curriculum import TEAM_SIZES, Stage, team_sizes
 from rlbot.env import BatchEnv
-from rlbot.settings.schema import BenchConfig, OpponentConfig, StageConfig, TrainConfig
+from rlbot.settings.forms import OpponentConfig
+from rlbot.settings.schema import BenchConfig, StageConfig, TrainConfig
 from rlbot.training.build_env import make_env
 
 # Shares of the arenas; mixed is the end of curriculum=three_stage_mixed.

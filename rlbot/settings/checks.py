@@ -7,15 +7,13 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 
+from rlbot.settings.forms import OpponentConfig, PlayerConfig, Reset
 from rlbot.settings.names import built_in_resets, built_in_terms, unknown_name
 from rlbot.settings.schema import (
     BenchConfig,
     EvaluateConfig,
     ExportConfig,
     LearncheckConfig,
-    OpponentConfig,
-    PlayerConfig,
-    Reset,
     StageConfig,
     TrainConfig,
     WatchConfig,

@@ -9,7 +9,8 @@ from rlbot.run.csv_tracker import CsvTracker
 from rlbot.run.trackers import Tracker
 from rlbot.run.wandb_tracker import WandbTracker
 from rlbot.settings.document import document
-from rlbot.settings.schema import TrackerConfig, TrainConfig
+from rlbot.settings.forms import TrackerConfig
+from rlbot.settings.schema import TrainConfig
 from rlbot.values.target import Target, call
 
 Make = Callable[[RunDirectory, int | None], Tracker]

@@ -11,7 +11,8 @@ import rlbot
 from rlbot.curriculum import KINDS
 from rlbot.run.code import INDEX, newest_copies
 from rlbot.run.files import to_json, write_atomic
-from rlbot.settings.schema import AnchorConfig, OpponentConfig, Reset, TrainConfig
+from rlbot.settings.forms import AnchorConfig, OpponentConfig, Reset
+from rlbot.settings.schema import TrainConfig
 from rlbot.values.player_names import BUILT_IN, weights_of, with_weights
 from rlbot.values.target import Target
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from rlbot.settings import command
 from rlbot.settings.errors import building
-from rlbot.settings.schema import PlayerConfig, WatchConfig
+from rlbot.settings.forms import PlayerConfig
+from rlbot.settings.schema import WatchConfig
 
 if TYPE_CHECKING:
     from rlbot.rating.matches import Player

@@ -14,7 +14,8 @@ import pytest
 from rlbot.settings.command import compose
 from rlbot.settings.document import add_missing, document, load_document
 from rlbot.settings.errors import ConfigError
-from rlbot.settings.schema import RewardTerm, TrainConfig
+from rlbot.settings.forms import RewardTerm
+from rlbot.settings.schema import TrainConfig
 from rlbot.values.target import Target
 
 ROOT = Path(__file__).resolve().parents[2]
