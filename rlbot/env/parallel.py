@@ -7,18 +7,14 @@ from typing import Any, TypeVar
 
 import gymnasium
 import numpy as np
-from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from rlbot.env.action import choose_controls, take_controls
-from rlbot.env.batch import ACTION_SPACE, DISCRETE_ACTION_SPACE, OBSERVATION_SPACE, BatchEnv
+from rlbot.env.batch import ACTION_SPACE, DISCRETE_ACTION_SPACE, OBSERVATION_SPACE
 from rlbot.env.rules import Rules
-from rlbot.env.vector import DEFAULT_RESETS, DEFAULT_TERMS
+from rlbot.env.vector import make_batch
 from rlbot.picture import TopView
-from rlbot.reward import Reward, Term
-from rlbot.sim import TEAM_OF_SLOT, State, load_meshes
-from rlbot.values.convert import checked
-from rlbot.values.kinds import Number, TeamSize
+from rlbot.sim import TEAM_OF_SLOT, State
 
 try:
     from pettingzoo import ParallelEnv
@@ -55,14 +51,7 @@ class parallel_env(ParallelEnv[str, NDArray[np.float32], Any]):  # type: ignore[
         """The arguments and errors are those of RocketSimEnv, without an opponent."""
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode={render_mode!r}: give 'rgb_array' or None; rlbot.watch shows matches in 3D")
-        sizes = (checked(TeamSize, blue, "blue"), checked(TeamSize, orange, "orange"))
-        weights = DEFAULT_TERMS if terms is None else checked(dict[str, Number], terms, "terms")
-        load_meshes(collision_meshes, engine)
-        self._batch = BatchEnv(
-            [sizes], Reward([Term(name, weight) for name, weight in weights.items()]),
-            DEFAULT_RESETS if reset_mix is None else reset_mix, rules, autoreset_mode=AutoresetMode.NEXT_STEP,
-            engine=engine,
-        )  # fmt: skip
+        self._batch = make_batch(1, blue, orange, terms, reset_mix, rules, collision_meshes, engine)
         teams = TEAM_OF_SLOT[self._batch.car_slot].tolist()
         self.possible_agents = [
             f"{'orange' if team else 'blue'}_{teams[:row].count(team)}" for row, team in enumerate(teams)

@@ -29,6 +29,27 @@ DEFAULT_TERMS = {
 DEFAULT_RESETS = {"kickoff": 0.2, "near_ball": 0.5, "airborne": 0.1, "anywhere": 0.2}
 
 
+def make_batch(
+    num_envs: int,
+    blue: int,
+    orange: int,
+    terms: Mapping[str, float] | None,
+    reset_mix: Mapping[str, float] | None,
+    rules: Rules,
+    collision_meshes: str | Path | None,
+    engine: str,
+    autoreset_mode: AutoresetMode = AutoresetMode.NEXT_STEP,
+) -> BatchEnv:
+    """The arenas of an environment for other libraries; the arguments and errors are those of RocketSimVectorEnv."""
+    sizes = (checked(TeamSize, blue, "blue"), checked(TeamSize, orange, "orange"))
+    count = checked(Count, num_envs, "num_envs")
+    weights = DEFAULT_TERMS if terms is None else checked(dict[str, Number], terms, "terms")
+    reward = Reward([Term(name, weight) for name, weight in weights.items()])
+    load_meshes(collision_meshes, engine)
+    mix = DEFAULT_RESETS if reset_mix is None else reset_mix
+    return BatchEnv([sizes] * count, reward, mix, rules, autoreset_mode=autoreset_mode, engine=engine)
+
+
 class RocketSimVectorEnv(VectorEnv):
     """N arenas as one batch: `gymnasium.make_vec("rlbot:RocketSim-v0", num_envs=N, blue=1, orange=1)`.
 
@@ -68,13 +89,10 @@ class RocketSimVectorEnv(VectorEnv):
             raise ValueError(
                 f"opponent={opponent!r}: give 'idle', 'random' or a function from observations to controls"
             )
-        sizes = (checked(TeamSize, blue, "blue"), checked(TeamSize, orange, "orange"))
-        count = checked(Count, num_envs, "num_envs")
-        weights = DEFAULT_TERMS if terms is None else checked(dict[str, Number], terms, "terms")
-        reward = Reward([Term(name, weight) for name, weight in weights.items()])
-        load_meshes(collision_meshes, engine)
-        mix = DEFAULT_RESETS if reset_mix is None else reset_mix
-        self._batch = BatchEnv([sizes] * count, reward, mix, rules, autoreset_mode=autoreset_mode, engine=engine)
+        self._batch = make_batch(
+            num_envs, blue, orange, terms, reset_mix, rules, collision_meshes, engine, autoreset_mode
+        )
+        count = len(self._batch.arenas)
         self.metadata, self.autoreset_mode, self.num_envs = self._batch.metadata, self._batch.autoreset_mode, count
         self._take = choose_controls if discrete else take_controls
         self.single_observation_space = OBSERVATION_SPACE

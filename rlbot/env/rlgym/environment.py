@@ -5,19 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from rlbot.env.action import ACTION_TABLE, choose_controls, take_controls
-from rlbot.env.batch import BatchEnv
 from rlbot.env.observation import OBSERVATION_SIZE
 from rlbot.env.rlgym.states import GameStates
 from rlbot.env.rules import Rules
-from rlbot.env.vector import DEFAULT_RESETS, DEFAULT_TERMS
-from rlbot.reward import Reward, Term
-from rlbot.sim import load_meshes
-from rlbot.values.convert import checked
-from rlbot.values.kinds import Number, TeamSize
+from rlbot.env.vector import make_batch
 
 
 class RLGymEnv:
@@ -43,14 +37,7 @@ class RLGymEnv:
     ) -> None:
         """The arguments and errors are those of RocketSimEnv, without an opponent. `action_parser`: one whose controls
         stay the same through a step, such as RLGym's LookupTableAction; `rules` repeats them."""
-        sizes = (checked(TeamSize, blue, "blue"), checked(TeamSize, orange, "orange"))
-        weights = DEFAULT_TERMS if terms is None else checked(dict[str, Number], terms, "terms")
-        load_meshes(collision_meshes, engine)
-        self._batch = BatchEnv(
-            [sizes], Reward([Term(name, weight) for name, weight in weights.items()]),
-            DEFAULT_RESETS if reset_mix is None else reset_mix, rules, autoreset_mode=AutoresetMode.NEXT_STEP,
-            engine=engine,
-        )  # fmt: skip
+        self._batch = make_batch(1, blue, orange, terms, reset_mix, rules, collision_meshes, engine)
         self._reader, self._rules = GameStates(self._batch.arenas), rules
         self._builder, self._parser = obs_builder, action_parser
         self.agents: list[str] = self._reader.agents[0]
