@@ -119,6 +119,25 @@ def _ball(out, at, arena, car, sign):  # type: ignore[no-untyped-def]
     return at
 
 
+@njit(cache=True, inline="always")
+def goals(out, at, car, sign):  # type: ignore[no-untyped-def]
+    """The opponents' goal, then the own one, relative to the car along its axes."""
+    for end in (ONE, -ONE):
+        y = end * GOAL_Y * sign - car.pos[1]
+        at = local(out, at, car, -car.pos[0], y, GOAL_Z - car.pos[2], POSITION_SCALE)
+    return at
+
+
+@njit(cache=True, inline="always")
+def other_state(out, at, other):  # type: ignore[no-untyped-def]
+    """Boost and flags of another car."""
+    out[at] = other.boost / TANK
+    out[at + 1] = other.is_demoed
+    out[at + 2] = other.on_ground
+    out[at + 3] = other.has_flip
+    return at + 4
+
+
 @njit(cache=True)
 def _own_car(out, at, car, controls, sign):  # type: ignore[no-untyped-def]
     at = _world(out, at, car.pos, sign, POSITION_SCALE)
@@ -142,11 +161,7 @@ def _own_car(out, at, car, controls, sign):  # type: ignore[no-untyped-def]
     at += 11
     for i in range(8):
         out[at + i] = controls[i]
-    at += 8
-    for end in (ONE, -ONE):
-        y = end * GOAL_Y * sign - car.pos[1]
-        at = local(out, at, car, -car.pos[0], y, GOAL_Z - car.pos[2], POSITION_SCALE)
-    return at
+    return goals(out, at + 8, car, sign)
 
 
 @njit(cache=True)
@@ -164,11 +179,7 @@ def _other_car(out, at, other, car, sign):  # type: ignore[no-untyped-def]
     x, y, z = pos[0] - car.pos[0], pos[1] - car.pos[1], pos[2] - car.pos[2]
     at = local(out, at, car, x, y, z, POSITION_SCALE)
     at = local(out, at, car, vel[0] - car.vel[0], vel[1] - car.vel[1], vel[2] - car.vel[2], POSITION_SCALE)
-    out[at] = other.boost / TANK
-    out[at + 1] = other.is_demoed
-    out[at + 2] = other.on_ground
-    out[at + 3] = other.has_flip
-    return at + 4
+    return other_state(out, at, other)
 
 
 @njit(cache=True)

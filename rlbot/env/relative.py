@@ -13,13 +13,13 @@ from rlbot.env.observation import (
     CAR_SPIN_SCALE,
     DEMO_SCALE,
     FLIP_SCALE,
-    GOAL_Y,
-    GOAL_Z,
     LIMIT,
     ONE,
     POSITION_SCALE,
     TANK,
+    goals,
     local,
+    other_state,
 )
 from rlbot.sim import PAD_POSITION
 
@@ -92,11 +92,7 @@ def _itself(out, arena, car, sign):  # type: ignore[no-untyped-def]
     out[at + 1] = car.boost / TANK
     out[at + 2] = car.on_ground
     out[at + 3] = car.has_flip
-    at += 4
-    for end in (ONE, -ONE):
-        y = end * GOAL_Y * sign - car.pos[1]
-        at = local(out, at, car, -car.pos[0], y, GOAL_Z - car.pos[2], POSITION_SCALE)
-    return at
+    return goals(out, at + 4, car, sign)
 
 
 @njit(cache=True)
@@ -109,11 +105,7 @@ def _other(out, at, other, car):  # type: ignore[no-untyped-def]
     at = _speed(out, at, car, other.vel)
     at = local(out, at, car, other.forward[0], other.forward[1], other.forward[2], ONE)
     at = local(out, at, car, other.up[0], other.up[1], other.up[2], ONE)
-    out[at] = other.boost / TANK
-    out[at + 1] = other.is_demoed
-    out[at + 2] = other.on_ground
-    out[at + 3] = other.has_flip
-    return at + 4
+    return other_state(out, at, other)
 
 
 @njit(cache=True)
