@@ -105,10 +105,10 @@ class _Mix(StateMutator):  # type: ignore[misc]
     def __init__(self, config: EnvConfig, sizes: tuple[int, int], seed: list[int]) -> None:
         self._rng = np.random.default_rng(seed)
         self._mix = {name: kind.share for name, kind in config.reset.items()}  # all built in: the checks see to that
-        self._slots = [*range(sizes[0]), *range(2, 2 + sizes[1])]
+        self._sizes = sizes
 
     def apply(self, state: Any, shared_info: dict[str, Any]) -> None:
-        start = reset.draw(self._rng, self._mix, self._slots)
+        start = reset.draw(self._rng, self._mix, self._sizes)
         _place(state.ball, start.ball_pos, start.ball_vel, start.ball_ang_vel)
         for car, placement in zip(state.cars.values(), start.cars, strict=True):
             _place(car.physics, placement.pos, placement.vel, placement.ang_vel)

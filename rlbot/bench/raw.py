@@ -18,7 +18,7 @@ import RocketSim  # only the bench bypasses rlbot.sim, to measure what it adds
 from rlbot.bench.cases import ArenaRange
 from rlbot.bench.controls import STEPS, random_rows, record
 from rlbot.env import ACTION_TABLE, reset
-from rlbot.sim import TEAM_OF_SLOT, load_meshes, make_arenas
+from rlbot.sim import load_meshes, make_arenas
 from rlbot.sim.rocketsim2.arenas import car_state
 
 
@@ -31,15 +31,15 @@ class Raw:
         recorded = record(env, arenas.config.seed)
         self._restarts = recorded.restarts
         self._seeds = [[arenas.config.seed, n] for n in range(arenas.start, arenas.stop)]
-        self._mix, self._slots, self._ticks = env.reset_mix, env.arenas.slots, env.rules.tick_skip
+        self._mix, self._sizes, self._ticks = env.reset_mix, env.team_sizes, env.rules.tick_skip
         self._num_cars = env.num_envs
-        self._arenas = [RocketSim.Arena(RocketSim.GameMode.SOCCAR) for _ in self._slots]
+        self._arenas = [RocketSim.Arena(RocketSim.GameMode.SOCCAR) for _ in self._sizes]
         self._cars = [
-            [arena.add_car(int(TEAM_OF_SLOT[slot]), RocketSim.CarConfig.OCTANE) for slot in slots]
-            for arena, slots in zip(self._arenas, self._slots, strict=True)
+            [arena.add_car(team, RocketSim.CarConfig.OCTANE) for team, size in enumerate(sizes) for _ in range(size)]
+            for arena, sizes in zip(self._arenas, self._sizes, strict=True)
         ]
         table = [_controls(row) for row in ACTION_TABLE.tolist()]
-        cars_of = [np.flatnonzero(env.car_arena == n) for n in range(len(self._slots))]
+        cars_of = [np.flatnonzero(env.car_arena == n) for n in range(len(self._sizes))]
         self._script = [[[table[row] for row in rows[cars]] for cars in cars_of] for rows in recorded.rows]
         self._at = STEPS
 
@@ -69,7 +69,7 @@ class Raw:
         self._at = 0
 
     def _restart(self, n: int) -> None:
-        start = reset.draw(self._rngs[n], self._mix, self._slots[n])
+        start = reset.draw(self._rngs[n], self._mix, self._sizes[n])
         ball = RocketSim.BallState(
             pos=RocketSim.Vec(*start.ball_pos),
             vel=RocketSim.Vec(*start.ball_vel),
@@ -114,7 +114,7 @@ class Raw3:
 
     def _restart(self, which: Iterable[int]) -> None:
         for n in which:
-            self._arenas.place(n, reset.draw(self._rngs[n], self._mix, self._arenas.slots[n]), self._state)
+            self._arenas.place(n, reset.draw(self._rngs[n], self._mix, self._arenas.team_sizes[n]), self._state)
 
 
 class Env:

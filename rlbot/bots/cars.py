@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rlbot.env import BatchEnv
 from rlbot.policy import uniforms
-from rlbot.sim import BLUE, TEAM_OF_SLOT
+from rlbot.sim import BLUE, ORANGE
 
 Floats = NDArray[np.float32]
 
@@ -22,7 +22,7 @@ class Cars:
     """
 
     arena: NDArray[np.int64]  # (K,) row of the state
-    slot: NDArray[np.int64]  # (K,) of the arena; see rlbot.sim.TEAM_OF_SLOT
+    slot: NDArray[np.int64]  # (K,) of the arena; the first `team_slots` are blue, the others orange
     ticks: NDArray[np.int64]  # (K,) physics ticks (1/120 s) since the episode began; 0 at its first state
     controls: Floats  # (K, 8) current controls of the car; zeros at the start of an episode
     tick_skip: int  # ticks until the next state
@@ -30,11 +30,17 @@ class Cars:
     numbers: NDArray[np.int64]  # (K,) of the car in the whole run or match
     seed: int
     step: int
+    team_slots: int = 2  # of the state
+
+    @property
+    def team(self) -> NDArray[np.int64]:
+        """(K,) 0 for blue, 1 for orange."""
+        return np.where(self.slot < self.team_slots, BLUE, ORANGE)
 
     @property
     def sign(self) -> Floats:
         """(K,) 1 for blue, -1 for orange: times x and y, a car sees the field as blue does."""
-        return np.where(TEAM_OF_SLOT[self.slot] == BLUE, 1, -1).astype(np.float32)
+        return np.where(self.team == BLUE, 1, -1).astype(np.float32)
 
     def of(self, field: Floats) -> Floats:
         """The rows of these cars in a field of the state (N, P, ...), such as `state.car_pos`."""
@@ -64,5 +70,6 @@ def asked(env: BatchEnv, rows: NDArray[np.int64], numbers: NDArray[np.int64], se
     arena, rules = env.car_arena[rows], env.rules
     ticks = env.steps[arena] * rules.tick_skip
     return Cars(
-        arena, env.car_slot[rows], ticks, env.controls[rows], rules.tick_skip, rules.action_delay, numbers, seed, step
-    )
+        arena, env.car_slot[rows], ticks, env.controls[rows], rules.tick_skip, rules.action_delay, numbers, seed, step,
+        env.arenas.team_slots,
+    )  # fmt: skip

@@ -6,17 +6,19 @@ there); 22 on the ground; 23 has its flip. Positions and velocities are divided 
 Everything is in the team's frame, in which every car plays blue.
 """
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.bots.cars import Cars
-from rlbot.sim import BLUE, MAX_CARS, PAD_COOLDOWN, PAD_POSITION, TEAM_OF_SLOT, State
+from rlbot.sim import BLUE, PAD_COOLDOWN, PAD_POSITION, State
 
 Floats = NDArray[np.float32]
 
 PADS = len(PAD_POSITION)
-BALL = MAX_CARS  # row of the ball; before it the players, the car itself first, after it the pads
-ROWS, COLUMNS = MAX_CARS + 1 + PADS, 24
+BALL = -1 - PADS  # row of the ball; before it a player for each slot, the car itself first, after it the pads
+COLUMNS = 24
 POSITION, VELOCITY, FORWARD, UP, ANGULAR = (slice(k, k + 3) for k in (5, 8, 11, 14, 17))
 VECTORS = slice(5, 20)  # all five of them
 
@@ -24,34 +26,34 @@ _SCALE = np.float32(2300)  # of positions (uu) and velocities (uu/s)
 _ANGULAR_SCALE = np.float32(5.5)  # of angular velocities (rad/s)
 _BIG = PAD_COOLDOWN > 5
 _PAD_HEIGHT = np.where(_BIG, 73, 70).astype(np.float32)
-# The slots as a car sees them: itself, its mates, its opponents. So blue and orange see a turned situation alike.
-_ORDER = np.array(
-    [
-        sorted(range(MAX_CARS), key=lambda other: (other != slot, TEAM_OF_SLOT[other] != TEAM_OF_SLOT[slot], other))
-        for slot in range(MAX_CARS)
-    ]
-)
+
+
+@cache
+def _order(team_slots: int) -> NDArray[np.int64]:
+    """(P, P) the slots as a car in each of them sees them: itself, its mates, its opponents. So blue and orange see a
+    turned situation alike."""
+    slots = range(2 * team_slots)
+    return np.array([sorted(slots, key=lambda o: (o != own, o // team_slots != own // team_slots, o)) for own in slots])
 
 
 def seen_slots(cars: Cars) -> NDArray[np.int64]:
-    """(K, MAX_CARS) the slot that each of the first rows shows."""
-    slots: NDArray[np.int64] = _ORDER[cars.slot]
-    return slots
+    """(K, P) the slot that each of the first rows shows."""
+    return _order(cars.team_slots)[cars.slot]
 
 
 def entities(state: State, cars: Cars) -> tuple[Floats, Floats]:
-    """(rows (K, ROWS, COLUMNS), mask (K, ROWS)) of K cars. The mask is added to the logits of the attention: 0, and
-    -infinity for slots without a car."""
-    count = len(cars)
-    arena, mine = cars.arena, TEAM_OF_SLOT[cars.slot]
+    """(rows (K, ROWS, COLUMNS), mask (K, ROWS)) of K cars, ROWS being P + 35. The mask is added to the logits of the
+    attention: 0, and -infinity for slots without a car."""
+    count, slots = len(cars), state.cars.shape[1]
+    arena, mine = cars.arena, cars.team
     turn = np.where(mine == BLUE, 1, -1).astype(np.float32)[:, None]
     order = seen_slots(cars)
     players = state.cars[arena[:, None], order]
-    rows = np.zeros((count, ROWS, COLUMNS), np.float32)
+    rows = np.zeros((count, slots + 1 + PADS, COLUMNS), np.float32)
 
-    own = rows[:, :MAX_CARS]
+    own = rows[:, :slots]
     own[:, 0, 0] = 1
-    mates = TEAM_OF_SLOT[order] == mine[:, None]
+    mates = state.team_of_slot()[order] == mine[:, None]
     own[..., 1], own[..., 2] = mates, ~mates
     for columns, name, scale in (
         (POSITION, "pos", _SCALE),
@@ -79,6 +81,6 @@ def entities(state: State, cars: Cars) -> tuple[Floats, Floats]:
     active = state.pad_active[arena]
     pads[..., 21] = np.where(turn > 0, active, active[:, ::-1])
 
-    mask = np.zeros((count, ROWS), np.float32)
-    mask[:, :MAX_CARS][players["present"] == 0] = -np.inf
+    mask = np.zeros(rows.shape[:2], np.float32)
+    mask[:, :slots][players["present"] == 0] = -np.inf
     return rows, mask

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rlbot.bots.cars import Cars
 from rlbot.bots.timing import PERIOD
 from rlbot.env.action import NonFiniteControls, take_controls
-from rlbot.sim import BLUE, TEAM_OF_SLOT, State
+from rlbot.sim import BLUE, State
 from rlbot.values.player_names import BUILT_IN, weights_of
 from rlbot.values.target import PartError, Target, call
 
@@ -74,7 +74,7 @@ class StateBot:
             take_controls(call(self._label, self._act, state, cars), controls, "controls")
         except NonFiniteControls as error:
             slot = cars.slot[error.row]
-            side = "blue" if TEAM_OF_SLOT[slot] == BLUE else "orange"
+            side = "blue" if cars.team[error.row] == BLUE else "orange"
             raise PartError(f"{self._label}: {error} ({side}, slot {slot} of arena {cars.arena[error.row]})") from error
         except ValueError as error:
             text = str(error)

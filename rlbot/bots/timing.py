@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.bots.cars import Cars
-from rlbot.sim import MAX_CARS, State
+from rlbot.sim import State
 
 Floats = NDArray[np.float32]
 
@@ -30,8 +30,8 @@ class Timing:
 
     def reset(self) -> None:
         """Forgets the decisions that have not taken effect yet."""
-        self._pending = np.zeros((0, MAX_CARS, 8), np.float32)  # by arena and slot
-        self._decided_at = np.zeros((0, MAX_CARS), np.int64)
+        self._pending = np.zeros((0, 0, 8), np.float32)  # by arena and slot
+        self._decided_at = np.zeros((0, 0), np.int64)
 
     def act(self, state: State, cars: Cars) -> Floats:
         """Controls (K, 8) of K cars."""
@@ -43,9 +43,13 @@ class Timing:
 
     def _late(self, state: State, cars: Cars) -> Floats:
         """Decides, and returns what was decided before; where nothing was, what is decided now."""
+        slots = state.cars.shape[1]
+        if self._decided_at.shape[1] != slots:
+            self._pending = np.zeros((0, slots, 8), np.float32)
+            self._decided_at = np.zeros((0, slots), np.int64)
         if (new := int(np.max(cars.arena)) + 1 - len(self._pending)) > 0:
-            self._pending = np.concatenate([self._pending, np.zeros((new, MAX_CARS, 8), np.float32)])
-            self._decided_at = np.concatenate([self._decided_at, np.full((new, MAX_CARS), _NEVER)])
+            self._pending = np.concatenate([self._pending, np.zeros((new, slots, 8), np.float32)])
+            self._decided_at = np.concatenate([self._decided_at, np.full((new, slots), _NEVER)])
         place = cars.arena, cars.slot
         age = cars.ticks - self._decided_at[place]
         waiting = ((age > 0) & (age <= PERIOD + cars.tick_skip))[:, None]

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlbot.bots.entities import COLUMNS, ROWS
+from rlbot.bots.entities import COLUMNS
 
 Floats = NDArray[np.float32]
 
 # Cars in one forward pass. Always the same number, because a product of another shape may have other last bits: so what
 # a car does is the same in any batch. 8 also takes the least time for each car.
 _BATCH = 8
-_QUERY = COLUMNS + 8
+_QUERY, _ANY_ROWS = COLUMNS + 8, 39  # a network takes any number of rows
 
 
 class Attention:
@@ -36,9 +36,8 @@ class Attention:
                     "ignore", DeprecationWarning
                 )  # TorchScript is deprecated, and what their files are
                 self._model = torch.jit.load(str(file), map_location="cpu").eval()  # type: ignore[no-untyped-call]
-                shape = self._forward(
-                    *(np.zeros((_BATCH, *s), np.float32) for s in ((_QUERY,), (ROWS, COLUMNS), (ROWS,)))
-                )
+                shapes = (_QUERY,), (_ANY_ROWS, COLUMNS), (_ANY_ROWS,)
+                shape = self._forward(*(np.zeros((_BATCH, *each), np.float32) for each in shapes))
         except Exception as error:  # a file of the user's: anything may be in it
             reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
             raise ValueError(f"{path} is not the TorchScript file of {name}: {reason[0]}") from error

@@ -90,14 +90,15 @@ class Collector:
         the current weights, to act in this process, which needs overlap=False; None: the workers act. Raises
         RuntimeError if a worker dies at its start."""
         assert forward is None or not overlap
-        cars = [[*range(blue), *range(2, 2 + orange)] for blue, orange in team_sizes]
-        agents = [sum(matchup.learns(n, slot) for slot in each) for n, each in enumerate(cars)]
+        agents = [
+            sum(size * matchup.learns(n, team) for team, size in enumerate(sizes)) for n, sizes in enumerate(team_sizes)
+        ]
         self._group = group
         first, last = (len(team_sizes) * rank // group.size for rank in (group.rank, group.rank + 1))
         parts = max(min(workers, last - first), 1)
         self._bounds = [first + (last - first) * i // parts for i in range(parts + 1)]  # worker i: arenas [i], [i+1)
-        self._cars_before = np.cumsum([0, *(len(each) for each in cars)])
-        self.num_arenas, self.num_cars, self.num_agents = len(cars), int(self._cars_before[-1]), sum(agents)
+        self._cars_before = np.cumsum([0, *(sum(sizes) for sizes in team_sizes)])
+        self.num_arenas, self.num_cars, self.num_agents = len(team_sizes), int(self._cars_before[-1]), sum(agents)
         agents_before = np.cumsum([0, *agents])
         columns = agents_before - agents_before[first]  # in this process's rollout
         shape = Shape(

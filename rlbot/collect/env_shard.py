@@ -16,6 +16,7 @@ from rlbot.env.action import NonFiniteControls
 from rlbot.env.batch import BROKEN, BatchEnv
 from rlbot.env.nonfinite import NonFiniteCounts, merged
 from rlbot.policy import AnyNetwork, Bot, Policy
+from rlbot.sim import BLUE
 
 # The learner's score by how the episode ended: 1 blue scored (the learner), 2 orange scored, 3 a limit, 5 and 6 an
 # ending of the user's own. The others are not used.
@@ -33,9 +34,9 @@ class Matchup:
     seed: int  # of everything that is drawn
     bots: Mapping[str, Bot | StateBot] = field(default_factory=dict)  # opponents of their own files, by name
 
-    def learns(self, arena: int, slot: int) -> bool:
-        """Whether the learner plays the car in this slot of this arena, and learns from it."""
-        return self.self_play[arena] or slot < 2
+    def learns(self, arena: int, team: int) -> bool:
+        """Whether the learner plays the cars of this team of this arena, and learns from them."""
+        return self.self_play[arena] or team == BLUE
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,10 @@ class EnvShard:
         see Policy."""
         self.env = env = make_env()
         self._seed = matchup.seed
-        where = zip((env.first_arena + env.car_arena).tolist(), env.car_slot.tolist(), strict=True)
-        mine = np.array([matchup.learns(arena, slot) for arena, slot in where])
+        where = zip((env.first_arena + env.car_arena).tolist(), env.car_team.tolist(), strict=True)
+        mine = np.array([matchup.learns(arena, team) for arena, team in where])
         self.learner_cars, self._other_cars = np.flatnonzero(mine), np.flatnonzero(~mine)
-        # A car has the same number in every shard, so that its random numbers do not depend on the number of processes.
-        self._numbers = (env.first_arena + env.car_arena) * 4 + env.car_slot
+        self._numbers = env.car_number
         self._policy = Policy(matchup.network, vector, matchup.network.action_table, forward)
         self.opponents = None
         if len(self._other_cars):

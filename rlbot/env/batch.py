@@ -22,7 +22,7 @@ from rlbot.env.own_reset import OwnReset
 from rlbot.env.rules import Rules, checked_reset_mix, checked_team_sizes
 from rlbot.reward import Reward
 from rlbot.reward.compose import TermTotals
-from rlbot.sim import FIRST_ENGINE, Arenas, make_arenas, version
+from rlbot.sim import BLUE, FIRST_ENGINE, Arenas, make_arenas, version
 
 if TYPE_CHECKING:
     from rlbot.env.rlgym.game import Game
@@ -78,9 +78,9 @@ def _tell_cars(broken, car_arena, ended, terminated, truncated):  # type: ignore
 class BatchEnv(VectorEnv):
     """N RocketSim arenas as a gymnasium.vector.VectorEnv whose rows are cars, ordered by arena, then slot.
 
-    `num_envs` is C, the number of cars that are present over all arenas. `car_arena` and `car_slot` (C,) give the arena
-    and the slot of each; slots 0 and 1 are blue. All cars of an arena start and end their episodes together. Arenas of
-    one batch may have different team sizes.
+    `num_envs` is C, the number of cars that are present over all arenas. `car_arena`, `car_slot` and `car_team` (C,)
+    give the arena, the slot and the team (0 blue, 1 orange) of each. All cars of an arena start and end their episodes
+    together. Arenas of one batch may have different team sizes.
 
     In autoreset mode SAME_STEP an arena whose episode ended is reset within the same step. In NEXT_STEP, which some
     wrappers of Gymnasium need, the step that ends an episode returns its last observation; the next step resets the
@@ -105,9 +105,11 @@ class BatchEnv(VectorEnv):
         engine: str = "auto",
         endings: Sequence[OwnEnding] = (),
         observation: Observation = DEFAULT,
+        team_slots: int | None = None,
     ) -> None:
         """`team_sizes`: (blue, orange) of each arena. `first_arena`: number of the first arena, if a batch is split
-        over several processes. Random numbers are seeded by the number of the arena, so the split changes no result.
+        over several processes; `team_slots`: those of the whole batch (rlbot.sim.team_slots_for), by default as many as
+        these arenas need. Random numbers are seeded by the number of the arena, so the split changes no result.
         `engine`: see `rlbot.sim.choose`; its meshes must be loaded before (`rlbot.sim.load_meshes`). `endings`: what
         ends an episode besides goals and the limits of `rules`. `observation`: what the cars see; with another than the
         default, what is (C, 180) below is (C, observation.size).
@@ -125,8 +127,11 @@ class BatchEnv(VectorEnv):
         self._same_step = mode == AutoresetMode.SAME_STEP
         self.rules, self.reward, self.endings = rules, reward, tuple(endings)
         self.engine = version(engine)
-        self.arenas = make_arenas(self.team_sizes, rules.tick_skip, rules.action_delay, engine)
-        self.car_arena, self.car_slot = self.arenas.car_arena, self.arenas.car_slot
+        self.arenas = make_arenas(self.team_sizes, rules.tick_skip, rules.action_delay, engine, team_slots)
+        arenas = self.arenas
+        self.car_arena, self.car_slot, self.car_team = arenas.car_arena, arenas.car_slot, arenas.car_team
+        # The number of each car in the whole batch, by which its random numbers are drawn.
+        self.car_number = (first_arena + self.car_arena) * 2 * arenas.team_slots + self.car_slot
         self.num_envs = self.arenas.num_cars
         self.observation = observation
         self.single_observation_space = gymnasium.spaces.Box(-LIMIT, LIMIT, (observation.size,), np.float32)
@@ -258,8 +263,8 @@ class BatchEnv(VectorEnv):
         try:
             take_controls(actions, self._controls)
         except NonFiniteControls as error:
-            n, slot = self.car_arena[error.row], self.car_slot[error.row]
-            whose = f"{'blue' if slot < 2 else 'orange'}, slot {slot} of arena {self.first_arena + n}"
+            n, slot, team = (each[error.row] for each in (self.car_arena, self.car_slot, self.car_team))
+            whose = f"{'blue' if team == BLUE else 'orange'}, slot {slot} of arena {self.first_arena + n}"
             raise NonFiniteControls(f"{error} ({whose})", error.row) from None
 
     def _take_back(self, spoilt: Mapping[int, str], earned: NDArray[np.float32] | None = None) -> None:
@@ -327,7 +332,7 @@ class BatchEnv(VectorEnv):
         return {"final_obs": final_obs, "_final_obs": over, "final_info": how, "_final_info": over}
 
     def _start(self, n: int) -> None:
-        start = reset.draw(self._rngs[n], self.reset_mix, self.arenas.slots[n], self.first_arena + n)
+        start = reset.draw(self._rngs[n], self.reset_mix, self.team_sizes[n], self.first_arena + n)
         self.arenas.place(n, start, self.state)
         self._controls[self._cars_of[n]] = 0
         self.steps[n] = self._untouched[n] = 0

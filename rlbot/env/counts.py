@@ -30,6 +30,7 @@ def _find_events(arena0, arena, cars, last, events):  # type: ignore[no-untyped-
     `last` (2,): the slot that touched the ball last, and the last slot that touched a ball not yet heading into its own
     goal."""
     events[:] = 0
+    half = len(cars) // 2  # the first slot of orange
     touching, only = 0, NOBODY
     for slot in range(len(cars)):
         if cars[slot].touched > 0:
@@ -37,7 +38,7 @@ def _find_events(arena0, arena, cars, last, events):  # type: ignore[no-untyped-
     if touching:
         before, after = headed(arena0, arena)
         for slot in range(len(cars)):
-            attacked = 1 if slot < 2 else -1
+            attacked = 1 if slot < half else -1
             if cars[slot].touched > 0 and after == attacked != before:
                 events[slot] += _SHOT
             if cars[slot].touched > 0 and before == -attacked != after:
@@ -45,13 +46,13 @@ def _find_events(arena0, arena, cars, last, events):  # type: ignore[no-untyped-
         if touching > 1:
             last[0] = last[1] = NOBODY
         else:
-            if last[0] not in (NOBODY, only) and last[0] // 2 == only // 2:
+            if last[0] not in (NOBODY, only) and last[0] // half == only // half:
                 events[last[0]] += _PASS
             last[0] = only
-            if before != (-1 if only < 2 else 1):
+            if before != (-1 if only < half else 1):
                 last[1] = only
     let_in = 1 if arena.blue_score > arena0.blue_score else 0 if arena.orange_score > arena0.orange_score else NOBODY
-    if let_in != NOBODY and last[1] != NOBODY and last[1] // 2 == let_in:
+    if let_in != NOBODY and last[1] != NOBODY and last[1] // half == let_in:
         events[last[1]] += _OWN_GOAL
 
 
@@ -60,7 +61,7 @@ def count(arenas0, arenas, cars0, cars, car_arena, car_slot, waiting, last_touch
     """Add what happened in a step to `counts` (C, len(COUNTS)), except in arenas that are `waiting` (N,). The caller
     keeps `last_touch` (N, 2) from step to step and sets it to NOBODY when an episode starts."""
     events = np.zeros(cars.shape[1], np.int64)
-    known = NOBODY
+    half, known = cars.shape[1] // 2, NOBODY
     for c in range(len(car_arena)):
         n, slot = car_arena[c], car_slot[c]
         if waiting[n]:
@@ -72,8 +73,8 @@ def count(arenas0, arenas, cars0, cars, car_arena, car_slot, waiting, last_touch
         blue = arenas[n].blue_score - arenas0[n].blue_score
         orange = arenas[n].orange_score - arenas0[n].orange_score
         row[_TOUCHES] += car.touched
-        row[_GOALS] += blue if slot < 2 else orange
-        row[_CONCEDED] += orange if slot < 2 else blue
+        row[_GOALS] += blue if slot < half else orange
+        row[_CONCEDED] += orange if slot < half else blue
         row[_OWN_GOALS] += (events[slot] & _OWN_GOAL) > 0
         row[_DEMOS] += max(car.demos - car0.demos, 0.0)
         row[_SAVES] += (events[slot] & _SAVE) > 0

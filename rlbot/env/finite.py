@@ -84,7 +84,8 @@ def kept(before: State, after: State, n: int) -> dict[str, NDArray[np.float32]]:
 def replay(path: Path | str) -> tuple[State, State]:
     """The states (one arena each) before and after the step that a file in bad/ holds: call a reward term with them."""
     arrays: Mapping[str, Any] = NonFinite.load(Path(path)).arrays
-    states = State(1), State(1)
+    team_slots = arrays["before/present"].shape[1] // 2
+    states = State(1, team_slots=team_slots), State(1, team_slots=team_slots)
     for when, state in zip(("before", "after"), states, strict=True):
         for name, view in state.fields().items():
             view[:] = arrays[f"{when}/{name}"]

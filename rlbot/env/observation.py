@@ -185,10 +185,11 @@ def _other_car(out, at, other, car, sign):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def write(arenas, cars, controls, car_arena, car_slot, pad_cooldown, which, out):  # type: ignore[no-untyped-def]
     """See `rlbot.env.observations.observe`."""
+    half = cars.shape[1] // 2  # the first slot of orange
     for c in which:
         n, slot = car_arena[c], car_slot[c]
         arena, car, row = arenas[n], cars[n, slot], out[c]
-        blue = slot < 2
+        blue = slot < half
         sign = ONE if blue else -ONE
         at = _ball(row, 0, arena, car, sign)
         at = _own_car(row, at, car, controls[c], sign)
@@ -196,9 +197,10 @@ def write(arenas, cars, controls, car_arena, car_slot, pad_cooldown, which, out)
             pad = i if blue else 33 - i
             row[at + i] = arena.pad_timer[pad] / pad_cooldown[pad]
         at += 34
-        at = _other_car(row, at, cars[n, slot ^ 1], car, sign)
-        first = 2 if blue else 0  # opponent_1 has the same place in its team as the car itself
-        at = _other_car(row, at, cars[n, first + (slot & 1)], car, sign)
-        at = _other_car(row, at, cars[n, first + 1 - (slot & 1)], car, sign)
+        mine, theirs = (0, half) if blue else (half, 0)  # the first slots of both teams
+        place = slot - mine
+        at = _other_car(row, at, cars[n, mine + 1 - place], car, sign)
+        at = _other_car(row, at, cars[n, theirs + place], car, sign)  # opponent_1 has the car's own place in its team
+        at = _other_car(row, at, cars[n, theirs + 1 - place], car, sign)
         for i in range(at):
             row[i] = min(max(row[i], -LIMIT), LIMIT)

@@ -12,7 +12,7 @@ from rlbot.env import observation as default
 from rlbot.env import relative
 from rlbot.env.observation import LIMIT
 from rlbot.env.seeing import Cars
-from rlbot.sim import MAX_CARS, PAD_COOLDOWN, State
+from rlbot.sim import PAD_COOLDOWN, State
 from rlbot.values.target import PartError, Target, call
 
 Function = Callable[[State, Cars], Mapping[str, Any]]
@@ -119,7 +119,7 @@ def observe(
         write(state.arenas, state.cars, controls, car_arena, car_slot, PAD_COOLDOWN, which, out)
         return
     slot = car_slot[which]
-    sign = np.where(slot < MAX_CARS // 2, 1, -1).astype(np.float32)
+    sign = np.where(slot < state.team_slots, 1, -1).astype(np.float32)
     parts = observation._parts(state, Cars(car_arena[which], slot, controls[which], sign))
     columns = tuple((name, part.shape[1]) for name, part in parts.items())
     if columns != observation.columns:

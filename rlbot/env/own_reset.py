@@ -14,8 +14,8 @@ FIELD_X, FIELD_Y, FIELD_Z = 4096.0, 5120.0, 2044.0
 CORNER = 8064.0  # |x| + |y| on the diagonal walls of the corners
 _GOAL_X, _GOAL_Y, _GOAL_Z = 893.0, 6000.0, 643.0
 
-Slots = Sequence[int]  # the occupied slots of an arena; 0 and 1 are blue
-Function = Callable[[np.random.Generator, tuple[int, int]], Placement]
+Sizes = tuple[int, int]  # blue and orange cars of an arena
+Function = Callable[[np.random.Generator, Sizes], Placement]
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,11 @@ class OwnReset:
     function: Function
     label: str
 
-    def draw(self, rng: np.random.Generator, slots: Slots, arena: int = 0) -> Placement:
+    def draw(self, rng: np.random.Generator, sizes: Sizes, arena: int = 0) -> Placement:
         """Draw a start. Raises PartError, which names the arena too, if the function raises an exception or returns
         something else than a Placement of so many cars, inside the field, of finite numbers."""
         where = f"{self.label}, arena {arena},"
-        blue = sum(slot < 2 for slot in slots)
-        return _checked(call(where, self.function, rng, (blue, len(slots) - blue)), len(slots), where)
+        return _checked(call(where, self.function, rng, sizes), sum(sizes), where)
 
 
 def _checked(given: Any, num_cars: int, where: str) -> Placement:

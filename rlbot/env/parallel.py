@@ -14,7 +14,7 @@ from rlbot.env.batch import ACTION_SPACE, DISCRETE_ACTION_SPACE, OBSERVATION_SPA
 from rlbot.env.rules import Rules
 from rlbot.env.vector import make_batch
 from rlbot.picture import TopView
-from rlbot.sim import TEAM_OF_SLOT, State
+from rlbot.sim import State
 
 try:
     from pettingzoo import ParallelEnv
@@ -52,7 +52,7 @@ class parallel_env(ParallelEnv[str, NDArray[np.float32], Any]):  # type: ignore[
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode={render_mode!r}: give 'rgb_array' or None; rlbot.watch shows matches in 3D")
         self._batch = make_batch(1, blue, orange, terms, reset_mix, rules, collision_meshes, engine)
-        teams = TEAM_OF_SLOT[self._batch.car_slot].tolist()
+        teams = self._batch.car_team.tolist()
         self.possible_agents = [
             f"{'orange' if team else 'blue'}_{teams[:row].count(team)}" for row, team in enumerate(teams)
         ]

@@ -90,9 +90,9 @@ def check_resets(env: BatchEnv) -> None:
     for kind in env.reset_mix.values():
         if not isinstance(kind, OwnReset):
             continue
-        for n, slots in enumerate(env.arenas.slots):
+        for n, sizes in enumerate(env.team_sizes):
             for seed in range(STEPS):
-                first, again = (kind.draw(np.random.default_rng(seed), slots, n) for _ in range(2))
+                first, again = (kind.draw(np.random.default_rng(seed), sizes, n) for _ in range(2))
                 if first != again:
                     raise ValueError(
                         f"{kind.label}: gives another start when it is called again with the same generator;\n"
@@ -107,7 +107,7 @@ def _alike(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
 
 def _joined(states: list[State]) -> State:
     """The arenas of all these states as one batch."""
-    whole = State(sum(len(each) for each in states))
+    whole = states[0].of(sum(len(each) for each in states))
     whole.arena_rows[:] = np.concatenate([each.arena_rows for each in states])
     whole.car_rows[:] = np.concatenate([each.car_rows for each in states])
     return whole
@@ -115,6 +115,6 @@ def _joined(states: list[State]) -> State:
 
 def _rows(state: State, stop: int) -> State:
     """The first `stop` arenas."""
-    part = State(stop)
+    part = state.of(stop)
     part.arena_rows[:], part.car_rows[:] = state.arena_rows[:stop], state.car_rows[:stop]
     return part

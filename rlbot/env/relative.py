@@ -133,11 +133,12 @@ def _near_pads(out, at, arena, car, sign, places, cooldowns):  # type: ignore[no
 @njit(cache=True)
 def small(arenas, cars, controls, car_arena, car_slot, pad_cooldown, which, out):  # type: ignore[no-untyped-def]
     """Ball, own car, goals and the first opponent: 31 numbers, enough to learn to hit the ball."""
+    half = cars.shape[1] // 2  # the first slot of orange
     for c in which:
         n, slot = car_arena[c], car_slot[c]
         car, row = cars[n, slot], out[c]
-        at = _itself(row, arenas[n], car, ONE if slot < 2 else -ONE)
-        opponent = cars[n, 2 - (slot & 2) + (slot & 1)]
+        at = _itself(row, arenas[n], car, ONE if slot < half else -ONE)
+        opponent = cars[n, slot + half if slot < half else slot - half]
         row[at : at + 6] = 0.0
         if opponent.present > 0:
             _speed(row, _to(row, at, car, opponent.pos), car, opponent.vel)
@@ -147,10 +148,12 @@ def small(arenas, cars, controls, car_arena, car_slot, pad_cooldown, which, out)
 
 @njit(cache=True)
 def _relative(arenas, cars, controls, car_arena, car_slot, pad_cooldown, places, which, out):  # type: ignore[no-untyped-def]
+    half = cars.shape[1] // 2  # the first slot of orange
     for c in which:
         n, slot = car_arena[c], car_slot[c]
         arena, car, row = arenas[n], cars[n, slot], out[c]
-        sign = ONE if slot < 2 else -ONE
+        mine, theirs = (0, half) if slot < half else (half, 0)  # the first slots of both teams
+        sign = ONE if slot < half else -ONE
         at = _itself(row, arena, car, sign)
         pos, spin = arena.ball_pos, arena.ball_ang_vel
         at = local(row, at, car, spin[0], spin[1], spin[2], BALL_SPIN_SCALE)
@@ -166,8 +169,8 @@ def _relative(arenas, cars, controls, car_arena, car_slot, pad_cooldown, places,
         for i in range(8):
             row[at + i] = controls[c, i]
         at = _near_pads(row, at + 8, arena, car, sign, places, pad_cooldown)
-        first = 2 - (slot & 2)  # opponent_1 has the same place in its team as the car itself
-        for other in (slot ^ 1, first + (slot & 1), first + 1 - (slot & 1)):
+        place = slot - mine  # opponent_1 has the same place in its team as the car itself
+        for other in (mine + 1 - place, theirs + place, theirs + 1 - place):
             at = _other(row, at, cars[n, other], car)
         for i in range(at):
             row[i] = min(max(row[i], -LIMIT), LIMIT)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from rlbot.env.own_reset import CORNER, FIELD_X, FIELD_Y, OwnReset, Slots
+from rlbot.env.own_reset import CORNER, FIELD_X, FIELD_Y, OwnReset, Sizes
 from rlbot.sim import CarPlacement, Placement
 
 # Blue's kickoff spawns (x, y, yaw), from RocketSim's soccar constants; orange's are rotated by half a turn.
@@ -26,31 +26,31 @@ _MIN_GAP = 200.0  # between two cars, or a car and the ball; no part of a car is
 _MAX_TRIES = 100
 
 
-def kickoff(rng: random.Random, slots: Slots) -> Placement:
+def kickoff(rng: random.Random, sizes: Sizes) -> Placement:
     """The official kickoff: both teams take the same spawns, each seen from its own side."""
     order = rng.sample(range(len(SPAWNS)), len(SPAWNS))
-    cars = []
-    for slot in slots:
-        x, y, yaw = SPAWNS[order[slot % 2]]
-        cars.append(CarPlacement((x, y, REST_Z), yaw) if slot < 2 else CarPlacement((-x, -y, REST_Z), yaw + math.pi))
-    return Placement(cars, ball_pos=(0.0, 0.0, BALL_REST_Z))
+    taken = [[SPAWNS[place] for place in order[:size]] for size in sizes]
+    blue = [CarPlacement((x, y, REST_Z), yaw) for x, y, yaw in taken[0]]
+    orange = [CarPlacement((-x, -y, REST_Z), yaw + math.pi) for x, y, yaw in taken[1]]
+    return Placement([*blue, *orange], ball_pos=(0.0, 0.0, BALL_REST_Z))
 
 
-def anywhere(rng: random.Random, slots: Slots) -> Placement:
+def anywhere(rng: random.Random, sizes: Sizes) -> Placement:
     """Ball and cars anywhere, moving in any direction; each car is in the air with probability 0.5."""
     ball = _point(rng, 400.0, 150.0, 1500.0)
     taken = [ball]
-    return Placement([_car(rng, taken, airborne=rng.random() < 0.5) for _ in slots], ball, _velocity(rng, 2000.0))
+    cars = [_car(rng, taken, airborne=rng.random() < 0.5) for _ in range(sum(sizes))]
+    return Placement(cars, ball, _velocity(rng, 2000.0))
 
 
-def near_ball(rng: random.Random, slots: Slots) -> Placement:
+def near_ball(rng: random.Random, sizes: Sizes) -> Placement:
     """A slow, low ball; the cars are on the ground 400 to 1800 uu from it and roughly face it."""
     x, y, z = _point(rng, 900.0, BALL_REST_Z, 400.0)
     if rng.random() < 0.7:
         z = BALL_REST_Z
     taken = [(x, y, z)]
     cars = []
-    for _ in slots:
+    for _ in range(sum(sizes)):
         pos = _around(rng, taken, x, y, 400.0, 1800.0)
         taken.append(pos)
         yaw = math.atan2(y - pos[1], x - pos[0]) + rng.gauss(0.0, 0.6)
@@ -61,12 +61,12 @@ def near_ball(rng: random.Random, slots: Slots) -> Placement:
     return Placement(cars, (x, y, z), (vx, vy, 0.0 if z == BALL_REST_Z else rng.uniform(-300.0, 300.0)))
 
 
-def airborne(rng: random.Random, slots: Slots) -> Placement:
+def airborne(rng: random.Random, sizes: Sizes) -> Placement:
     """A high ball; the cars are in the air below it, roughly face it and have boost to fly."""
     x, y, z = ball = _point(rng, 900.0, 700.0, 1500.0)
     taken = [ball]
     cars = []
-    for _ in slots:
+    for _ in range(sum(sizes)):
         px, py, _ = pos = _around(rng, taken, x, y, 300.0, 1500.0, rng.uniform(200.0, max(z - 200.0, 300.0)))
         taken.append(pos)
         flat = math.hypot(x - px, y - py)
@@ -80,10 +80,11 @@ def airborne(rng: random.Random, slots: Slots) -> Placement:
     return Placement(cars, ball, _velocity(rng, 600.0))
 
 
-def shot(rng: random.Random, slots: Slots) -> Placement:
+def shot(rng: random.Random, sizes: Sizes) -> Placement:
     """A slow ball in front of a goal, an attacker behind it that faces it; the other cars anywhere on the ground."""
-    attacker = rng.choice(slots)
-    sign = 1.0 if attacker < 2 else -1.0  # of y, toward the goal that it attacks
+    cars_of_both = range(sum(sizes))
+    attacker = rng.choice(cars_of_both)
+    sign = 1.0 if attacker < sizes[0] else -1.0  # of y, toward the goal that it attacks
     x, y = rng.uniform(-2500.0, 2500.0), sign * rng.uniform(500.0, 4000.0)
     goal_x, goal_y = rng.uniform(-700.0, 700.0) - x, sign * FIELD_Y - y
     while True:
@@ -97,14 +98,14 @@ def shot(rng: random.Random, slots: Slots) -> Placement:
     ball = (x, y, BALL_REST_Z)
     taken = [ball, start]
     cars = [
-        CarPlacement(start, yaw, vel=vel, boost=_boost(rng)) if slot == attacker else _car(rng, taken, airborne=False)
-        for slot in slots
+        CarPlacement(start, yaw, vel=vel, boost=_boost(rng)) if i == attacker else _car(rng, taken, airborne=False)
+        for i in cars_of_both
     ]
     vx, vy, _ = _velocity(rng, 600.0)
     return Placement(cars, ball, (vx, vy, 0.0))
 
 
-RESETS: dict[str, Callable[[random.Random, Slots], Placement]] = {
+RESETS: dict[str, Callable[[random.Random, Sizes], Placement]] = {
     "kickoff": kickoff,
     "near_ball": near_ball,
     "airborne": airborne,
@@ -118,8 +119,8 @@ def share_of(kind: float | OwnReset) -> float:
     return kind.share if isinstance(kind, OwnReset) else kind
 
 
-def draw(rng: np.random.Generator, mix: Mapping[str, float | OwnReset], slots: Slots, arena: int = 0) -> Placement:
-    """Draw a start for an arena whose occupied slots are `slots`, by the weights of `mix` (at least one above 0).
+def draw(rng: np.random.Generator, mix: Mapping[str, float | OwnReset], sizes: Sizes, arena: int = 0) -> Placement:
+    """Draw a start for an arena of (blue, orange) cars, by the weights of `mix` (at least one above 0).
 
     One number of `rng` seeds a generator of Python, which draws single numbers in a tenth of NumPy's time. A reset of
     the user's own gets `rng` itself; it raises the errors of `OwnReset.draw`, which name the `arena`.
@@ -127,7 +128,7 @@ def draw(rng: np.random.Generator, mix: Mapping[str, float | OwnReset], slots: S
     own = random.Random(int(rng.integers(2**63)))
     (name,) = own.choices(list(mix), [share_of(kind) for kind in mix.values()])
     kind = mix[name]
-    return kind.draw(rng, slots, arena) if isinstance(kind, OwnReset) else RESETS[name](own, slots)
+    return kind.draw(rng, sizes, arena) if isinstance(kind, OwnReset) else RESETS[name](own, sizes)
 
 
 def _point(rng: random.Random, margin: float, low: float, high: float) -> tuple[float, float, float]:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from rlbot.export.template.agent.geometry import directions, dot
 from rlbot.export.template.agent.recording import BALL_COLUMNS, CAR_COLUMNS
-from rlbot.sim import MAX_CARS, PAD_COOLDOWN, TEAM_OF_SLOT, State
+from rlbot.sim import PAD_COOLDOWN, State
 
 ON_GROUND, JUMPING, DOUBLE_JUMPING, DODGING, IN_AIR = range(5)  # RLBot's AirState
 DODGE_TICKS, DOUBLE_JUMP_TICKS = 79, 13  # duration of these states
@@ -17,14 +17,14 @@ class Capture:
     """Converts the states of one arena to packets. It needs every tick, because it counts how long a dodge lasts."""
 
     def __init__(self, player_ids: NDArray[np.int64], hold_extends_timeout: bool = False) -> None:
-        """`player_ids` (4,): the ids of the cars by slot.
+        """`player_ids` (P,): the ids of the cars by slot.
 
         `hold_extends_timeout`: count the time for which jump was held twice in dodge_timeout, as rlbot-rocketsim does
         and rlgym-compat does not.
         """
         self.player_ids, self.hold_extends_timeout = player_ids, hold_extends_timeout
-        self._jump = np.zeros(MAX_CARS)  # ticks of the last jump
-        self._double_jump, self._dodge = np.zeros(MAX_CARS), np.zeros(MAX_CARS)  # ticks since they began
+        self._jump = np.zeros(len(player_ids))  # ticks of the last jump
+        self._double_jump, self._dodge = np.zeros((2, len(player_ids)))  # ticks since they began
 
     def ball(self, state: State, n: int) -> NDArray[np.float32]:
         """(9,) columns of the ball of arena n."""
@@ -40,16 +40,16 @@ class Capture:
         return rows
 
     def cars(self, state: State, n: int, controls: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(4, 31) columns of the cars of arena n, one tick after the previous call. `controls` (4, 8) are those of the
+        """(P, 31) columns of the cars of arena n, one tick after the previous call. `controls` (P, 8) are those of the
         tick."""
-        rows = np.zeros((MAX_CARS, len(CAR_COLUMNS)), np.float32)
+        rows = np.zeros((len(controls), len(CAR_COLUMNS)), np.float32)
         rows[:, 1] = NOBODY
         for slot in np.flatnonzero(state.present[n]).tolist():
             car = state.cars[n, slot]
             air_state = self._air_state(car, slot)
             rotation = rotator(*(tuple(car[name].tolist()) for name in ("forward", "right", "up")))
             rows[slot] = [
-                self.player_ids[slot], TEAM_OF_SLOT[slot], *car["pos"], *rotation, *car["vel"], *car["ang_vel"],
+                self.player_ids[slot], slot // state.team_slots, *car["pos"], *rotation, *car["vel"], *car["ang_vel"],
                 car["boost"], air_state, self._dodge_timeout(car, slot, air_state),
                 car["demo_timer"] if car["is_demoed"] else -1, car["is_supersonic"], car["has_jumped"],
                 car["has_double_jumped"], car["has_flipped"], self._dodge[slot] / 120, *controls[slot],

@@ -17,7 +17,7 @@ from rlbot.env.observation import OBSERVATION_SIZE
 from rlbot.env.observations import DEFAULT, observe
 from rlbot.export.capture import Capture
 from rlbot.policy import Bot
-from rlbot.sim import MAX_CARS, PAD_POSITION, CarPlacement, Placement, make_arenas
+from rlbot.sim import PAD_POSITION, CarPlacement, Placement, make_arenas
 
 ENGINE = "rocketsim2"  # installed everywhere, so that an export gives the same folder on every machine
 ACTIVE = 3  # of RLBot's MatchPhase
@@ -132,8 +132,8 @@ class Play:
         self.state, self._spare = self._spare, self.state
 
     def applied_by_slot(self) -> NDArray[np.float32]:
-        """(4, 8), zeros for slots without a car."""
-        result = np.zeros((MAX_CARS, 8), np.float32)
+        """(P, 8), zeros for slots without a car."""
+        result = np.zeros((2 * self.arenas.team_slots, 8), np.float32)
         result[self.slots] = self.applied
         return result
 
@@ -160,7 +160,7 @@ def _play(bot: Bot, scene: Scene, seed: int) -> Recording:
     play, capture, recording = Play(scene.sizes), Capture(PLAYER_IDS), Recording()
     start = scene.start
     if isinstance(start, str):
-        start = reset.draw(np.random.default_rng([seed, scene.own]), {start: 1.0}, play.slots)
+        start = reset.draw(np.random.default_rng([seed, scene.own]), {start: 1.0}, scene.sizes)
     play.place(start)
     own, cars = play.slots.index(scene.own), np.arange(len(play.slots))
     held = np.zeros_like(play.decided)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from rlbot.sim import MAX_CARS, PAD_COOLDOWN, PAD_POSITION, TEAM_OF_SLOT, State
+from rlbot.sim import PAD_COOLDOWN, PAD_POSITION, State
 
 WIDTH, HEIGHT = 640, 440  # pixels
 _FINE = 2  # pictures are drawn larger by this factor and then reduced, for smooth edges
@@ -24,6 +24,7 @@ _CAR = (
 _TRAIL = 24  # frames
 _TEAM = ((62, 146, 255), (255, 145, 45))
 _LIGHT = ((150, 200, 255), (255, 205, 150))
+_OUTLINE = ((12, 20, 30), (255, 255, 255), (160, 168, 176))  # of the first, second and third car of a team
 _GOLD, _DARK = (255, 205, 70), (42, 56, 60)
 _SHADOW = (18, 34, 32)
 _GREYS = [(shade, shade, shade) for shade in (60, 95, 130, 165, 200, 230, 255)]
@@ -54,9 +55,7 @@ class TopView:
         for age, (before, after) in enumerate(zip(list(self._trail), list(self._trail)[1:], strict=False)):
             shade = 60 + int(130 * (age + 1) / len(self._trail))
             pen.line((before, after), fill=(shade, shade, shade), width=2 + age // 4)
-        slots = [
-            slot for slot in range(MAX_CARS) if state.present[arena, slot] and not state.car_is_demoed[arena, slot]
-        ]
+        slots = np.flatnonzero((state.present[arena] > 0) & (state.car_is_demoed[arena] == 0)).tolist()
         _circle(pen, *_pixel((x, y)), _BALL_RADIUS * _SCALE / _FINE, _SHADOW)
         for slot in sorted(slots, key=lambda slot: float(state.car_pos[arena, slot, 2])):
             _draw_car(pen, state, arena, slot)
@@ -76,7 +75,7 @@ class TopView:
 
 
 def _draw_car(pen: ImageDraw.ImageDraw, state: State, arena: int, slot: int) -> None:
-    team, second = int(TEAM_OF_SLOT[slot]), slot % 2
+    team, place = divmod(slot, state.team_slots)
     x, y, z = state.car_pos[arena, slot].tolist()
     ahead = state.car_forward[arena, slot, :2].astype(float)
     ahead /= max(float(np.linalg.norm(ahead)), 1e-3)
@@ -88,7 +87,7 @@ def _draw_car(pen: ImageDraw.ImageDraw, state: State, arena: int, slot: int) -> 
         pen.line((_raised(x, y, z), tail), fill=_LIGHT[team], width=3)
     body = _larger(1, z) * _CAR
     corners = [_raised(x + a * ahead[0] + b * aside[0], y + a * ahead[1] + b * aside[1], z) for a, b in body]
-    pen.polygon(corners, fill=_TEAM[team], outline=(255, 255, 255) if second else (12, 20, 30), width=2)
+    pen.polygon(corners, fill=_TEAM[team], outline=_OUTLINE[place], width=2)
     pen.line((corners[1], corners[0], corners[4]), fill=(255, 255, 255), width=3)
     left, top = _raised(x, y, z)
     left, top = left - 16, top + 17

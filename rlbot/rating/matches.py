@@ -18,7 +18,7 @@ from rlbot.policy import Bot, load, random_rows
 from rlbot.processes.spawn import ChildProcess, Parent, wait_any
 from rlbot.rating.watching import MatchRecorder, Tracer
 from rlbot.reward import Reward
-from rlbot.sim import choose, load_meshes
+from rlbot.sim import BLUE, choose, load_meshes
 from rlbot.values.player_names import weights_of
 from rlbot.values.target import Target
 
@@ -228,11 +228,10 @@ def _play(
         first_arena=start,
         engine=conditions.engine,
     )
-    number = (start + env.car_arena) * 4 + env.car_slot  # of the car over all matches, whatever the chunk
-    is_first = (env.car_slot < 2) == first_is_blue[env.car_arena]
+    is_first = (env.car_team == BLUE) == first_is_blue[env.car_arena]
     sides = [np.flatnonzero(is_first), np.flatnonzero(~is_first)]
     actors = [
-        actor(player, conditions.deterministic, seed, env, cars, number[cars])
+        actor(player, conditions.deterministic, seed, env, cars, env.car_number[cars])
         for player, cars in zip(pair, sides, strict=True)
     ]
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.reward.flight import headed
-from rlbot.sim import BLUE, MAX_CARS, PAD_POSITION, TEAM_OF_SLOT, State
+from rlbot.sim import BLUE, PAD_POSITION, State
 
 KINDS = ("goal", "shot", "save", "touch", "demolition", "pad")
 _NEVER = -1
@@ -41,20 +41,20 @@ def find_events(states: State, ticks: NDArray[np.int32]) -> list[Event]:
 
 
 def _touches(states: State, ticks: NDArray[np.int32], steps: NDArray[np.int64]) -> Iterator[Event]:
-    began = (states.car_touched[steps + 1] > 0) & ~(states.car_touched[steps] > 0)
+    began, teams = (states.car_touched[steps + 1] > 0) & ~(states.car_touched[steps] > 0), states.team_of_slot()
     for t, slot in np.argwhere(began).tolist():
-        yield Event(int(ticks[steps[t] + 1]), "touch", int(TEAM_OF_SLOT[slot]), slot)
+        yield Event(int(ticks[steps[t] + 1]), "touch", int(teams[slot]), slot)
 
 
 def _goals(states: State, ticks: NDArray[np.int32], steps: NDArray[np.int64]) -> Iterator[Event]:
-    last = np.full((len(ticks), MAX_CARS), _NEVER)  # the frame of each car's last touch
+    last = np.full(states.present.shape, _NEVER)  # the frame of each car's last touch
     touched = np.where(states.car_touched > 0, np.arange(len(ticks))[:, None], _NEVER)
     np.maximum.accumulate(touched, axis=0, out=last)
     began = np.zeros(len(ticks), np.int64)  # the first frame of the episode
     began[1:] = np.maximum.accumulate(np.where(np.diff(ticks) == 0, np.arange(1, len(ticks)), 0))
     for team, score in enumerate((states.blue_score, states.orange_score)):
         for t in (steps[score[steps + 1] > score[steps]] + 1).tolist():
-            mates = np.flatnonzero(team == TEAM_OF_SLOT)
+            mates = np.flatnonzero(team == states.team_of_slot())
             scorer = int(mates[last[t, mates].argmax()])
             yield Event(int(ticks[t]), "goal", team, scorer if last[t, scorer] >= began[t] else None)
 
@@ -62,10 +62,11 @@ def _goals(states: State, ticks: NDArray[np.int32], steps: NDArray[np.int64]) ->
 def _shots_and_saves(states: State, ticks: NDArray[np.int32], steps: NDArray[np.int64]) -> Iterator[Event]:
     """By the definitions of rlbot.env.counts: after a shot the ball is headed into the opponents' goal, and was not
     before; before a save it was headed into the own goal, and is not after."""
+    teams = states.team_of_slot()
     for t in steps[(states.car_touched[steps + 1] > 0).any(1)].tolist():
         before, after = headed(states.arenas[t], states.arenas[t + 1])
         for slot in np.flatnonzero(states.car_touched[t + 1] > 0).tolist():
-            team = int(TEAM_OF_SLOT[slot])
+            team = int(teams[slot])
             attacked = 1 if team == BLUE else -1
             if after == attacked != before:
                 yield Event(int(ticks[t + 1]), "shot", team, slot)
@@ -74,21 +75,21 @@ def _shots_and_saves(states: State, ticks: NDArray[np.int32], steps: NDArray[np.
 
 
 def _demolitions(states: State, ticks: NDArray[np.int32], steps: NDArray[np.int64]) -> Iterator[Event]:
-    fell = (states.car_is_demoed[steps + 1] > 0) & (states.car_is_demoed[steps] == 0)
+    fell, teams = (states.car_is_demoed[steps + 1] > 0) & (states.car_is_demoed[steps] == 0), states.team_of_slot()
     for t, victim in np.argwhere(fell).tolist():
         before, after = steps[t], steps[t] + 1
         gained = states.car_demos[after] > states.car_demos[before]
-        rivals = np.flatnonzero(gained & (TEAM_OF_SLOT[victim] != TEAM_OF_SLOT))
+        rivals = np.flatnonzero(gained & (teams[victim] != teams))
         distance = np.linalg.norm(states.car_pos[after, rivals] - states.car_pos[after, victim], axis=-1)
         by = int(rivals[np.argmin(distance)]) if len(rivals) else None
-        yield Event(int(ticks[after]), "demolition", 1 - int(TEAM_OF_SLOT[victim]), by, victim)
+        yield Event(int(ticks[after]), "demolition", 1 - int(teams[victim]), by, victim)
 
 
 def _pads(states: State, ticks: NDArray[np.int32], steps: NDArray[np.int64]) -> Iterator[Event]:
-    taken = states.pad_timer[steps + 1] > states.pad_timer[steps]
+    taken, teams = states.pad_timer[steps + 1] > states.pad_timer[steps], states.team_of_slot()
     for t, pad in np.argwhere(taken).tolist():
         after = steps[t] + 1
         alive = (states.present[after] > 0) & (states.car_is_demoed[after] == 0)
         distance = np.linalg.norm(states.car_pos[after, :, :2] - PAD_POSITION[pad], axis=-1)
         slot = int(np.argmin(np.where(alive, distance, np.inf)))
-        yield Event(int(ticks[after]), "pad", int(TEAM_OF_SLOT[slot]), slot, pad)
+        yield Event(int(ticks[after]), "pad", int(teams[slot]), slot, pad)

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from rlbot.env import ACTION_TABLE
 from rlbot.recording.events import find_events
 from rlbot.recording.recording import DECISION_FIELDS, FORMAT, VERSION, Recording
-from rlbot.sim import BLUE, MAX_CARS, TEAM_OF_SLOT, State
+from rlbot.sim import State
 
 TICK_RATE = 120
+TEAM_NAMES = ("blue", "orange")
 _VERSIONS = ("rlbot-trainer", "rocketsim", "numpy")
 
 
@@ -46,12 +47,9 @@ class Recorder:
     ) -> None:
         """`slots`: those that have a car; `names`: the name of each car. `details`: more entries of the header, values
         that JSON can hold."""
-        self._slots, self._ticks_per_step, self._details = list(slots), ticks_per_step, dict(details or {})
-        self._cars = [
-            {"slot": slot, "team": "blue" if TEAM_OF_SLOT[slot] == BLUE else "orange", "name": name}
-            for slot, name in zip(slots, names, strict=True)
-        ]
-        self._frames: list[NDArray[np.float32]] = []
+        self._ticks_per_step, self._details = ticks_per_step, dict(details or {})
+        self._names = list(zip(slots, names, strict=True))
+        self._frames: list[State] = []
         self._ticks: list[int] = []
         self._decisions: list[dict[str, NDArray[Any]]] = []
         self._now = 0
@@ -70,11 +68,11 @@ class Recorder:
 
         Decisions are held for `ticks` physics ticks (None: `ticks_per_step`); then the next frame follows. Without
         decisions the next frame has the same tick."""
-        frame = State(1)
+        frame = state.of(1)
         frame.arena_rows[0], frame.car_rows[0] = state.arena_rows[arena], state.car_rows[arena]
-        self._frames.append(frame.memory)
+        self._frames.append(frame)
         self._ticks.append(self._now)
-        self._decisions.append(_by_slot(decisions))
+        self._decisions.append(_by_slot(decisions, state.cars.shape[1]))
         if decisions:
             self._now += self._ticks_per_step if ticks is None else ticks
 
@@ -82,9 +80,8 @@ class Recorder:
         """Returns the recording of all frames. Raises ValueError if there are none."""
         if not self._frames:
             raise ValueError("a recording needs at least one frame")
-        states = State(len(self._frames))
-        for t, memory in enumerate(self._frames):
-            frame = State(1, memory)
+        states = self._frames[0].of(len(self._frames))
+        for t, frame in enumerate(self._frames):
             states.arena_rows[t], states.car_rows[t] = frame.arena_rows[0], frame.car_rows[0]
         ticks = np.array(self._ticks, np.int32)
         for score in (states.blue_score, states.orange_score):
@@ -95,7 +92,11 @@ class Recorder:
             "version": VERSION,
             "tick_rate": TICK_RATE,
             "ticks_per_step": self._ticks_per_step,
-            "cars": self._cars,
+            "team_slots": states.team_slots,
+            "cars": [
+                {"slot": slot, "team": TEAM_NAMES[slot // states.team_slots], "name": name}
+                for slot, name in self._names
+            ],
             "action_table": ACTION_TABLE.tolist(),
             "score": [int(states.blue_score[-1]), int(states.orange_score[-1])],
             "versions": {name: _version(name) for name in _VERSIONS},
@@ -105,9 +106,9 @@ class Recorder:
         return Recording(header, ticks, states, decisions)
 
 
-def _by_slot(decisions: Sequence[tuple[Sequence[int], Decision]]) -> dict[str, NDArray[Any]]:
+def _by_slot(decisions: Sequence[tuple[Sequence[int], Decision]], num_slots: int) -> dict[str, NDArray[Any]]:
     rows = {
-        name: np.full((MAX_CARS, *shape), nothing, kind) for name, (kind, shape, nothing) in DECISION_FIELDS.items()
+        name: np.full((num_slots, *shape), nothing, kind) for name, (kind, shape, nothing) in DECISION_FIELDS.items()
     }
     for slots, decision in decisions:
         for name in DECISION_FIELDS:

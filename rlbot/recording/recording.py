@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rlbot.recording.events import KINDS, Event
 from rlbot.run.files import write_atomic
-from rlbot.sim import MAX_CARS, CarPlacement, Placement, State
+from rlbot.sim import MAX_TEAM, CarPlacement, Placement, State
 from rlbot.sim.placement import angles
 
 FORMAT, VERSION = "rlbot-recording", 1
@@ -54,7 +54,7 @@ class Recording:
     """T frames of one arena, in the order of time.
 
     `states`: frame t as arena t of a State. `ticks` (T,): physics ticks since the start. Two frames of the same tick
-    are the end of an episode and the start of the next one. `decisions`: arrays (T, 4, ...) by slot, chosen in frame t
+    are the end of an episode and the start of the next one. `decisions`: arrays (T, P, ...) by slot, chosen in frame t
     and held until the next frame: `controls` (8,), `value`, `action` (row of the action table), `action_probability`,
     `top_actions` and `top_probabilities` (10,). `header`: names, versions and events.
     """
@@ -69,7 +69,7 @@ class Recording:
 
     @property
     def slots(self) -> list[int]:
-        """The slots that have a car; 0 and 1 are blue, 2 and 3 orange."""
+        """The slots that have a car; the first half of all slots is blue, the second orange."""
         return [car["slot"] for car in self.header["cars"]]
 
     @property
@@ -179,8 +179,10 @@ def _check_header(header: Any) -> None:
         raise ValueError(f"its {HEADER} does not say format={FORMAT}")
     if header["version"] != VERSION:
         raise ValueError(f"it is of version {header['version']}, this program reads version {VERSION}")
-    slots = [car["slot"] for car in header["cars"]]
-    if not slots or slots != sorted(set(slots) & set(range(MAX_CARS))):
+    slots, team_slots = [car["slot"] for car in header["cars"]], _team_slots(header)
+    if not (type(team_slots) is int and 0 < team_slots <= MAX_TEAM):
+        raise ValueError(f"its team_slots is {team_slots!r:.50}")
+    if not slots or slots != sorted(set(slots) & set(range(2 * team_slots))):
         raise ValueError(f"its cars are in the slots {slots}")
     if not all(isinstance(car["name"], str) for car in header["cars"]):
         raise ValueError("the name of a car is not a text")
@@ -195,6 +197,10 @@ def _check_header(header: Any) -> None:
         raise ValueError("its action_table is not rows of 8 numbers")
 
 
+def _team_slots(header: dict[str, Any]) -> Any:
+    return header.get("team_slots", 2)  # older files do not say it
+
+
 def _check_event(event: Event, slots: list[int]) -> None:
     sound = type(event.tick) is int and event.kind in KINDS and event.team in (0, 1)
     if not (sound and event.slot in (None, *slots) and type(event.other) in (int, type(None))):
@@ -206,7 +212,7 @@ def _read(archive: zipfile.ZipFile, header: dict[str, Any]) -> Recording:
     if len(ticks) == 0 or (np.diff(ticks) < 0).any():
         raise ValueError("its ticks are not in the order of time")
     frames, slots = len(ticks), [car["slot"] for car in header["cars"]]
-    states = State(frames)
+    states = State(frames, team_slots=_team_slots(header))
     fields = states.fields()
     for name, kind in _ARENA_FIELDS.items():
         fields[name][:] = _array(archive, name, kind, fields[name].shape)
@@ -214,11 +220,11 @@ def _read(archive: zipfile.ZipFile, header: dict[str, Any]) -> Recording:
         fields[name][:, slots] = _array(archive, name, kind, (frames, len(slots), *fields[name].shape[2:]))
     states.present[:, slots] = 1
     states.pad_active[:] = states.pad_timer <= 0
-    states.cars["team"][:, 2:] = states.present[:, 2:]
+    states.cars["team"][:] = states.present * states.team_of_slot()
     states.car_right[:] = np.cross(states.car_up, states.car_forward)
     decisions = {}
     for name, (kind, shape, nothing) in DECISION_FIELDS.items():
-        decisions[name] = np.full((frames, MAX_CARS, *shape), nothing, kind)
+        decisions[name] = np.full((frames, 2 * states.team_slots, *shape), nothing, kind)
         decisions[name][:, slots] = _array(archive, name, kind, (frames, len(slots), *shape))
     for name in ("action", "top_actions"):
         if not (decisions[name].min() >= -1 and decisions[name].max() < len(header["action_table"])):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.recording.recording import Recording, load
-from rlbot.sim import BLUE, TEAM_OF_SLOT, Placement
+from rlbot.sim import Placement
 
 _GOAL_LINE = 5000.0  # uu: behind it there is a goal, or will be at once
 
@@ -30,7 +30,7 @@ class RecordedStarts:
         which = int(np.searchsorted(ends, drawn, side="right"))
         recording, frames = self.recordings[fitting[which]], self.frames[fitting[which]]
         placement = recording.placement(int(frames[drawn - ends[which]]))  # counted from the end
-        count = sum(TEAM_OF_SLOT[recording.slots] == BLUE)
+        count = _sizes(recording)[0]
         sides = [placement.cars[:count], placement.cars[count:]]
         if any(len(side) < size for side, size in zip(sides, teams, strict=True)):
             placement = placement.turned()
@@ -39,8 +39,14 @@ class RecordedStarts:
 
     def fitting(self, teams: tuple[int, int]) -> list[int]:
         """Returns the indices of the recordings that have enough cars, as they are or with the teams swapped."""
-        counts = [np.bincount(TEAM_OF_SLOT[recording.slots], minlength=2) for recording in self.recordings]
+        counts = [np.array(_sizes(recording)) for recording in self.recordings]
         return [i for i, count in enumerate(counts) if (count >= teams).all() or (count[::-1] >= teams).all()]
+
+
+def _sizes(recording: Recording) -> tuple[int, int]:
+    """Returns how many cars blue and orange have."""
+    blue = sum(slot < recording.states.team_slots for slot in recording.slots)
+    return blue, len(recording.slots) - blue
 
 
 @functools.lru_cache(maxsize=4)

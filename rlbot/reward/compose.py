@@ -33,19 +33,24 @@ def _combine(  # type: ignore[no-untyped-def]
 ):
     """Set out[c] to the clipped sum of the transformed terms. Add the weighted terms to `before` (C, K), and the
     transformed ones to `after` (C, K)."""
+    half = cars.shape[1] // 2
     for c in range(len(car_arena)):
         n, slot = car_arena[c], car_slot[c]
-        mate = slot ^ 1
-        rival = 2 - (slot & 2)  # the first of the two slots of the other team
+        mine_at, theirs_at = (0, half) if slot < half else (half, 0)  # the first slots of both teams
+        team = 0.0
+        for i in range(mine_at, mine_at + half):
+            team += cars[n, i].present > 0
         total = 0.0
         for k in range(len(weights)):
             earned = raw[k, n, slot] * weights[k]
             mine = earned
-            if team_spirit > 0 and cars[n, mate].present > 0:
-                mine += team_spirit * 0.5 * (raw[k, n, mate] * weights[k] - earned)
+            if team_spirit > 0:
+                for i in range(mine_at, mine_at + half):
+                    if i != slot and cars[n, i].present > 0:
+                        mine += team_spirit * (1.0 / team) * (raw[k, n, i] * weights[k] - earned)
             if zero_sum[k]:
                 theirs, rivals = 0.0, 0
-                for i in range(rival, rival + 2):
+                for i in range(theirs_at, theirs_at + half):
                     if cars[n, i].present > 0:
                         theirs += raw[k, n, i]
                         rivals += 1

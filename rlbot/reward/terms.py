@@ -192,11 +192,12 @@ _term = _dispatch()
 @njit(cache=True)
 def evaluate(arenas0, arenas, cars0, cars, which, rows, out):  # type: ignore[no-untyped-def]
     """Write term which[k] of every car that is present into out[rows[k]]; `out` is (K, N, P)."""
+    half = cars.shape[1] // 2  # the first slot of orange
     for n in range(cars.shape[0]):
         for slot in range(cars.shape[1]):
             if cars[n, slot].present == 0:
                 continue
-            sign = 1.0 if slot < 2 else -1.0
+            sign = 1.0 if slot < half else -1.0
             for k in range(len(which)):
                 out[rows[k], n, slot] = _term(which[k], arenas0[n], arenas[n], cars0[n, slot], cars[n, slot], sign)
 

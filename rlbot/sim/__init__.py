@@ -5,17 +5,16 @@ from rlbot.sim.arenas import Arenas
 from rlbot.sim.engines import ENGINES, FIRST_ENGINE, built, choose, describe, make_arenas, version
 from rlbot.sim.meshes import find_meshes, load_meshes, obtain_meshes
 from rlbot.sim.placement import CarPlacement, Placement
-from rlbot.sim.state import BLUE, MAX_CARS, ORANGE, PAD_COOLDOWN, PAD_POSITION, TEAM_OF_SLOT, State
+from rlbot.sim.state import BLUE, MAX_TEAM, ORANGE, PAD_COOLDOWN, PAD_POSITION, State, team_slots_for
 
 __all__ = [
     "BLUE",
     "ENGINES",
     "FIRST_ENGINE",
-    "MAX_CARS",
+    "MAX_TEAM",
     "ORANGE",
     "PAD_COOLDOWN",
     "PAD_POSITION",
-    "TEAM_OF_SLOT",
     "Arenas",
     "CarPlacement",
     "Placement",
@@ -27,5 +26,6 @@ __all__ = [
     "load_meshes",
     "make_arenas",
     "obtain_meshes",
+    "team_slots_for",
     "version",
 ]

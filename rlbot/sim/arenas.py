@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.sim.placement import Placement
-from rlbot.sim.state import MAX_CARS, State
+from rlbot.sim.state import MAX_TEAM, State, team_slots_for
 
 TICKS_PER_SECOND = 120
 CONTROLS = 8  # throttle, steer, pitch, yaw, roll, jump, boost, handbrake
@@ -16,24 +16,33 @@ CONTROLS = 8  # throttle, steer, pitch, yaw, roll, jump, boost, handbrake
 class Arenas(ABC):
     """N soccar arenas of given team sizes, stepped together.
 
-    `slots`: the occupied slots of each arena. `car_arena` and `car_slot`, both (C,): the arena and the slot of each of
-    the C cars, ordered by arena, then slot. The states after a placement or a restored snapshot depend only on it and
-    on the controls: they are the same, bit for bit, in any arena and process.
+    `slots`: the occupied slots of each arena. `car_arena`, `car_slot` and `car_team` (C,): the arena, the slot and the
+    team of each of the C cars, ordered by arena, then slot. The states after a placement or a restored snapshot depend
+    only on it and on the controls: they are the same, bit for bit, in any arena and process.
     """
 
     broken: Mapping[int, str] = {}  # arenas that broke in the last step, and why; their states are NaN
 
-    def __init__(self, team_sizes: Sequence[tuple[int, int]], tick_skip: int, action_delay: int = 0) -> None:
-        """`team_sizes`: (blue, orange) cars of each arena, at most 2 in a team; `action_delay`: ticks at the start
-        of a step in which the previous controls still apply."""
-        assert all(0 <= size <= 2 for sizes in team_sizes for size in sizes), team_sizes
+    def __init__(
+        self,
+        team_sizes: Sequence[tuple[int, int]],
+        tick_skip: int,
+        action_delay: int = 0,
+        team_slots: int | None = None,
+    ) -> None:
+        """`team_sizes`: (blue, orange) cars of each arena, at most MAX_TEAM in a team; `action_delay`: ticks at the
+        start of a step in which the previous controls still apply; `team_slots`: those of a larger batch of which these
+        arenas are a part (None: as many as they need themselves)."""
+        assert all(0 <= size <= MAX_TEAM for sizes in team_sizes for size in sizes), team_sizes
         assert 0 <= action_delay < tick_skip, (action_delay, tick_skip)
-        self.tick_skip, self.action_delay = tick_skip, action_delay
-        self.slots = [[*range(blue), *range(2, 2 + orange)] for blue, orange in team_sizes]
-        self.present = np.zeros((len(self.slots), MAX_CARS), bool)
+        self.team_sizes, self.tick_skip, self.action_delay = list(team_sizes), tick_skip, action_delay
+        self.team_slots = half = team_slots_for(team_sizes) if team_slots is None else team_slots
+        self.slots = [[*range(blue), *range(half, half + orange)] for blue, orange in team_sizes]
+        self.present = np.zeros((len(self.slots), 2 * half), bool)
         for n, occupied in enumerate(self.slots):
             self.present[n, occupied] = True
         self.car_arena, self.car_slot = (index.astype(np.int64) for index in np.nonzero(self.present))
+        self.car_team = self.car_slot // half
 
     def __len__(self) -> int:
         return len(self.slots)
@@ -44,7 +53,7 @@ class Arenas(ABC):
 
     def state(self, memory: NDArray[np.float32] | None = None) -> State:
         """Returns a state of zeros for this batch, with `present` filled in."""
-        state = State(len(self), memory)
+        state = State(len(self), memory, self.team_slots)
         state.present[:] = self.present
         return state
 

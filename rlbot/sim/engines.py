@@ -51,8 +51,12 @@ def describe(engine: str) -> str:
 
 
 def make_arenas(
-    team_sizes: Sequence[tuple[int, int]], tick_skip: int, action_delay: int = 0, engine: str = "auto"
+    team_sizes: Sequence[tuple[int, int]],
+    tick_skip: int,
+    action_delay: int = 0,
+    engine: str = "auto",
+    team_slots: int | None = None,
 ) -> Arenas:
     """Makes N arenas of an engine whose meshes are loaded (`load_meshes`); the arguments are those of `Arenas`."""
-    arenas: Arenas = module(engine).Arenas(team_sizes, tick_skip, action_delay)
+    arenas: Arenas = module(engine).Arenas(team_sizes, tick_skip, action_delay, team_slots)
     return arenas

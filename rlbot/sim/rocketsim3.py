@@ -11,7 +11,7 @@ from rlbot.sim import arenas
 from rlbot.sim.arenas import CONTROLS, TICKS_PER_SECOND
 from rlbot.sim.details import DETAILS, NO_CAR
 from rlbot.sim.placement import Placement
-from rlbot.sim.state import ARENA, ARENA_WIDTH, CAR, CAR_WIDTH, MAX_CARS, PAD_POSITION, State
+from rlbot.sim.state import ARENA, ARENA_WIDTH, CAR, CAR_WIDTH, PAD_POSITION, State
 
 VERSION: str = rlbot_native.ROCKETSIM
 # The numbers of a car in a snapshot, in the order of `Car::pass` in native/src/snapshot.rs.
@@ -70,9 +70,15 @@ def load_meshes(root: Path) -> None:
 class Arenas(arenas.Arenas):
     """N games of the extension, which steps them without the GIL and writes directly into the state."""
 
-    def __init__(self, team_sizes: Sequence[tuple[int, int]], tick_skip: int, action_delay: int = 0) -> None:
-        super().__init__(team_sizes, tick_skip, action_delay)
-        self._games = rlbot_native.Games(self.slots, MAX_CARS, PAD_POSITION.tolist())
+    def __init__(
+        self,
+        team_sizes: Sequence[tuple[int, int]],
+        tick_skip: int,
+        action_delay: int = 0,
+        team_slots: int | None = None,
+    ) -> None:
+        super().__init__(team_sizes, tick_skip, action_delay, team_slots)
+        self._games = rlbot_native.Games(self.slots, 2 * self.team_slots, PAD_POSITION.tolist())
         self._first_car = np.concatenate([[0], self.present.sum(1).cumsum()])
         self._supersonic_time, self._ticks = np.zeros(self.num_cars), 0  # and the ticks since it was brought up to date
 

@@ -4,14 +4,15 @@ Compiled functions take the record arrays (`state.arenas[n].ball_pos[0]`, `state
 views (`state.ball_pos`, `state.car_vel`). Both are the same memory. World frame; uu, uu/s, rad/s, seconds.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_CARS = 4  # slots of an arena
 BLUE, ORANGE = 0, 1
-TEAM_OF_SLOT = np.array([BLUE, BLUE, ORANGE, ORANGE])
+MAX_TEAM = 3  # cars of a team
+TEAM_SLOTS = 2  # of a batch without teams of three: see `team_slots_for`
 
 _F = np.float32
 
@@ -86,8 +87,14 @@ PAD_POSITION: NDArray[np.float32] = _PADS[:, :2].copy()  # (34, 2) uu
 PAD_COOLDOWN: NDArray[np.float32] = np.where(_PADS[:, 2] > 0, 10.0, 4.0).astype(_F)  # (34,) s
 
 
+def team_slots_for(team_sizes: Sequence[tuple[int, int]]) -> int:
+    """How many slots each team has in a batch of arenas with these (blue, orange) cars: 2, or 3 if there is a team of
+    three. All arenas of a batch have as many, also if several processes share it."""
+    return max(TEAM_SLOTS, *(max(sizes) for sizes in team_sizes))
+
+
 class State:
-    """State of N arenas with up to P = 4 cars each; slots 0 and 1 are blue, 2 and 3 orange.
+    """State of N arenas with P = 2 `team_slots` car slots each; the first half of the slots is blue, the second orange.
 
     Views, all float32: `ball_pos, ball_vel, ball_ang_vel (N,3)`, `blue_score, orange_score (N,)`,
     `pad_active, pad_timer (N,34)`, `present (N,P)`, and `car_NAME` for every field of a car: `car_pos, car_vel,
@@ -95,6 +102,7 @@ class State:
     A slot without a car is all zeros.
     """
 
+    team_slots: int  # 2 or 3
     arenas: NDArray[np.void]  # (N,) records ARENA
     cars: NDArray[np.void]  # (N, P) records CAR
     arena_rows: NDArray[np.float32]  # (N, ARENA_WIDTH) and (N, P, CAR_WIDTH): the records as plain numbers
@@ -131,22 +139,24 @@ class State:
     car_demo_timer: NDArray[np.float32]
     car_handbrake: NDArray[np.float32]
 
-    def __init__(self, num_arenas: int, memory: NDArray[np.float32] | None = None) -> None:
-        """A state of zeros, or the state in `memory`: State.size(num_arenas) numbers, for example in shared memory."""
-        split = num_arenas * ARENA_WIDTH
-        block = np.zeros(self.size(num_arenas), _F) if memory is None else memory
-        self.memory = block
+    def __init__(
+        self, num_arenas: int, memory: NDArray[np.float32] | None = None, team_slots: int = TEAM_SLOTS
+    ) -> None:
+        """A state of zeros, or the state in `memory`: `State.size` numbers, for example in shared memory."""
+        split, slots = num_arenas * ARENA_WIDTH, 2 * team_slots
+        block = np.zeros(self.size(num_arenas, team_slots), _F) if memory is None else memory
+        self.memory, self.team_slots = block, team_slots
         self.arena_rows = block[:split].reshape(num_arenas, ARENA_WIDTH)
-        self.car_rows = block[split:].reshape(num_arenas, MAX_CARS, CAR_WIDTH)
+        self.car_rows = block[split:].reshape(num_arenas, slots, CAR_WIDTH)
         self.arenas = block[:split].view(ARENA)
-        self.cars = block[split:].view(CAR).reshape(num_arenas, MAX_CARS)
+        self.cars = block[split:].view(CAR).reshape(num_arenas, slots)
         for name, view in self.fields().items():
             setattr(self, name, view)
 
     @staticmethod
-    def size(num_arenas: int) -> int:
+    def size(num_arenas: int, team_slots: int = TEAM_SLOTS) -> int:
         """Returns how many numbers the state of a batch has."""
-        return num_arenas * (ARENA_WIDTH + MAX_CARS * CAR_WIDTH)
+        return num_arenas * (ARENA_WIDTH + 2 * team_slots * CAR_WIDTH)
 
     def __len__(self) -> int:
         return len(self.arenas)
@@ -157,14 +167,22 @@ class State:
         return {name: self.arenas[name] for name in ARENA.names or ()} | cars
 
     def copy(self) -> "State":
-        return State(len(self), self.memory.copy())
+        return self.of(len(self), self.memory.copy())
+
+    def of(self, num_arenas: int, memory: NDArray[np.float32] | None = None) -> "State":
+        """Returns a state of other arenas with as many slots: zeros, or the state in `memory`."""
+        return State(num_arenas, memory, self.team_slots)
 
     def read_only(self) -> "State":
         """Returns a state with the same memory that cannot be changed through it."""
         memory = self.memory.view()
         memory.flags.writeable = False
-        return State(len(self), memory)
+        return self.of(len(self), memory)
+
+    def team_of_slot(self) -> NDArray[np.int64]:
+        """Returns (P,) BLUE or ORANGE."""
+        return np.repeat(np.array((BLUE, ORANGE)), self.team_slots)
 
     def team_sign(self) -> NDArray[np.float32]:
         """Returns (P,) +1 for blue slots, -1 for orange ones. x and y times this are as seen by blue (team frame)."""
-        return np.where(TEAM_OF_SLOT == BLUE, 1, -1).astype(_F)
+        return np.where(self.team_of_slot() == BLUE, 1, -1).astype(_F)

@@ -14,7 +14,7 @@ from rlbot.recording.starts import recorded_starts
 from rlbot.reward import Reward, Term
 from rlbot.reward.compose import with_weights
 from rlbot.settings.schema import RewardConfig, TrainConfig
-from rlbot.sim import MAX_CARS, load_meshes
+from rlbot.sim import load_meshes, team_slots_for
 from rlbot.values.ramp import Ramp, example
 from rlbot.values.target import call
 
@@ -82,8 +82,9 @@ def make_env(config: TrainConfig, stage: Stage, start: int = 0, stop: int | None
     """Returns the arenas [start, stop) of the batch of one stage; by default all of them. Raises ValueError if
     the engine or its collision meshes are not there."""
     load_meshes(config.env.collision_meshes, config.env.engine)
+    sizes = team_sizes(stage, config.env.num_envs)
     return BatchEnv(
-        team_sizes(stage, config.env.num_envs)[start:stop],
+        sizes[start:stop],
         make_reward(config.reward, stage.reward),
         make_resets(config, stage),
         make_rules(config),
@@ -91,6 +92,7 @@ def make_env(config: TrainConfig, stage: Stage, start: int = 0, stop: int | None
         engine=config.env.engine,
         endings=make_endings(config),
         observation=make_observation(config),
+        team_slots=team_slots_for(sizes),
     )
 
 
@@ -98,7 +100,7 @@ def make_sample(config: TrainConfig, stage: Stage) -> BatchEnv:
     """Returns one arena of each team size of a stage: enough to check that everything in it works."""
     load_meshes(config.env.collision_meshes, config.env.engine)
     sizes = list(dict.fromkeys(team_sizes(stage, config.env.num_envs)))
-    if len(sizes) == MAX_CARS:  # otherwise the wrong shape (cars, arenas) would look right
+    if len(sizes) == 2 * team_slots_for(sizes):  # otherwise the wrong shape (cars, arenas) would look right
         sizes.append(sizes[0])
     return BatchEnv(
         sizes,

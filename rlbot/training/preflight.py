@@ -16,7 +16,7 @@ from rlbot.env.nonfinite import NonFiniteCounts
 from rlbot.env.purity import check_purity, check_resets
 from rlbot.model.own import OwnActorCritic
 from rlbot.settings.schema import TrainConfig
-from rlbot.sim import ORANGE, TEAM_OF_SLOT
+from rlbot.sim import ORANGE
 from rlbot.training.build import Components
 from rlbot.training.build_env import make_env, make_sample
 
@@ -71,7 +71,7 @@ def preflight(config: TrainConfig, components: Components) -> Iterator[str]:
 
 def _check_opponents(stage: Stage, env: BatchEnv, components: Components) -> Iterator[str]:
     """Asks the opponents that act from the state for the controls of all orange cars."""
-    orange = np.flatnonzero(TEAM_OF_SLOT[env.car_slot] == ORANGE)
+    orange = np.flatnonzero(env.car_team == ORANGE)
     opponents = [components.bots.get(name) for name, share in stage.opponents.items() if share > 0]
     for bot in (*opponents, *(each.player for each in components.anchors)):
         if isinstance(bot, StateBot):

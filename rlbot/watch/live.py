@@ -19,9 +19,9 @@ from rlbot.policy import Bot, Critic, OwnCritic, load_critic
 from rlbot.rating.matches import Player, actor
 from rlbot.recording import Decision, find_events
 from rlbot.recording.decisions import decision
-from rlbot.recording.recorder import TICK_RATE
+from rlbot.recording.recorder import TEAM_NAMES, TICK_RATE
 from rlbot.reward import Reward
-from rlbot.sim import BLUE, TEAM_OF_SLOT, State
+from rlbot.sim import State
 from rlbot.values.target import PartError
 from rlbot.watch.server import Events, new_queue
 
@@ -165,7 +165,7 @@ class LiveMatch:
         self._status["message"] = ""
         rules = Rules(lineup.tick_skip, lineup.action_delay, time_limit=None, no_touch_limit=None)
         self._env = env = BatchEnv([self._team_sizes], Reward([]), {"kickoff": 1.0}, rules, engine=lineup.engine)
-        self._sides = [np.flatnonzero(TEAM_OF_SLOT[env.car_slot] == team) for team in (0, 1)]
+        self._sides = [np.flatnonzero(env.car_team == team) for team in (0, 1)]
         self._critics: list[Critic | OwnCritic | None] = [
             load_critic(player) if isinstance(player, Bot) else None for player in lineup.players
         ]
@@ -173,13 +173,13 @@ class LiveMatch:
         self._observations, _ = env.reset(seed=self._seed + self._matches - 1)
         self._make_actors()
         self._tick = self._steps = 0
-        self._recent: deque[tuple[int, NDArray[np.float32]]] = deque(maxlen=_RECENT)
-        slots = env.arenas.slots[0]
+        self._recent: deque[tuple[int, State]] = deque(maxlen=_RECENT)
+        cars = zip(env.arenas.slots[0], env.car_team.tolist(), strict=True)
         self._header = {
             "engine": env.engine,
             "tick_rate": TICK_RATE,
             "title": lineup.title,
-            "cars": [{"slot": slot, "name": lineup.names[int(TEAM_OF_SLOT[slot] != BLUE)]} for slot in slots],
+            "cars": [{"slot": slot, "team": TEAM_NAMES[team], "name": lineup.names[team]} for slot, team in cars],
             "action_table": ACTION_TABLE.tolist(),
         }
         self._controls = np.zeros((env.num_envs, 8), np.float32)
@@ -244,9 +244,7 @@ class LiveMatch:
 
     def _frame_document(self, state: State) -> dict[str, Any]:
         """Returns the state as the JSON document of a "frame" event."""
-        frame = State(1)
-        frame.arena_rows[0], frame.car_rows[0] = state.arena_rows[0], state.car_rows[0]
-        self._recent.append((self._tick, frame.memory))
+        self._recent.append((self._tick, state.copy()))
         chosen = {
             int(car): (made, row)
             for made, cars in zip(self._decisions, self._sides, strict=True)
@@ -267,9 +265,8 @@ class LiveMatch:
         }
 
     def _events(self) -> list[dict[str, Any]]:
-        states = State(len(self._recent))
-        for t, (_, memory) in enumerate(self._recent):
-            frame = State(1, memory)
+        states = self._env.state.of(len(self._recent))
+        for t, (_, frame) in enumerate(self._recent):
             states.arena_rows[t], states.car_rows[t] = frame.arena_rows[0], frame.car_rows[0]
         ticks = np.array([tick for tick, _ in self._recent], np.int32)
         return [event._asdict() for event in find_events(states, ticks) if event.tick == self._tick]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.recording import Recording
-from rlbot.sim import PAD_POSITION, TEAM_OF_SLOT, State
+from rlbot.sim import PAD_POSITION, State
 
 ADDRESS = ("127.0.0.1", 9273)
 _PAD_Z = 70.0  # uu
@@ -66,7 +66,7 @@ def document(state: State, arena: int = 0) -> dict[str, Any]:
     flipped = (state.car_has_flipped > 0) | (state.car_has_double_jumped > 0)
     cars = [
         {
-            "team_num": int(TEAM_OF_SLOT[slot]),
+            "team_num": slot // state.team_slots,
             "phys": {
                 "pos": _list(state.car_pos[arena, slot]),
                 "forward": _list(state.car_forward[arena, slot]),

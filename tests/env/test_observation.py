@@ -15,8 +15,10 @@ from rlbot.env.observation import LIMIT, OBSERVATION, OBSERVATION_SIZE, columns
 from rlbot.env.observations import DEFAULT, observe
 from rlbot.env.reset import RESETS
 from rlbot.reward import Reward
-from rlbot.sim import MAX_CARS, PAD_COOLDOWN, Arenas, CarPlacement, Placement, State, load_meshes, make_arenas
+from rlbot.sim import PAD_COOLDOWN, Arenas, CarPlacement, Placement, State, load_meshes, make_arenas
 from tests.conftest import random_controls, turned
+
+SLOTS = 4
 
 
 def seen(arenas: Arenas, state: State, controls: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
@@ -95,7 +97,7 @@ def test_a_turned_field_with_swapped_teams_looks_the_same(
     rng = np.random.default_rng(seed)
     arenas = make_arenas([teams], 8)
     state, after = arenas.state(), arenas.state()
-    arenas.place(0, RESETS[kind](random.Random(seed), arenas.slots[0]), state)
+    arenas.place(0, RESETS[kind](random.Random(seed), teams), state)
     controls = random_controls(rng, arenas.num_cars)
     for _ in range(steps):
         arenas.step(controls, state, after)
@@ -149,13 +151,13 @@ def test_any_state_is_seen_within_the_bounds_and_the_same_by_both_teams(seed: in
     state, controls = extreme(rng, mixed, edge), random_controls(rng, mixed.num_cars)
     mine = seen(mixed, state, controls)
     assert all(OBSERVATION_SPACE.contains(row) for row in mine)
-    table = np.zeros((len(mixed), MAX_CARS, 8), np.float32)
+    table = np.zeros((len(mixed), SLOTS, 8), np.float32)
     table[mixed.car_arena, mixed.car_slot] = controls
     other = turned(state)
     arena, slot = (index.astype(np.int64) for index in np.nonzero(other.present))
     theirs = np.zeros_like(mine)
     observe(DEFAULT, other, table[:, [2, 3, 0, 1]][arena, slot], arena, slot, np.arange(len(arena)), theirs)
-    swapped = np.zeros((len(mixed), MAX_CARS, OBSERVATION_SIZE), np.float32)
+    swapped = np.zeros((len(mixed), SLOTS, OBSERVATION_SIZE), np.float32)
     swapped[arena, slot ^ 2] = theirs
     np.testing.assert_array_equal(mine, swapped[mixed.car_arena, mixed.car_slot])
 
@@ -170,7 +172,7 @@ def test_every_number_varies_in_play() -> None:
     low = np.full(OBSERVATION_SIZE, np.inf)
     high = -low
     for n in range(8):
-        env.arenas._cars[n][n % MAX_CARS].demolish()
+        env.arenas._cars[n][n % SLOTS].demolish()
     for _ in range(120):
         obs, *_ = env.step(random_controls(rng, 32))
         low, high = np.minimum(low, obs.min(0)), np.maximum(high, obs.max(0))

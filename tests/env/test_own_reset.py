@@ -45,7 +45,7 @@ def test_it_gets_the_teams_and_the_arenas_generator() -> None:
     assert first[0, 1] != first[1, 1]
     for share, height in ((0.0, 93.15), (1e9, 500.0)):
         mix = {"mine": own(row, share), "kickoff": 1.0}
-        assert draw(np.random.default_rng(0), mix, [0, 2]).ball_pos[2] == height
+        assert draw(np.random.default_rng(0), mix, (1, 1)).ball_pos[2] == height
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_wrong_placement_is_named_with_its_reset_and_arena(given: Any, message
 
 def test_an_exception_is_named_too() -> None:
     with pytest.raises(ValueError, match=r"^env\.reset\.mine \(mine\.py:mine\), arena 5, fails: ZeroDivisionError"):
-        own(lambda generator, teams: 1 / 0).draw(np.random.default_rng(), [0, 2], 5)
+        own(lambda generator, teams: 1 / 0).draw(np.random.default_rng(), (1, 1), 5)
 
 
 def test_one_that_does_not_draw_from_its_generator_is_refused() -> None:

@@ -115,9 +115,9 @@ def test_corners_are_those_of_a_turned_car() -> None:
 def test_everything_starts_inside_the_field_and_apart(kind: str, count: int) -> None:
     """Ball and hitboxes against the field's planes and triangles, and against each other."""
     triangles = quarter()
-    teams = ([0, 2], [0, 2, 3], [0, 1, 2], [0, 1, 2, 3])
-    for slots in teams:
-        starts = [RESETS[kind](random.Random(seed), slots) for seed in range(count // len(teams))]
+    teams = ((1, 1), (1, 2), (2, 1), (2, 2), (3, 3))
+    for sizes in teams:
+        starts = [RESETS[kind](random.Random(seed), sizes) for seed in range(count // len(teams))]
         balls = np.array([start.ball_pos for start in starts])
         assert not outside((balls[:, None] + directions(BALL_RADIUS)).reshape(-1, 3), triangles).any()
         cars = [car for start in starts for car in start.cars]
@@ -125,17 +125,17 @@ def test_everything_starts_inside_the_field_and_apart(kind: str, count: int) -> 
         pos = np.array([car.pos for car in cars])
         boxes = corners(pos, np.array([(car.yaw, car.pitch, car.roll) for car in cars]))
         wrong = np.flatnonzero(outside(boxes.reshape(-1, 3), triangles).reshape(-1, 8).any(1))
-        assert not len(wrong), [(i // len(slots), cars[i]) for i in wrong[:5]]
+        assert not len(wrong), [(i // sum(sizes), cars[i]) for i in wrong[:5]]
         reach = np.linalg.norm(CORNERS, axis=1).max()
-        places = pos.reshape(len(starts), len(slots), 3)
+        places = pos.reshape(len(starts), sum(sizes), 3)
         assert np.linalg.norm(places - balls[:, None], axis=2).min() > BALL_RADIUS + reach
-        for a, b in combinations(range(len(slots)), 2):
+        for a, b in combinations(range(sum(sizes)), 2):
             assert np.linalg.norm(places[:, a] - places[:, b], axis=1).min() > 2 * reach
 
 
 def test_a_shot_near_a_corner_starts_in_the_field() -> None:
     """It began at (3895, -4390, 17), outside the corner wall."""
-    start = RESETS["shot"](random.Random(55785), [0, 2])
+    start = RESETS["shot"](random.Random(55785), (1, 1))
     boxes = corners(np.array([car.pos for car in start.cars]), np.array([(car.yaw, 0, 0) for car in start.cars]))
     assert not outside(boxes.reshape(-1, 3), quarter()).any()
 
@@ -145,7 +145,7 @@ def test_kickoff_takes_the_official_spawns_and_is_fair() -> None:
     np.testing.assert_allclose(SPAWNS, real, atol=1e-5)
     rng, used = random.Random(1), Counter()
     for _ in range(200):
-        cars = RESETS["kickoff"](rng, [0, 1, 2, 3]).cars
+        cars = RESETS["kickoff"](rng, (2, 2)).cars
         for blue, orange in ((cars[0], cars[2]), (cars[1], cars[3])):
             assert orange.pos == (-blue.pos[0], -blue.pos[1], 17.0)
             assert math.isclose(orange.yaw - blue.yaw, math.pi)
@@ -156,6 +156,6 @@ def test_kickoff_takes_the_official_spawns_and_is_fair() -> None:
 
 def test_the_mix_is_drawn_by_its_weights() -> None:
     rng = np.random.default_rng(2)
-    balls = [draw(rng, {"kickoff": 3.0, "airborne": 1.0, "anywhere": 0.0}, [0, 2]).ball_pos for _ in range(2000)]
+    balls = [draw(rng, {"kickoff": 3.0, "airborne": 1.0, "anywhere": 0.0}, (1, 1)).ball_pos for _ in range(2000)]
     kickoffs = sum(ball == (0.0, 0.0, 93.15) for ball in balls)
     assert abs(kickoffs / 2000 - 0.75) < 0.04  # four standard deviations

@@ -117,11 +117,11 @@ class Bare:
         return np.array([*found, self.arena.blue_score, self.arena.orange_score], np.float32)
 
 
-def starts(seed: int, slots: list[int]) -> Any:
+def starts(seed: int, sizes: tuple[int, int]) -> Any:
     """The placements that a BatchEnv of one arena draws after reset(seed)."""
     rng = np.random.default_rng([seed, 0])
     while True:
-        yield reset.draw(rng, MIX, slots)
+        yield reset.draw(rng, MIX, sizes)
 
 
 def drawn(rng: np.random.Generator, cars: int) -> NDArray[np.float32]:
@@ -137,7 +137,7 @@ def test_states_are_those_of_bare_rocketsim(size: tuple[int, int], steps: int) -
     load_meshes(engine="rocketsim2")
     rules = Rules(no_touch_limit=6.0)
     env, bare = BatchEnv([size], Reward([]), MIX, rules, engine="rocketsim2"), Bare(size)
-    placements = starts(3, env.arenas.slots[0])
+    placements = starts(3, size)
     env.reset(seed=3)
     bare.start(next(placements))
     rng, episodes, returned = np.random.default_rng(0), 0, 0
@@ -222,7 +222,7 @@ def test_states_are_those_of_rlgym(size: tuple[int, int], steps: int, delay: int
     rules = Rules(no_touch_limit=6.0, action_delay=delay)
     load_meshes(engine="rocketsim2")
     env, gym = BatchEnv([size], Reward([]), MIX, rules, engine="rocketsim2"), Gym(size, delay)
-    placements = starts(4, env.arenas.slots[0])
+    placements = starts(4, env.team_sizes[0])
     env.reset(seed=4)
     gym.start(next(placements))
     rng, compared = np.random.default_rng(1), 0

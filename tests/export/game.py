@@ -66,7 +66,7 @@ class Game:
 
     def kickoff(self, answer: Answer, frames: int = 30) -> None:
         """Places the cars and plays the countdown, in which nothing moves."""
-        self.play.place(reset.draw(self._rng, {"kickoff": 1.0}, self.play.slots))
+        self.play.place(reset.draw(self._rng, {"kickoff": 1.0}, self.play.arenas.team_sizes[0]))
         self.capture = Capture(PLAYER_IDS, self.hold_extends_timeout)
         self._cars = self.capture.cars(self.play.state, 0, self.play.applied_by_slot())
         self._expected: tuple[int, NDArray[np.float32], NDArray[np.float32]] | None = None

@@ -74,7 +74,7 @@ def test_every_car_sees_what_it_would_see_in_training(
     rng, play = np.random.default_rng(0), Play(sizes)
     cars, compared, unsure = len(play.slots), 0, 0
     for kind in ("kickoff", "near_ball", "airborne", "anywhere"):
-        play.place(reset.draw(rng, {kind: 1.0}, play.slots))
+        play.place(reset.draw(rng, {kind: 1.0}, play.arenas.team_sizes[0]))
         capture, tracked = Capture(PLAYER_IDS, hold_extends_timeout), tracker([PADS[i] for i in PACKET_PADS])
         chosen = rng.integers(90, size=cars)
         for tick in range(200):

@@ -92,7 +92,7 @@ def compare_play(pair: dict[str, Arenas], rounds: int) -> tuple[dict[str, dict[s
     balls = []
     for number in range(rounds):
         rng = np.random.default_rng(number)
-        starts = [reset.draw(rng, mix, [0, 2]) for _ in range(BATCH)]
+        starts = [reset.draw(rng, mix, (1, 1)) for _ in range(BATCH)]
         drawn = np.random.default_rng(number).integers(0, len(ACTION_TABLE), (60, 2 * BATCH))
         seen = {
             engine: play(pair[engine], starts, 60, lambda step, drawn=drawn: ACTION_TABLE[drawn[step]])

@@ -146,7 +146,7 @@ def test_a_car_that_is_demolished_in_play_lies_as_rocketsim_says() -> None:
 
 
 def test_the_accepted_order_is_that_of_a_tick() -> None:
-    arena, cars = make_arena([0, 1, 2, 3])
+    arena, cars = make_arena((2, 2))
     order = tick_order(arena, cars)
     assert order in ([3, 2, 1, 0], [0, 1, 2, 3])
     assert tick_order(arena, cars[::-1]) == [3 - i for i in order]  # the same cars under other numbers

@@ -17,7 +17,7 @@ import {
 } from "three";
 import { mergeGeometries } from "three/examples/jsm/utils/BufferGeometryUtils.js";
 import { Ribbon } from "./ribbon.js";
-import { SCALE, TEAM_COLORS, teamOf } from "./space.js";
+import { SCALE, TEAM_COLORS } from "./space.js";
 
 const WHEELS = [
   { x: 51.25, y: 28.5, z: -4.5, radius: 12.5, width: 10, steers: true },
@@ -144,11 +144,13 @@ const SHAPES = {
   ),
 };
 
+const LIGHTER = [0, 0.1, -0.1]; // the paint of a team's first, second and third car
+
 export class Car {
-  constructor(slot) {
-    const team = teamOf(slot);
+  /** `place`: which car of its team it is, from 0. */
+  constructor(team, place) {
     const base = new Color(TEAM_COLORS[team]);
-    if (slot % 2) base.offsetHSL(team ? 0.03 : -0.04, 0, 0.1);
+    if (place) base.offsetHSL(team ? 0.03 : -0.04, 0, LIGHTER[place]);
     const paint = new MeshStandardMaterial({ color: base, roughness: 0.35, metalness: 0.25 });
     const dark = new MeshStandardMaterial({ color: base.clone().multiplyScalar(0.28), roughness: 0.6, metalness: 0.2 });
     const glass = new MeshStandardMaterial({ color: 0x10161f, roughness: 0.12, metalness: 0.6 });

@@ -11,14 +11,14 @@ const [LABEL_WIDTH, LABEL_HEIGHT] = [92, 24]; // px, about
 const short = (name) => name.replace(/^step_0+(?=\d)/, "step_");
 
 export function teamName(header, team) {
-  const names = header.cars.filter((car) => teamOf(car.slot) === team).map((car) => short(car.name));
+  const names = header.cars.filter((car) => teamOf(car) === team).map((car) => short(car.name));
   return [...new Set(names)].join(", ") || (team === BLUE ? "blue" : "orange");
 }
 
 /** What each car is called: its name, with a number where a team mate has the same one. */
 export function carNames(header) {
   return header.cars.map((car) => {
-    const same = header.cars.filter((other) => other.name === car.name && teamOf(other.slot) === teamOf(car.slot));
+    const same = header.cars.filter((other) => other.name === car.name && teamOf(other) === teamOf(car));
     return same.length > 1 ? `${short(car.name)} ${same.indexOf(car) + 1}` : short(car.name);
   });
 }
@@ -78,7 +78,7 @@ export class Labels {
       const fill = element("i");
       const label = element(
         "div",
-        `label label-${teamOf(car.slot)}`,
+        `label label-${teamOf(car)}`,
         "",
         element("b", "", names[k]),
         element("div", "bar", "", fill),
@@ -131,7 +131,7 @@ export class Roster {
     this.root.replaceChildren();
     const names = carNames(header);
     this.rows = header.cars.map((car, k) => {
-      const team = teamOf(car.slot);
+      const team = teamOf(car);
       const number = element("span", "number");
       const fill = element("i");
       const row = element(
@@ -208,7 +208,7 @@ export class Mind {
     const name = carNames(clip.header)[k];
     const sure = Number.isFinite(car.actionProbability) ? `  ${(car.actionProbability * 100).toFixed(1)}%` : "";
     setText(this.title, `${name}${sure}`);
-    drawController(this.canvas, car.controls ?? new Float32Array(8), TEAM_CSS[teamOf(clip.header.cars[k].slot)]);
+    drawController(this.canvas, car.controls ?? new Float32Array(8), TEAM_CSS[teamOf(clip.header.cars[k])]);
     const known = Number.isFinite(car.value);
     this.chart.hidden = this.valueTitle.hidden = !known;
     if (known) {
@@ -311,7 +311,7 @@ function drawValue(canvas, clip, frame, k) {
   g.moveTo(0, y(0));
   g.lineTo(width, y(0));
   g.stroke();
-  g.strokeStyle = TEAM_CSS[teamOf(clip.header.cars[k].slot)];
+  g.strokeStyle = TEAM_CSS[teamOf(clip.header.cars[k])];
   g.lineWidth = 1.5;
   g.beginPath();
   values.forEach(

@@ -19,7 +19,7 @@ import { Ball } from "./ball.js";
 import { Cameras } from "./cameras.js";
 import { Car } from "./car.js";
 import { Pads } from "./pads.js";
-import { FIELD, toGame } from "./space.js";
+import { FIELD, teamOf, toGame } from "./space.js";
 
 const SLOW = 1 / 22; // s per picture: if pictures take longer, less is drawn
 
@@ -74,7 +74,8 @@ export class Stage {
       this.scene.remove(car.group);
       car.group.traverse((each) => each.isMesh && (each.geometry.dispose(), each.material.dispose()));
     }
-    this.cars = header.cars.map((car) => new Car(car.slot));
+    const places = [0, 0]; // cars so far, of each team
+    this.cars = header.cars.map((car) => new Car(teamOf(car), places[teamOf(car)]++));
     this.scene.add(...this.cars.map((car) => car.group));
   }
 

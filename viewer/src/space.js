@@ -11,7 +11,7 @@ export const TEAM_CSS = ["#4aa0ff", "#ff9a3d"];
 export const FIELD = { x: 40.96, z: 51.2, ceiling: 20.44, goalX: 8.93, goalY: 6.43, goalDepth: 8.8 };
 export const BALL_RADIUS = 0.9125;
 
-export const teamOf = (slot) => (slot < 2 ? BLUE : ORANGE);
+export const teamOf = (car) => (car.team === "orange" ? ORANGE : BLUE); // car: of a header
 
 /** Converts a position or direction of the game, [x, y, z] in uu, and writes it into `out`. */
 export function toThree(values, out, scale = SCALE) {

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rlbot.sim import TEAM_OF_SLOT, State
+from rlbot.sim import State
 from rlbot.sim.arenas import Arenas
 
 try:
@@ -26,7 +26,7 @@ class GameStates:
 
     def __init__(self, arenas: Arenas) -> None:
         self._arenas = arenas
-        self.agents = [_names(TEAM_OF_SLOT[slots].tolist()) for slots in arenas.slots]
+        self.agents = [_names(*sizes) for sizes in arenas.team_sizes]
         self._config = GameConfig()
         self._config.gravity, self._config.boost_consumption, self._config.dodge_deadzone = 1, 1, 0.5
 
@@ -56,7 +56,7 @@ class GameStates:
         rows, more = state.cars[arenas.car_arena, arenas.car_slot], arenas.details()
         first = np.searchsorted(arenas.car_arena, arenas.car_arena)
         turned = np.stack([rows["forward"], rows["right"], rows["up"]], axis=2)
-        columns = [TEAM_OF_SLOT[arenas.car_slot], *(rows[name] for name in _FROM_STATE)]
+        columns = [arenas.car_team, *(rows[name] for name in _FROM_STATE)]
         columns += [*(more[name] for name in _FROM_DETAILS), more["bumped"] - first]
         numbers = zip(*(column.tolist() for column in columns), strict=True)
         bodies = zip(rows["pos"], rows["vel"], rows["ang_vel"], turned, more["flip_torque"], strict=True)
@@ -90,5 +90,5 @@ def _body(pos: Any, vel: Any, spin: Any, rotation: Any) -> Any:
     return body
 
 
-def _names(teams: list[int]) -> list[str]:
-    return [f"{'orange' if team else 'blue'}-{teams[:i].count(team)}" for i, team in enumerate(teams)]
+def _names(blue: int, orange: int) -> list[str]:
+    return [*(f"blue-{i}" for i in range(blue)), *(f"orange-{i}" for i in range(orange))]

@@ -17,7 +17,7 @@ from rlbot.sim.details import DETAILS, NO_CAR
 from rlbot.sim.placement import CarPlacement, Placement
 from rlbot.sim.rocketsim2 import snapshot as codec
 from rlbot.sim.rocketsim2.exact import make_arena, settle
-from rlbot.sim.state import ARENA, CAR, GYM_ARENA, GYM_BALL, GYM_CAR, MAX_CARS, PADS, State
+from rlbot.sim.state import ARENA, CAR, GYM_ARENA, GYM_BALL, GYM_CAR, PADS, State
 
 _CONTROL_KEY = f"V{CONTROLS * 4}"
 _MAX_CACHED_CONTROLS = 4096
@@ -104,7 +104,7 @@ def _advance_timers(before, after, cars, seconds, events):  # type: ignore[no-un
                 if before[n].pad_active[i] > 0 or after[n].pad_timer[i] < _SOON:
                     events[count, 0], events[count, 1] = n, i
                     count += 1
-        for slot in range(MAX_CARS):
+        for slot in range(cars.shape[1]):
             if cars[n, slot].is_demoed > 0:
                 events[count, 0], events[count, 1] = n, PADS + slot
                 count += 1
@@ -137,14 +137,20 @@ class _Controls(dict[bytes, Any]):
 class Arenas(arenas.Arenas):
     """`rlbot.sim.rocketsim2.exact` explains why equal initial states have equal next states."""
 
-    def __init__(self, team_sizes: Sequence[tuple[int, int]], tick_skip: int, action_delay: int = 0) -> None:
-        super().__init__(team_sizes, tick_skip, action_delay)
-        made = [make_arena(occupied) for occupied in self.slots]
+    def __init__(
+        self,
+        team_sizes: Sequence[tuple[int, int]],
+        tick_skip: int,
+        action_delay: int = 0,
+        team_slots: int | None = None,
+    ) -> None:
+        super().__init__(team_sizes, tick_skip, action_delay, team_slots)
+        made = [make_arena(sizes) for sizes in self.team_sizes]
         self._arenas: list[Any] = [arena for arena, _ in made]
         self._cars: list[list[Any]] = [cars for _, cars in made]
         self._pads = [arena.get_boost_pads() for arena in self._arenas]
         self._controls = _Controls()
-        self._events = np.zeros((len(self) * (PADS + MAX_CARS), 2), np.int64)
+        self._events = np.zeros((len(self) * (PADS + 2 * self.team_slots), 2), np.int64)
         self._first_car = np.concatenate([[0], self.present.sum(1).cumsum()])
         self._touches: list[int] | None = None  # of each car, counted once they are asked for
 
@@ -208,7 +214,7 @@ class Arenas(arenas.Arenas):
     def rebuild(self, n: int) -> None:
         """Makes a new arena n, in 20 ms. The old one cannot be repaired: NaN stays in fields that cannot be set, and a
         ball that was NaN never falls again."""
-        self._arenas[n], self._cars[n] = make_arena(self.slots[n])
+        self._arenas[n], self._cars[n] = make_arena(self.team_sizes[n])
         self._pads[n] = self._arenas[n].get_boost_pads()
         if self._touches is not None:
             self._count_touches(n, self._touches)
@@ -276,7 +282,7 @@ class Arenas(arenas.Arenas):
 
     def snapshot(self) -> dict[str, NDArray[np.float32]]:
         """Returns everything that RocketSim can read and set: see `rlbot.sim.rocketsim2.snapshot`."""
-        return codec.encode(self._arenas, self._cars, self.slots)
+        return codec.encode(self._arenas, self._cars, self.slots, 2 * self.team_slots)
 
     def restore(self, snapshot: Mapping[str, NDArray[np.float32]]) -> None:
         codec.decode(snapshot, self._arenas, self._cars, self.slots)

@@ -17,16 +17,17 @@ from typing import Any
 
 import RocketSim
 
-from rlbot.sim.state import TEAM_OF_SLOT
+from rlbot.sim.state import BLUE, ORANGE
 
 # The accepted order: libstdc++ and libc++ put a new element first, MSVC puts it last. The order differs if elements
 # share a bucket: in about one arena of ten with four cars (libstdc++), more often with the other libraries.
 _NEWEST_FIRST = os.name != "nt"
 _MAX_TRIES = 40
 
-_SPOTS = ((-600.0, -600.0), (600.0, -600.0), (-600.0, 600.0), (600.0, 600.0))  # away from pads and from each other
-_PAD = 15  # a big pad: four cars have room on its disk (radius 208 uu)
-_PAD_CORNERS = ((-130.0, -130.0), (130.0, -130.0), (-130.0, 130.0), (130.0, 130.0))
+# A place for each car, away from pads and from each other.
+_SPOTS = ((-600.0, -600.0), (600.0, -600.0), (-600.0, 600.0), (600.0, 600.0), (-600.0, 0.0), (600.0, 0.0))
+_PAD = 15  # a big pad: six cars have room on its disk (radius 208 uu)
+_PAD_PLACES = ((-130.0, -130.0), (130.0, -130.0), (-130.0, 130.0), (130.0, 130.0), (-130.0, 0.0), (130.0, 0.0))
 
 
 def _at(x: float, y: float, z: float) -> Any:
@@ -70,17 +71,18 @@ def _config() -> Any:
     )
 
 
-def make_arena(slots: Sequence[int]) -> tuple[Any, list[Any]]:
-    """Returns an arena and its cars, one for each of the slots, which RocketSim updates in the accepted order.
+def make_arena(sizes: tuple[int, int]) -> tuple[Any, list[Any]]:
+    """Returns an arena and its cars, blue's, then orange's, which RocketSim updates in the accepted order.
 
     This takes about 30 ms, most of it to put the field into the cells and for the first tick. If no order is accepted,
     because a C++ library behaves differently, the last arena is returned: it works, but arenas may differ in the last
     digits after cars touch.
     """
+    teams = [BLUE] * sizes[0] + [ORANGE] * sizes[1]
     rejected = []  # kept for now: otherwise the next arena would get the same memory
     for _ in range(_MAX_TRIES):
         arena = RocketSim.Arena(RocketSim.GameMode.SOCCAR, config=_config())
-        cars = [arena.add_car(int(TEAM_OF_SLOT[slot]), RocketSim.CarConfig.OCTANE) for slot in slots]
+        cars = [arena.add_car(team, RocketSim.CarConfig.OCTANE) for team in teams]
         order = tick_order(arena, cars)
         if order == sorted(order, reverse=_NEWEST_FIRST):
             break
@@ -101,7 +103,7 @@ def tick_order(arena: Any, cars: Sequence[Any]) -> list[int]:
     while left:
         pad.set_state(RocketSim.BoostPadState())
         for i, car in enumerate(cars):
-            dx, dy = _PAD_CORNERS[i]
+            dx, dy = _PAD_PLACES[i]
             car.set_state(_at(x + dx, y + dy, 17) if i in left else _IN_AIR[i])
         arena.step(1)
         last = next(i for i in left if cars[i].get_state().boost > 0)

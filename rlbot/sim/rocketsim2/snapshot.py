@@ -35,10 +35,12 @@ _CONTROLS_AT = _FLAGS_AT + len(_FLAGS) + 4  # the wheels follow the flags, the p
 CAR_ROW = _CONTROLS_AT + 2 * len(_CONTROLS) + 1
 
 
-def encode(arenas: Sequence[Any], cars: Sequence[Sequence[Any]], slots: Sequence[Sequence[int]]) -> dict[str, Any]:
-    """Returns `ball (N, 19)`, `car (N, 4, K)` and `pad (N, 34, 2)`, all float32; absent cars are zeros."""
+def encode(
+    arenas: Sequence[Any], cars: Sequence[Sequence[Any]], slots: Sequence[Sequence[int]], num_slots: int
+) -> dict[str, Any]:
+    """Returns `ball (N, 19)`, `car (N, num_slots, K)` and `pad (N, 34, 2)`, all float32; absent cars are zeros."""
     ball = np.zeros((len(arenas), BALL_WIDTH + 1), np.float32)
-    car = np.zeros((len(arenas), 4, CAR_ROW), np.float32)
+    car = np.zeros((len(arenas), num_slots, CAR_ROW), np.float32)
     pad = np.zeros((len(arenas), 34, 2), np.float32)
     for n, arena in enumerate(arenas):
         ids = {0: 0} | {made.id: slot + 1 for made, slot in zip(cars[n], slots[n], strict=True)}
@@ -65,7 +67,7 @@ def decode(
         raise ValueError(f"the saved state is of {len(snapshot['ball'])} arenas, not {len(arenas)}")
     for n, arena in enumerate(arenas):
         settle(arena, cars[n])
-        ids = [0, 0, 0, 0, 0]
+        ids = [0] * (1 + snapshot["car"].shape[1])
         for made, slot in zip(cars[n], slots[n], strict=True):
             ids[slot + 1] = made.id
         row = snapshot["ball"][n].tolist()

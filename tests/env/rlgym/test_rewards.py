@@ -104,7 +104,7 @@ def test_rewards_are_those_of_rlgym_on_the_same_play() -> None:
     reward = Reward([Term(name, 1.0, function) for name, function in made.items()])
     mix = {"kickoff": 0.1, "near_ball": 0.5, "airborne": 0.2, "anywhere": 0.2}
     env, gym = BatchEnv([(2, 2)], reward, mix, rules, engine="rocketsim2"), Gym((2, 2), 0)
-    placements = starts(4, env.arenas.slots[0])
+    placements = starts(4, env.team_sizes[0])
     theirs = [
         CombinedReward((GoalReward(), 3.0), TouchReward()) if name == "combined" else each._make()
         for name, each in made.items()

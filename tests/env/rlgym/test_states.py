@@ -66,7 +66,7 @@ def test_every_field_is_as_rlgyms_engine_gives_it() -> None:
     size, rules = (2, 2), Rules(no_touch_limit=6.0)
     mix = {"kickoff": 0.1, "near_ball": 0.5, "airborne": 0.2, "anywhere": 0.2}
     env, gym = BatchEnv([size], Reward([]), mix, rules, engine="rocketsim2"), Gym(size, 0)
-    placements, states = starts(4, env.arenas.slots[0]), GameStates(env.arenas)
+    placements, states = starts(4, env.team_sizes[0]), GameStates(env.arenas)
     env.reset(seed=4)
     gym.start(next(placements))
     assert states.agents == [["blue-0", "blue-1", "orange-0", "orange-1"]] and states.agents[0] == gym.engine.agents
