@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # observations (M, size) -> logits (M, outputs)
+Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # inputs (M, input_size) -> outputs (M, output_size)
 IsNew = Callable[[int], bool]  # see Server.serve
 Columns = tuple[int, int]  # [start, stop) of a rollout
 
@@ -28,7 +28,7 @@ class Exchange:
 
     columns: tuple[Columns, ...]  # of each worker
     blocks: tuple[Columns, ...]
-    sizes: tuple[int, int]  # of an observation, of its logits
+    sizes: tuple[int, int]  # of a row of the network's inputs (observations), of its outputs (logits)
     observations: Any
     logits: Any
     asked: tuple[Any, ...]  # released by a worker when its observations are there

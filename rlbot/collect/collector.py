@@ -84,11 +84,12 @@ class Collector:
         overlap: bool,
         warn: Callable[[str], None],
         forward: Forward | None = None,
+        sequence_length: int = 1,
     ) -> None:
         """team_sizes: (blue, orange) of every arena of the stage. workers: number of worker processes to start; 0: play
         in this process. `warn` gets a line for every worker that died and was replaced. forward: the forward pass of
-        the current weights, to act in this process, which needs overlap=False; None: the workers act. Raises
-        RuntimeError if a worker dies at its start."""
+        the current weights, to act in this process, which needs overlap=False; None: the workers act. sequence_length:
+        of which the steps of a rollout are a multiple. Raises RuntimeError if a worker dies at its start."""
         assert forward is None or not overlap
         agents = [
             sum(size * matchup.learns(n, team) for team, size in enumerate(sizes)) for n, sizes in enumerate(team_sizes)
@@ -102,7 +103,8 @@ class Collector:
         agents_before = np.cumsum([0, *agents])
         columns = agents_before - agents_before[first]  # in this process's rollout
         shape = Shape(
-            -(-batch_size // self.num_agents), int(columns[last]), matchup.network.observation_size,
+            -(-batch_size // (self.num_agents * sequence_length)) * sequence_length,
+            int(columns[last]), matchup.network.input_size,
             matchup.network.action_shape, matchup.network.action_dtype,
         )  # fmt: skip
         buffers = tuple(RawArray("b", Rollout.num_bytes(shape)) for _ in range(2 if overlap else 1))
@@ -118,7 +120,7 @@ class Collector:
         ]
         exchange = self._server = None
         if forward is not None:
-            sizes = matchup.network.observation_size, matchup.network.head.outputs
+            sizes = matchup.network.input_size, matchup.network.output_size
             blocks = halves(columns[first : last + 1].tolist())
             exchange = Exchange.make([(task.start, task.stop) for task in self._tasks], blocks, sizes)
             self._server = Server(exchange, forward)

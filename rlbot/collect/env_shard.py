@@ -12,6 +12,7 @@ from rlbot.bots import StateBot
 from rlbot.collect.acting import Forward
 from rlbot.collect.rollout import Rollout
 from rlbot.curriculum import Odds, Opponents, Pool
+from rlbot.curriculum.opponents import largest_state
 from rlbot.env.action import NonFiniteControls
 from rlbot.env.batch import BROKEN, BatchEnv
 from rlbot.env.nonfinite import NonFiniteCounts, merged
@@ -128,6 +129,8 @@ class EnvShard:
         self._controls = np.zeros((env.num_envs, 8), np.float32)
         self._episode_return = np.zeros(env.num_envs)
         self._episode_steps = np.zeros(env.num_envs, np.int64)
+        self._state_size = largest_state(matchup.network, matchup.bots)
+        self._states = np.zeros((len(self.learner_cars), matchup.network.state_size), np.float32)  # of its network
         self._obs, _ = env.reset(seed=matchup.seed)
         self._weights: Mapping[str, float] = {}  # of the reward, if they are not those of the settings
         self._settled = False  # whether the arenas have just been restored from a snapshot
@@ -162,10 +165,11 @@ class EnvShard:
         episodes, against = [np.zeros((0, 4))], [np.zeros((0, 4))]
         earned = np.zeros(self.env.num_envs)
         mine: slice | NDArray[np.int64] = self.learner_cars if len(self._other_cars) else slice(None)  # avoids a copy
+        network = self._policy.network
         for t in range(rollout.num_steps):
-            obs = self._obs[mine]
+            inputs = network.inputs(self._obs[mine], self._states)
             actions, log_probs, self._controls[mine] = self._policy.sample(
-                obs, self._seed, self._step, self._numbers[mine]
+                inputs, self._seed, self._step, self._numbers[mine], self._states
             )
             if self.opponents is not None:
                 others = self._obs[self._other_cars]
@@ -177,13 +181,14 @@ class EnvShard:
             earned += rewards
             self._episode_return += rewards
             self._episode_steps += 1
-            final_obs = self.env.final_obs[mine] if info else None
-            rollout.add(obs, actions, log_probs, rewards[mine], terminated[mine], truncated[mine], final_obs)
+            final = network.inputs(self.env.final_obs[mine], self._states) if info else None
+            rollout.add(inputs, actions, log_probs, rewards[mine], terminated[mine], truncated[mine], final)
             if info:
                 over = terminated | truncated
                 cars = self.learner_cars[over[self.learner_cars]]
                 episodes.append(_table(t, self._numbers[cars], self._episode_return[cars], self._episode_steps[cars]))
                 self._episode_return[over], self._episode_steps[over] = 0.0, 0
+                self._states[over[mine]] = 0.0
                 if self.opponents is not None:
                     ended = np.flatnonzero(self.env.ended)
                     whole = ended[self.env.ended[ended] != BROKEN]
@@ -191,7 +196,7 @@ class EnvShard:
                     against.append(_table(t, self.env.first_arena + whole, versions, scores)[versions >= 0])
                     self.opponents.redraw(ended, self._step)
             beat()
-        rollout.finish(self._obs[mine])
+        rollout.finish(network.inputs(self._obs[mine], self._states))
         term_totals = self.env.term_totals
         playing = np.zeros(0, np.int64)
         if self.opponents is not None:
@@ -241,6 +246,10 @@ class EnvShard:
             "car_episode_steps": self._episode_steps.copy(),
             "opponent_version": versions,
         }
+        if self._state_size:
+            arrays["car_states"] = np.zeros((self.env.num_envs, self._state_size), np.float32)
+            for cars, states in self._recurrent():
+                arrays["car_states"][cars, : states.shape[1]] = states
         return arrays, {**document, "opponents": names, "step": self._step}
 
     def restore(self, arrays: Mapping[str, Any], document: Mapping[str, Any]) -> None:
@@ -251,8 +260,17 @@ class EnvShard:
         self._episode_return[:] = arrays["car_episode_return"]
         self._episode_steps[:] = arrays["car_episode_steps"]
         self._step = int(document["step"])
+        saved = np.asarray(arrays.get("car_states", np.zeros((self.env.num_envs, 0), np.float32)))
+        for cars, states in self._recurrent():
+            width = min(states.shape[1], saved.shape[1])  # differ if other opponents were asked for
+            states[:, :width], states[:, width:] = saved[cars, :width], 0.0
         if self.opponents is not None:
             self.opponents.restore(document["opponents"], np.asarray(arrays["opponent_version"]))
+
+    def _recurrent(self) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """The cars that a recurrent network may play, and its states."""
+        others = [] if self.opponents is None else [(self._other_cars, self.opponents.states)]
+        return [(self.learner_cars, self._states), *others]
 
 
 def _table(step: int, *columns: NDArray[Any]) -> NDArray[np.float64]:

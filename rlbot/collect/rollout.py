@@ -24,7 +24,7 @@ class Rollout:
 
     observations (T+1, A, observation_size): row t is the observation for which the action of step t was chosen, row T
     the one after the last step. actions (T, A, *action_shape); log_probs, rewards (T, A) float32; terminated, truncated
-    (T, A) bool.
+    (T, A) bool. Of a recurrent network, the observations are its inputs: each is followed by the state before the step.
     """
 
     def __init__(

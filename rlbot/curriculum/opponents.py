@@ -14,6 +14,7 @@ from rlbot.policy import AnyNetwork, Bot, Policy, random_rows, uniforms
 
 _DRAW = 7919  # added to the seed, so that an arena draws other random numbers than its cars
 
+Floats = NDArray[np.float32]
 Odds = tuple[NDArray[np.int64], NDArray[np.float64]]  # Pool.odds: versions, and the probability of each
 
 
@@ -49,6 +50,8 @@ class Opponents:
         self._car_arena, self._numbers, self._arenas = car_arena, numbers, np.array(arenas)
         self._ours = np.isin(np.arange(len(self._arenas)), car_arena)  # arenas with a car to play
         self._pool, self._bots, self._seed = pool, bots, seed + 1
+        # Of the recurrent network that plays a car, in the first columns: zeros where its opponent has just been drawn.
+        self.states = np.zeros((len(numbers), largest_state(network, bots)), np.float32)
         self._past = [Policy(network, vector, network.action_table) for vector in pool.weights]
         # The opponent of each arena: index in `names`, and the timesteps of the version if that is "past".
         self.current = np.zeros((len(self._arenas), 2), np.int64)
@@ -57,7 +60,7 @@ class Opponents:
         self.redraw(np.arange(len(self._arenas)), step=0)
 
     def redraw(self, arenas: NDArray[np.int64], step: int) -> None:
-        """Draws a new opponent for each of these arenas of the batch."""
+        """Draws a new opponent for each of these arenas of the batch; it remembers nothing."""
         chosen = np.empty((len(arenas), 2), np.float32)
         uniforms(self._seed + _DRAW, step, self._arenas[arenas], chosen)
         kinds = np.searchsorted(self._until, chosen[:, 0], side="right").clip(max=len(self.names) - 1)
@@ -67,6 +70,8 @@ class Opponents:
             drawn = versions[np.searchsorted(chances, chosen[:, 1], side="right").clip(max=len(versions) - 1)]
             past = kinds == self.names.index("past")
             self.current[arenas[past], 1] = drawn[past]
+        if self.states.size:
+            self.states[np.isin(self._car_arena, arenas)] = 0.0
 
     def begin(self, odds: Odds, step: int) -> None:
         """Begins a rollout in which versions are drawn by `odds`. Arenas whose opponent is gone draw a new one. What
@@ -100,9 +105,7 @@ class Opponents:
     def _is_past(self, kinds: NDArray[np.int64]) -> NDArray[np.bool_]:
         return np.asarray(kinds == (self.names.index("past") if "past" in self.names else len(self.names)))
 
-    def controls(
-        self, observations: NDArray[np.float32], step: int, env: BatchEnv | None = None, cars: Any = None
-    ) -> NDArray[np.float32]:
+    def controls(self, observations: Floats, step: int, env: BatchEnv | None = None, cars: Any = None) -> Floats:
         """Returns the controls (K, 8) of the K cars for their observations (K, size). A StateBot, and a bot that was
         trained with another observation, look at `env` and its rows `cars` (K,)."""
         out = np.zeros((len(observations), 8), np.float32)
@@ -112,7 +115,7 @@ class Opponents:
                 out[rows] = ACTION_TABLE[random_rows(len(ACTION_TABLE), self._seed, step, numbers)]
             elif name == "past":
                 past.append(rows)
-                logits.append(self._past[self._pool.row(version)].logits(observations[rows]))
+                logits.append(self._logits(self._past[self._pool.row(version)], observations[rows], rows))
             elif name != "idle":
                 bot = self._bots[name]
                 if isinstance(bot, StateBot):
@@ -120,11 +123,19 @@ class Opponents:
                     out[rows] = bot.act(env.state, asked(env, cars[rows], numbers, self._seed, step))
                 else:
                     seen = observations[rows] if env is None else bot.view(env, cars[rows], observations[rows])
-                    out[rows] = bot.policy.sample(seen, self._seed, step, numbers)[2]
+                    out[rows] = bot.policy.choose(self._logits(bot.policy, seen, rows), self._seed, step, numbers)[2]
         if past:  # one draw for all versions: their networks differ in the weights alone
             rows = np.concatenate(past)
             out[rows] = self._past[0].choose(np.concatenate(logits), self._seed, step, self._numbers[rows])[2]
         return out
+
+    def _logits(self, policy: Policy, observations: Floats, rows: NDArray[np.int64]) -> Floats:
+        """Logits of a policy for the observations of these rows of the K cars."""
+        size = policy.network.state_size
+        states = self.states[rows, :size]
+        logits = policy.logits(policy.network.inputs(observations, states), states)
+        self.states[rows, :size] = states
+        return logits
 
     def _groups(self) -> list[tuple[str, int, NDArray[np.int64], NDArray[np.int64]]]:
         """Groups the K cars by opponent: name, version, rows, and the cars' numbers. The result is cached, because
@@ -138,3 +149,9 @@ class Opponents:
                 groups.append((self.names[kind], version, rows, self._numbers[rows]))
             self._grouped = known, groups
         return self._grouped[1]
+
+
+def largest_state(network: AnyNetwork, bots: Mapping[str, Bot | StateBot]) -> int:
+    """The size of the largest state of the recurrent networks among these; 0 if there are none."""
+    networks = [network, *(bot.network for bot in bots.values() if isinstance(bot, Bot))]
+    return max(each.state_size for each in networks)

@@ -12,7 +12,10 @@ from rlbot.learner.batch_shard import BatchShard
 @dataclass(frozen=True)
 class Batch:
     """T * A rows, in the order of the rollout. Values are in scaled units, observations in the precision of the first
-    layer. shard: which part of the batch of all ranks these rows are."""
+    layer. shard: which part of the batch of all ranks these rows are.
+
+    For a recurrent network the rows are sequences (rlbot.learner.sequences), so that each column has another axis after
+    the first; states (rows, state_size) are those before a sequence, begins (rows, length) where an episode begins."""
 
     shard: BatchShard
     observations: Tensor
@@ -21,10 +24,13 @@ class Batch:
     advantages: Tensor
     returns: Tensor
     values: Tensor
+    states: Tensor | None = None
+    begins: Tensor | None = None
 
     def columns(self) -> dict[str, Tensor]:
         """Returns the tensors by name, in the order above."""
-        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "shard"}
+        named = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "shard"}
+        return {name: column for name, column in named.items() if column is not None}
 
     def blank(self) -> "Batch":
         """Returns a batch of the same shapes in memory of its own, without a finite number in it: a gradient step on

@@ -21,6 +21,7 @@ from rlbot.learner.cuda_graph import StepGraphs
 from rlbot.learner.gae import gae, next_values
 from rlbot.learner.losses import approximate_kl, importance, policy_loss, value_loss
 from rlbot.learner.return_scale import ReturnScale
+from rlbot.learner.sequences import Sequences
 from rlbot.model.own import AnyModel
 
 STEP_METRICS = (
@@ -55,6 +56,10 @@ class PPO:
     after the first epoch whose mean KL exceeds it (None: never). clip_range_value=None: values are not clipped.
     All randomness (the order of rows) comes from its own generator, seeded with `seed`.
 
+    A recurrent network learns by backpropagation through time over sequences of `sequence_length` steps of an agent, of
+    which rollouts have whole ones. A sequence begins with the state that was stored, and an episode within it with
+    zeros. Minibatches are whole sequences, of about minibatch_size rows together.
+
     If hardware.group has several ranks, each rank has the rollout of some agents, and all make the update of the whole
     batch together: minibatch_size counts the rows of all ranks, and losses, gradients and statistics are summed.
 
@@ -81,11 +86,17 @@ class PPO:
         normalize_advantage: bool,
         normalize_return: bool,
         overlap: bool = False,
+        sequence_length: int = 1,
         seed: int = 0,
         warn: Callable[[str], None] = print,
     ) -> None:
         assert minibatch_size > 0 and epochs > 0
         assert next(model.parameters()).device == hardware.device, "move the model to hardware.device first"
+        if model.state_size and minibatch_size < sequence_length:
+            raise ValueError(
+                f"learner.minibatch_size={minibatch_size}: must be at least learner.sequence_length={sequence_length}, "
+                "since the network is recurrent"
+            )
         self.model = model
         self.hardware = hardware
         self.minibatch_size = minibatch_size
@@ -101,6 +112,8 @@ class PPO:
         self.normalize_advantage = normalize_advantage
         self.normalize_return = normalize_return
         self.overlap = overlap
+        self.sequence_length = sequence_length if model.state_size else None
+        self._length = self.sequence_length or 1  # rows of what a minibatch has several of
         self.return_scale = ReturnScale(gamma)
         self._named = dict(model.named_parameters())
         self._parameters = list(self._named.values())
@@ -164,12 +177,13 @@ class PPO:
         # Observations are rounded once here, not again by every layer that reads them.
         observations = move(rollout.observations).flatten(0, 1).to(reduced)
         actions = move(rollout.actions).flatten(0, 1)
-        log_probs = move(rollout.log_probs).flatten()
+        behaviour = move(rollout.log_probs).flatten()
         # The observations after the last step, then the final observations of truncated rows.
         beyond = torch.cat([observations[count:], move(rollout.final_observations).to(reduced)])
         observations = observations[:count]
-        behaviour = log_probs
-        log_probs, values = self._evaluate_before(observations, actions, behaviour)
+        sequences = Sequences(rollout.num_agents, self.sequence_length)
+        seen = self._seen(sequences, observations, actions, rollout)
+        log_probs, values = self._evaluate_before(sequences, observations, seen, behaviour)
         host_values = torch.cat([values, self._values(beyond)]).cpu().numpy()
 
         terminated, truncated = rollout.terminated, rollout.truncated
@@ -191,7 +205,22 @@ class PPO:
         targets = move(np.stack([advantages.ravel(), returns.ravel()]))
         if self.overlap:
             targets[0] *= importance(log_probs, behaviour)
-        return Batch(shard, observations, actions, log_probs, targets[0], targets[1], values), metrics
+        columns = [sequences.fold(each) for each in (log_probs, targets[0], targets[1], values)]
+        return Batch(shard, *seen[:2], *columns, *seen[2:]), metrics
+
+    def _seen(
+        self, sequences: Sequences, observations: Tensor, actions: Tensor, rollout: Rollout
+    ) -> tuple[Tensor, ...]:
+        """Returns what the model evaluates: observations and actions; if it is recurrent, their sequences, the states
+        before them, and where episodes begin."""
+        if self.sequence_length is None:
+            return observations, actions
+        size = self.model.observation_size
+        begins = np.zeros_like(rollout.terminated)  # at the first step the stored state says it
+        begins[1:] = (rollout.terminated | rollout.truncated)[:-1]
+        columns = observations[:, :size], actions, self.hardware.tensor(begins).flatten(), observations[:, size:]
+        observations, actions, begun, states = (sequences.fold(each) for each in columns)
+        return observations, actions, states[:, 0].contiguous(), begun
 
     @torch.inference_mode()
     def _values(self, observations: Tensor) -> Tensor:
@@ -199,18 +228,24 @@ class PPO:
             return torch.cat([self.model.value(part) for part in torch.split(observations, self.hardware.rows)])
 
     @torch.inference_mode()
-    def _evaluate_before(self, observations: Tensor, actions: Tensor, log_probs: Tensor) -> tuple[Tensor, Tensor]:
+    def _evaluate_before(
+        self, sequences: Sequences, observations: Tensor, seen: tuple[Tensor, ...], log_probs: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Returns the log-probabilities of the stored actions and the values of the observations before the update."""
         if self.hardware.precision == "fp32" and not self.overlap:
             return log_probs, self._values(observations)
         # With overlap the stored log-probabilities are of an older policy, and in reduced precision they are rounded
         # differently. They are computed anew, so that the ratio measures only what the update changed.
-        parts = zip(
-            torch.split(observations, self.hardware.rows), torch.split(actions, self.hardware.rows), strict=True
-        )
+        parts = zip(*(self._parts(each) for each in seen), strict=True)
         with self.hardware.autocast():
             results = [self.model.evaluate(*part) for part in parts]
-        return torch.cat([each[0] for each in results]), torch.cat([each[2] for each in results])
+        found = (torch.cat([each[k] for each in results]) for k in (0, 2))
+        before, values = (sequences.unfold(each) for each in found)
+        return before, values
+
+    def _parts(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Splits rows, or sequences, into parts that go through the network at once."""
+        return torch.split(rows, max(self.hardware.rows // self._length, 1))
 
     def _optimize(self, batch: Batch) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Runs the epochs of minibatches; returns one row of STEP_METRICS for each minibatch."""
@@ -218,7 +253,7 @@ class PPO:
             self._ramps[i] = self._ramps[i].fill_(value) if isinstance(self._ramps[i], Tensor) else value
         shard = batch.shard
         count = len(batch.log_probs) // (shard.stop - shard.start) * shard.agents
-        parts = max(1, round(count / self.minibatch_size))
+        parts = max(1, round(count * self._length / self.minibatch_size))
         bounds = [part * count // parts for part in range(parts + 1)]
         orders = torch.stack([torch.randperm(count, generator=self._generator) for _ in range(self.epochs)])
         if shard.whole:  # otherwise the rows of each minibatch are selected on the host
@@ -287,17 +322,23 @@ class PPO:
     def _diagnose_part(self, batch: Batch, rows: Tensor, metrics: np.ndarray[Any, np.dtype[np.float32]]) -> NonFinite:
         losses = {name: float(metrics[STEP_METRICS.index(name)]) for name in PARTS}
         names = ("log_probs", "advantages", "returns", "values")
-        columns = {name: getattr(batch, name)[rows] for name in names}
+
+        def taken(column: Tensor) -> Tensor:
+            return column[rows] if self.sequence_length is None else column[rows].flatten(0, 1)
+
+        columns = {name: taken(getattr(batch, name)) for name in names}
 
         def gradients() -> tuple[Tensor | None, ...]:
             loss = self._losses(batch, rows)[0]
             return torch.autograd.grad(loss, self._parameters, allow_unused=True)
 
         name = diagnosis.cause(self._named, losses, columns, gradients)
-        rows = rows[diagnosis.worst_rows(columns)]
-        kept = {each: getattr(batch, each)[rows].cpu() for each in ("observations", "actions", *names)}
+        worst = diagnosis.worst_rows(columns)
+        sequences = Sequences(batch.shard.stop - batch.shard.start, self.sequence_length)
+        numbers = sequences.fold(torch.arange(batch.log_probs.numel(), device=rows.device))
+        kept = {each: taken(getattr(batch, each))[worst].cpu() for each in ("observations", "actions", *names)}
         arrays = {each: (kept[each].float() if each == "observations" else kept[each]).numpy() for each in kept}
-        return NonFinite(name, {"losses": losses}, {"rows": rows.cpu().numpy(), **arrays})
+        return NonFinite(name, {"losses": losses}, {"rows": taken(numbers)[worst].cpu().numpy(), **arrays})
 
     def _step(self, batch: Batch, rows: Tensor) -> Tensor:
         """Takes one gradient step on some rows of the batch of all ranks. Returns what this rank's rows add to its
@@ -309,7 +350,7 @@ class PPO:
         self._optimizer.zero_grad()
         mine = batch.shard.rows(rows).to(self.hardware.device)
         if len(mine):
-            parts = torch.split(mine, self.hardware.rows)
+            parts = self._parts(mine)
             metrics = torch.stack([self._accumulate(batch, part, len(part) / len(rows)) for part in parts])
         else:  # this rank takes part in the step with a zero gradient
             metrics = batch.values.new_zeros(1, RATIO_MAX + 1)
@@ -332,11 +373,11 @@ class PPO:
     def _losses(self, batch: Batch, rows: Tensor) -> tuple[Tensor, ...]:
         """Returns the loss of some rows, its parts for policy and value, the entropy, and each row's log-ratio and
         ratio."""
-        observations, actions, old_log_probs, advantages, returns, old_values = (
+        observations, actions, old_log_probs, advantages, returns, old_values, *recurrent = (
             column.index_select(0, rows) for column in batch.columns().values()
         )
         with self.hardware.autocast():
-            log_probs, entropies, values = self.model.evaluate(observations, actions)
+            log_probs, entropies, values = self.model.evaluate(observations, actions, *recurrent)
         log_ratio = log_probs - old_log_probs
         ratio = log_ratio.exp()
         clip_range, entropy_coef = self._ramps

@@ -79,6 +79,8 @@ class ActorCritic(nn.Module):
     Raises ValueError if there is no hidden layer, a width below 1 or an unknown activation.
     """
 
+    state_size = 0  # it is not recurrent
+
     def __init__(
         self,
         observation_size: int,

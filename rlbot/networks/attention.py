@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from rlbot.env.observation import OBSERVATION_SIZE, POSITION_SCALE, columns
+from rlbot.networks.layers import head
 from rlbot.sim import PAD_COOLDOWN, PAD_POSITION
 
 _OWN = columns("pads.timer").start  # columns before it: the ball, the own car and the goals
@@ -36,7 +37,7 @@ class Attention(nn.Module):
         self.pad = nn.Linear(pads.shape[1] + 1, width)
         self.norm = nn.LayerNorm(width)
         self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
-        self.actor, self.critic = _head(width, num_outputs, 0.01), _head(width, 1, 1.0)
+        self.actor, self.critic = head(width, num_outputs, 0.01), head(width, 1, 1.0)
 
     def forward(self, observations: Tensor) -> tuple[Tensor, Tensor]:
         query = self.query(observations[:, :_OWN])
@@ -48,10 +49,3 @@ class Attention(nn.Module):
         seen, _ = self.attention(query[:, None], things, things, key_padding_mask=absent, need_weights=False)
         features = query + seen[:, 0]
         return self.actor(features), self.critic(features)
-
-
-def _head(width: int, outputs: int, gain: float) -> nn.Sequential:
-    last = nn.Linear(width, outputs)
-    nn.init.orthogonal_(last.weight, gain)  # a small one, so that all actions are about as likely at first
-    nn.init.zeros_(last.bias)
-    return nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width), nn.ReLU(), last)

@@ -30,6 +30,25 @@ class AnyNetwork(ABC):
     table: Table | None  # the user's own, of the head "table"; None: rlbot.env.ACTION_TABLE
 
     @property
+    def state_size(self) -> int:
+        """Size of a recurrent network's state; 0 if it is not recurrent."""
+        return 0
+
+    @property
+    def input_size(self) -> int:
+        """Of a row of its input: the observation, then the state."""
+        return self.observation_size + self.state_size
+
+    @property
+    def output_size(self) -> int:
+        """Of a row of its output: the logits, then the next state."""
+        return self.head.outputs + self.state_size
+
+    def inputs(self, observations: Floats, states: Floats) -> Floats:
+        """Joins observations (M, observation_size) and states (M, state_size) to the rows of its input."""
+        return np.concatenate([observations, states], 1) if self.state_size else observations
+
+    @property
     def head(self) -> Head:
         head = HEADS[self.action_head]
         return head if self.table is None else replace(head, outputs=len(self.table))
@@ -67,8 +86,8 @@ class AnyNetwork(ABC):
 
     @abstractmethod
     def forward(self, vector: Floats) -> Callable[[Floats], Floats]:
-        """A function from observations (M, observation_size) to logits (M, outputs), valid until its next call, whose
-        weights are views of `vector`."""
+        """A function from inputs (M, input_size) to outputs (M, output_size), valid until its next call, whose weights
+        are views of `vector`."""
 
     @abstractmethod
     def vector(self, tensors: Mapping[str, Any], out: Floats) -> None:
@@ -211,21 +230,30 @@ class Policy:
         self, network: AnyNetwork, vector: Floats, table: Floats, forward: Callable[[Floats], Floats] | None = None
     ) -> None:
         """`table` (K, 8): the controls of each choice of the "table" head. `forward`: another process's forward pass,
-        from observations (M, observation_size) to logits (M, outputs), instead of one with `vector` here."""
+        from inputs (M, input_size) to outputs (M, output_size), instead of one with `vector` here."""
         self.network, self._table = network, table
         self._forward = network.forward(vector) if forward is None else forward
         self._log_std = network.views(vector).get("head.log_std", np.zeros(8, np.float32))
 
-    def logits(self, observations: Floats) -> Floats:
-        """(M, observation_size) -> (M, outputs), valid until the next call."""
-        return self._forward(observations)
+    def logits(self, inputs: Floats, states: Floats | None = None) -> Floats:
+        """(M, input_size) -> (M, outputs), valid until the next call. `states` (M, state_size) is overwritten with the
+        next states; None: they are not wanted."""
+        if not self.network.state_size:
+            return self._forward(inputs)
+        outputs, size = self._forward(inputs), self.network.head.outputs
+        if states is not None:
+            states[:] = outputs[:, size:]
+        return outputs[:, :size].copy()  # contiguous, as all other logits: sums of other arrays have other last bits
 
-    def sample(self, observations: Floats, seed: int, step: int, cars: NDArray[np.int64]) -> tuple[Any, Floats, Floats]:
-        """Draw (actions (M, *action_shape), log_probs (M,), controls (M, 8)) for M cars numbered `cars` (M,).
+    def sample(
+        self, inputs: Floats, seed: int, step: int, cars: NDArray[np.int64], states: Floats | None = None
+    ) -> tuple[Any, Floats, Floats]:
+        """Draw (actions (M, *action_shape), log_probs (M,), controls (M, 8)) for M cars numbered `cars` (M,), from
+        inputs (M, input_size). `states`: see `logits`.
 
-        A car's action depends only on the weights, its observation, `seed`, `step` and its number.
+        A car's action depends only on the weights, its input, `seed`, `step` and its number.
         """
-        return self.choose(self.logits(observations), seed, step, cars)
+        return self.choose(self.logits(inputs, states), seed, step, cars)
 
     def choose(self, logits: Floats, seed: int, step: int, cars: NDArray[np.int64]) -> tuple[Any, Floats, Floats]:
         """As `sample`, from logits (M, outputs), which are overwritten."""
@@ -237,9 +265,9 @@ class Policy:
         head.draw(logits, self._log_std, uniform, actions, log_probs)
         return actions, log_probs, self.controls(actions)
 
-    def mode(self, observations: Floats) -> Floats:
-        """Controls (M, 8) of the most likely actions."""
-        return self.controls(self.network.head.mode(self.logits(observations)))
+    def mode(self, inputs: Floats, states: Floats | None = None) -> Floats:
+        """Controls (M, 8) of the most likely actions. `states`: see `logits`."""
+        return self.controls(self.network.head.mode(self.logits(inputs, states)))
 
     def controls(self, actions: Any) -> Floats:
         """Stored actions (M, *action_shape) -> controls (M, 8)."""

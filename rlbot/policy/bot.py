@@ -49,6 +49,7 @@ class Bot:
     def __post_init__(self) -> None:
         self.policy = Policy(self.network, self.weights, self.network.action_table)
         self._calls = 0
+        self._states = np.zeros((0, self.network.state_size), np.float32)
 
     @property
     def name(self) -> str:
@@ -56,15 +57,31 @@ class Bot:
 
     def act(self, observations: NDArray[Any], deterministic: bool = False) -> Floats:
         """Controls (B, 8) for observations (B, size) of its `observation`, by default the 180 numbers of
-        rlbot.env.observation: drawn from the policy, or the most likely ones if `deterministic`. Raises ValueError if
-        the shape is another."""
+        rlbot.env.observation: drawn from the policy, or the most likely ones if `deterministic`. A recurrent network
+        remembers each row from call to call, until `reset`. Raises ValueError if the shape is another, or the rows are
+        not as many as in the call before and a recurrent network was not reset."""
         rows = np.asarray(observations, np.float32)
         if rows.ndim != 2 or rows.shape[1] != self.network.observation_size:
             raise ValueError(f"observations of shape {rows.shape}: must be (B, {self.network.observation_size})")
+        if len(self._states) != len(rows):
+            if len(self._states) and self.network.state_size:
+                raise ValueError(
+                    f"{len(rows)} rows after {len(self._states)}, each of which it remembers; reset() first"
+                )
+            self._states = np.zeros((len(rows), self.network.state_size), np.float32)
+        inputs = self.network.inputs(rows, self._states)
         if deterministic:
-            return self.policy.mode(rows)
+            return self.policy.mode(inputs, self._states)
         self._calls += 1
-        return self.policy.sample(rows, self.seed, self._calls, np.arange(len(rows)))[2]
+        return self.policy.sample(inputs, self.seed, self._calls, np.arange(len(rows)), self._states)[2]
+
+    def reset(self, rows: Any = None) -> None:
+        """Forget what a recurrent network remembers of rows of `act` (indices or a mask; None: all). Call it where an
+        episode begins."""
+        if rows is None:
+            self._states = self._states[:0]
+        else:
+            self._states[rows] = 0.0
 
     def view(self, env: BatchEnv, cars: NDArray[np.int64], observations: Floats) -> Floats:
         """What the cars (K,), rows of `env`, see (K, size): `observations`, which are theirs in `env`, unless this bot

@@ -19,6 +19,7 @@ from rlbot.values.target import KEY, Target, call
 if TYPE_CHECKING:
     from torch import nn
 
+STATE_SIZE = "state_size"  # the attribute of a recurrent module
 PREFIX = "network."  # of the names of its arrays in the state_dict of rlbot.model.own.OwnActorCritic
 
 
@@ -62,18 +63,27 @@ class OwnNetwork(AnyNetwork):
         return module
 
     @cached_property
-    def _arrays(self) -> list[tuple[str, tuple[int, ...]]]:
+    def _found(self) -> tuple[list[tuple[str, tuple[int, ...]]], int]:
+        """The arrays, and the size of the state. A worker gets them with the network, and need not make the module."""
         import torch
 
         with torch.random.fork_rng(devices=[]):  # a module that is made only to be looked at draws no numbers
             module = self.module()
+        size: Any = getattr(module, STATE_SIZE, 0)
+        if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+            raise ValueError(f"{self.where}: its {STATE_SIZE} is {size!r:.50}; it must be a whole number")
         found = [(PREFIX + name, tuple(each.shape)) for name, each in _floats(module).items()]
-        return found + ([("head.log_std", (8,))] if self.head.has_log_std else [])
+        return found + ([("head.log_std", (8,))] if self.head.has_log_std else []), size
 
     def arrays(self) -> list[tuple[str, tuple[int, ...]]]:
         """Name and shape of every array of the network, in their order in the weight vector; the names are those of
         rlbot.model's state_dict."""
-        return self._arrays
+        return self._found[0]
+
+    @property
+    def state_size(self) -> int:
+        """The module's attribute `state_size`; 0 if it has none, so that it is not recurrent."""
+        return self._found[1]
 
     def vector(self, tensors: Mapping[str, Any], out: Floats) -> None:
         """Write the weights from a state_dict into `out` (size,). Raises ValueError if a shape does not fit."""
@@ -84,13 +94,12 @@ class OwnNetwork(AnyNetwork):
             view[...] = array
 
     def forward(self, vector: Floats) -> Callable[[Floats], Floats]:
-        """A function from observations (M, observation_size) to logits (M, outputs), whose weights are views of
-        `vector`."""
+        """A function from inputs (M, input_size) to outputs (M, output_size), whose weights are views of `vector`."""
         run = self.run(vector)
-        return lambda observations: run(observations)[0]
+        return lambda inputs: run(inputs)[0]
 
     def run(self, vector: Floats) -> Callable[[Floats], tuple[Floats, Floats]]:
-        """As `forward`, but to logits and values (M,)."""
+        """As `forward`, but to outputs and values (M,)."""
         import torch
 
         with torch.random.fork_rng(devices=[]):
@@ -100,12 +109,19 @@ class OwnNetwork(AnyNetwork):
         for name, tensor in _floats(module).items():
             tensor.data = torch.from_numpy(views[PREFIX + name])  # shares the memory
 
-        def run(observations: Floats) -> tuple[Floats, Floats]:
+        def run(inputs: Floats) -> tuple[Floats, Floats]:
             with torch.inference_mode():
-                logits, values = outputs(self, module, torch.from_numpy(np.ascontiguousarray(observations)))
-                return logits.numpy(), values.numpy()
+                rows = torch.from_numpy(np.ascontiguousarray(inputs))
+                logits, values, *states = outputs(self, module, *self.split(rows))
+                return torch.cat([logits, *states], 1).numpy(), values.numpy()
 
         return run
+
+    def split(self, inputs: Any) -> tuple[Any, ...]:
+        """Splits rows (M, input_size) into what the module takes: observations, and states if it is recurrent."""
+        if not self.state_size:
+            return (inputs,)
+        return inputs[:, : self.observation_size], inputs[:, self.observation_size :]
 
 
 def _floats(module: "nn.Module") -> "dict[str, Any]":
@@ -113,21 +129,24 @@ def _floats(module: "nn.Module") -> "dict[str, Any]":
     return {name: each for name, each in module.state_dict(keep_vars=True).items() if each.is_floating_point()}
 
 
-def outputs(network: OwnNetwork, module: "nn.Module", observations: Any) -> tuple[Any, Any]:
-    """Runs the module on observations (B, observation_size). Returns logits (B, outputs) and values (B,), float32.
-    Raises ValueError that names the setting if it raises an exception or returns anything else."""
+def outputs(network: OwnNetwork, module: "nn.Module", observations: Any, *states: Any) -> tuple[Any, ...]:
+    """Runs the module on observations (B, observation_size), and on states (B, state_size) if it is recurrent. Returns
+    logits (B, outputs), values (B,) and, if it is recurrent, the next states, all float32. Raises ValueError that names
+    the setting if it raises an exception or returns anything else."""
     where = network.where
-    result = call(f"{where}: forward", module, observations)
-    rows, choices = len(observations), network.head.outputs
-    wanted = f"it must return (logits of shape ({rows}, {choices}), values of shape ({rows},))"
+    result = call(f"{where}: forward", module, observations, *states)
+    rows, choices, size = len(observations), network.head.outputs, network.state_size
+    wanted = f"logits of shape ({rows}, {choices}), values of shape ({rows},)"
+    wanted = f"it must return ({wanted}{f', state of shape ({rows}, {size})' if states else ''})"
     try:
-        logits, values = result
-        logits, values = logits.float(), values.float().reshape(rows)
+        logits, values, *following = result
+        found = [logits.float(), values.float().reshape(rows), *(each.float() for each in following)]
     except (TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise ValueError(f"{where}: forward returns {_shown(result)}; {wanted}") from error
-    if tuple(logits.shape) != (rows, choices):
+    shapes = [tuple(each.shape) for each in (logits, *following)]
+    if shapes != [(rows, choices), *((rows, size) for _ in states)]:
         raise ValueError(f"{where}: forward returns {_shown(result)}; {wanted}")
-    return logits, values
+    return tuple(found)
 
 
 def _shown(result: Any) -> str:

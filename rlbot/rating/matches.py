@@ -244,7 +244,7 @@ def _play(
     for step in range(max(round(conditions.seconds / rules.seconds_per_step), 1)):
         for act, cars in zip(actors, sides, strict=True):
             controls[cars] = act(observations[cars], step)
-        recorder.before_step(observations, controls)
+        recorder.before_step([inputs_of(act) for act in actors], controls)
         observations = env.step(controls)[0]
         recorder.after_step()
         if tracer is not None:
@@ -269,11 +269,44 @@ def actor(
     if player == "random":
         return lambda observations, step: ACTION_TABLE[random_rows(len(ACTION_TABLE), seed, step, numbers)]
     assert isinstance(player, Bot)
-    policy = player.policy
-    see = partial(player.view, env, cars)
-    if deterministic:
-        return lambda observations, step: policy.mode(see(observations))
-    return lambda observations, step: policy.sample(see(observations), seed, step, numbers)[2]
+    return BotActor(player, deterministic, seed, env, cars, numbers)
+
+
+class BotActor:
+    """A Bot's function, as `actor` returns it. `inputs`: what its network saw at the last call, (K, input_size).
+
+    What a recurrent network remembers begins with an episode, as in training. A call with the step of the call before
+    decides anew, from what was remembered then."""
+
+    def __init__(
+        self,
+        bot: Bot,
+        deterministic: bool,
+        seed: int,
+        env: BatchEnv,
+        cars: NDArray[np.int64],
+        numbers: NDArray[np.int64],
+    ) -> None:
+        self.deterministic = deterministic
+        self._bot, self._seed, self._env, self._cars, self._numbers = bot, seed, env, cars, numbers
+        self._before = self._states = np.zeros((len(cars), bot.network.state_size), np.float32)
+        self._step = -1
+
+    def __call__(self, observations: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+        bot, env = self._bot, self._env
+        if step != self._step:
+            self._before, self._step = self._states, step
+            self._before[env.steps[env.car_arena[self._cars]] == 0] = 0.0
+        self._states = self._before.copy()
+        self.inputs = bot.network.inputs(bot.view(env, self._cars, observations), self._before)
+        if self.deterministic:
+            return bot.policy.mode(self.inputs, self._states)
+        return bot.policy.sample(self.inputs, self._seed, step, self._numbers, self._states)[2]
+
+
+def inputs_of(act: object) -> NDArray[np.float32] | None:
+    """What the network of an `actor` saw at its last call, (K, input_size); None if it has no network."""
+    return act.inputs if isinstance(act, BotActor) else None
 
 
 def _first_is_blue(matches: int) -> NDArray[np.bool_]:

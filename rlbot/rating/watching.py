@@ -19,8 +19,8 @@ _SHOT_SECONDS = 4.0  # a goal within this time after a shot belongs to it
 class MatchRecorder:
     """Records some of the matches of a batch.
 
-    Call `before_step` with the observations and the chosen controls, `after_step` after the step, and `finish` at the
-    end.
+    Call `before_step` with what each player's network saw (None: it has none) and the chosen controls, `after_step`
+    after the step, and `finish` at the end.
     """
 
     def __init__(
@@ -34,24 +34,25 @@ class MatchRecorder:
         """`sides`: the rows of each of the two `players` in the batch; `chosen`: {arena: number of its match}."""
         self._env, self._players, self._chosen = env, players, dict(chosen)
         self._critics = [load_critic(each) if chosen and isinstance(each, Bot) else None for each in players]
-        self._rows = {n: [cars[env.car_arena[cars] == n] for cars in sides] for n in chosen}
+        # Which of a player's cars are in the arena.
+        self._places = {n: [np.flatnonzero(env.car_arena[cars] == n) for cars in sides] for n in chosen}
+        self._sides = sides
         names = [each if isinstance(each, str) else each.name for each in players]
         self._recorders = {}
-        for n, rows in self._rows.items():
-            name_of = {int(env.car_slot[car]): names[side] for side in (0, 1) for car in rows[side]}
+        for n, places in self._places.items():
+            name_of = {int(env.car_slot[car]): names[side] for side in (0, 1) for car in sides[side][places[side]]}
             slots = env.arenas.slots[n]
             self._recorders[n] = Recorder(slots, [name_of[slot] for slot in slots], env.rules.tick_skip, details)
 
-    def before_step(self, observations: NDArray[np.float32], controls: NDArray[np.float32]) -> None:
+    def before_step(self, inputs: Sequence[NDArray[np.float32] | None], controls: NDArray[np.float32]) -> None:
         for n, recorder in self._recorders.items():
             made = []
-            for player, critic, rows in zip(self._players, self._critics, self._rows[n], strict=True):
-                if len(rows):
-                    seen = observations[rows]
-                    if isinstance(player, Bot):
-                        seen = player.view(self._env, rows, seen)
-                    choice = decision(player, seen, controls[rows].copy(), critic)
-                    made.append((self._env.car_slot[rows].tolist(), choice))
+            for side, places in enumerate(self._places[n]):
+                if len(places):
+                    cars, seen = self._sides[side][places], inputs[side]
+                    seen = None if seen is None else seen[places]
+                    choice = decision(self._players[side], seen, controls[cars], self._critics[side])
+                    made.append((self._env.car_slot[cars].tolist(), choice))
             recorder.add(self._env.state, made, n)
 
     def after_step(self) -> None:

@@ -15,20 +15,20 @@ _SMALLEST_PROBABILITY = 1e-30
 
 def decision(
     player: object,
-    observations: NDArray[np.float32],
+    inputs: NDArray[np.float32] | None,
     controls: NDArray[np.float32],
     critic: Critic | OwnCritic | None = None,
 ) -> Decision:
-    """The decision of a player that chose `controls` (K, 8) after `observations` (K, 180).
+    """The decision of a player that chose `controls` (K, 8). inputs (K, input_size): what its network saw.
 
     `player`: a Bot, or anything else, of which only the controls are known. Probabilities are known if a bot chooses
     from the built-in action table, whose rows a recording numbers."""
-    if not isinstance(player, Bot):
+    if not isinstance(player, Bot) or inputs is None:
         return Decision(controls)
-    value = None if critic is None else critic.value(observations)
+    value = None if critic is None else critic.value(inputs)
     if player.network.action_head != "table" or player.network.table is not None:
         return Decision(controls, value)
-    logits = player.policy.logits(observations)
+    logits = player.policy.logits(inputs)
     probabilities = np.exp(logits - logits.max(1, keepdims=True))
     probabilities[probabilities < _SMALLEST_PROBABILITY] = 0
     probabilities /= probabilities.sum(1, keepdims=True)

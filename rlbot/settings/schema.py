@@ -70,6 +70,7 @@ class ModelConfig:
 class LearnerConfig:
     batch_size: Annotated[int, Range(1, 100_000_000)]
     minibatch_size: Count
+    sequence_length: Count
     epochs: Count
     learning_rate: Positive | Ramp
     anneal_learning_rate: bool

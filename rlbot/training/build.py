@@ -115,6 +115,7 @@ def build(
             bool(config.learner.overlap),
             warn,
             make_forward(config, model, hardware),
+            config.learner.sequence_length if network.state_size else 1,
         )
 
     ppo = make_ppo(config, model, hardware, warn)
@@ -172,7 +173,7 @@ def make_model(config: TrainConfig) -> AnyModel:
     head = make_head(model.action_head, ACTION_TABLE if table is None else table)
     if model.network is not None:
         own = OwnNetwork(size, model.action_head, model.network, table)
-        return OwnActorCritic(size, head, own.module(), partial(outputs, own))
+        return OwnActorCritic(size, head, own.module(), partial(outputs, own), own.state_size)
     return ActorCritic(size, head, model.hidden, model.layer_norm, model.activation, model.shared_trunk)
 
 
@@ -185,10 +186,12 @@ def make_forward(config: TrainConfig, model: AnyModel, hardware: Hardware) -> Fo
     if acting == "workers" or (acting == "auto" and (config.model.network is None or config.learner.overlap)):
         return None
 
+    run = model.actor_outputs if isinstance(model, OwnActorCritic) else model.actor_logits
+
     @torch.inference_mode()
-    def forward(observations: NDArray[np.float32]) -> NDArray[np.float32]:
-        logits: NDArray[np.float32] = model.actor_logits(hardware.tensor(observations)).cpu().numpy()
-        return logits
+    def forward(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        outputs: NDArray[np.float32] = run(hardware.tensor(inputs)).cpu().numpy()
+        return outputs
 
     return forward
 

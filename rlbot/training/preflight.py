@@ -44,23 +44,24 @@ def preflight(config: TrainConfig, components: Components) -> Iterator[str]:
 
     yield f"Multi-environment check: {_step_together(config, components.stages[-1])}"
 
+    network = components.network
+    inputs = components.hardware.tensor(network.inputs(obs, np.zeros((len(obs), network.state_size), np.float32)))
     with torch.inference_mode(), components.hardware.autocast():
-        logits = components.model.actor_logits(components.hardware.tensor(obs))
+        logits = components.model.actor_logits(inputs)
         controls = components.model.head.controls(components.model.head.mode(logits))
     if controls.shape != (len(obs), 8) or not bool(torch.isfinite(controls).all()):
         raise ValueError(f"model: a forward pass gives controls of shape {tuple(controls.shape)}, not all finite")
     if isinstance(components.model, OwnActorCritic):
         with components.hardware.autocast():
-            unused = components.model.unused(components.hardware.tensor(obs))
+            unused = components.model.unused(inputs)
         if unused:
             raise ValueError(f"model.network: {unused[0]} has no part in logits or values; take it out of the class")
     yield f"Model forward pass: observations {tuple(obs.shape)} -> controls {tuple(controls.shape)}"
 
-    network = components.network
     all_learn = Matchup(network, {"self": 1.0}, "uniform", (True,) * len(env.arenas), config.seed)
     shard = EnvShard(lambda: env, all_learn, components.publish(), components.pool)
     cars = len(shard.learner_cars)
-    rollout = Rollout(STEPS, cars, network.observation_size, network.action_shape, network.action_dtype)
+    rollout = Rollout(STEPS, cars, network.input_size, network.action_shape, network.action_dtype)
     stats = shard.collect(rollout)
     _require_finite(stats.faults, f"a rollout of {STEPS} steps")
     yield f"Rollout of {STEPS} steps: rewards finite, mean {float(rollout.rewards.mean()):.4f} per step"

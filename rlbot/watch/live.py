@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rlbot.env import ACTION_TABLE, BatchEnv, Rules
 from rlbot.policy import Bot, Critic, OwnCritic, load_critic
-from rlbot.rating.matches import Player, actor
+from rlbot.rating.matches import BotActor, Player, actor, inputs_of
 from rlbot.recording import Decision, find_events
 from rlbot.recording.decisions import decision
 from rlbot.recording.recorder import TEAM_NAMES, TICK_RATE
@@ -156,7 +156,9 @@ class LiveMatch:
         else:
             self._status.update(command)
             if "deterministic" in command:
-                self._make_actors()
+                for act in self._actors:
+                    if isinstance(act, BotActor):
+                        act.deterministic = command["deterministic"]
                 self._decide()
             self._send("status", dict(self._status))
 
@@ -171,7 +173,11 @@ class LiveMatch:
         ]
         self._matches += 1
         self._observations, _ = env.reset(seed=self._seed + self._matches - 1)
-        self._make_actors()
+        deterministic = bool(self._status["deterministic"])
+        self._actors = [
+            actor(player, deterministic, self._seed + self._matches, env, cars, cars)
+            for player, cars in zip(lineup.players, self._sides, strict=True)
+        ]
         self._tick = self._steps = 0
         self._recent: deque[tuple[int, State]] = deque(maxlen=_RECENT)
         cars = zip(env.arenas.slots[0], env.car_team.tolist(), strict=True)
@@ -186,13 +192,6 @@ class LiveMatch:
         self._decisions = [Decision(self._controls[cars]) for cars in self._sides]
         self._decide()
         self._frame = self._frame_document(env.state)
-
-    def _make_actors(self) -> None:
-        deterministic = bool(self._status["deterministic"])
-        self._actors = [
-            actor(player, deterministic, self._seed + self._matches, self._env, cars, cars)
-            for player, cars in zip(self._lineup.players, self._sides, strict=True)
-        ]
 
     def _restart(self, lineup: Lineup) -> None:
         with self._condition:
@@ -214,12 +213,9 @@ class LiveMatch:
         """Chooses the controls of every car in the current state."""
         for side, cars in enumerate(self._sides):
             if len(cars):
-                seen = self._observations[cars]
-                self._controls[cars] = self._actors[side](seen, self._steps)
-                player, critic = self._lineup.players[side], self._critics[side]
-                if isinstance(player, Bot):
-                    seen = player.view(self._env, cars, seen)
-                self._decisions[side] = decision(player, seen, self._controls[cars], critic)
+                act, player, critic = self._actors[side], self._lineup.players[side], self._critics[side]
+                self._controls[cars] = act(self._observations[cars], self._steps)
+                self._decisions[side] = decision(player, inputs_of(act), self._controls[cars], critic)
 
     def _place_ball(self, x: float, y: float) -> None:
         arrays, document = self._env.snapshot()

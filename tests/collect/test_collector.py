@@ -161,12 +161,26 @@ def test_arenas_that_break_do_not_depend_on_the_number_of_workers(tmp_path: Path
     assert all(np.isfinite(each).all() for each in mine.values())
 
 
-def test_a_snapshot_goes_on_with_another_number_of_workers() -> None:
-    with collector("env.workers=2", stage=1) as (made, _):
+@pytest.mark.parametrize("model", ["mlp_small", "gru"])
+def test_a_snapshot_goes_on_with_another_number_of_workers(model: str) -> None:
+    with collector("env.workers=2", f"model={model}", stage=1) as (made, _):
         made.collect()
         saved = made.snapshot()
         expected = arrays(made)
-    with collector("env.workers=3", stage=1) as (other, _):
+    with collector("env.workers=3", f"model={model}", stage=1) as (other, _):
+        other.restore(*saved)
+        assert_same(expected, arrays(other))
+
+
+def test_a_rollout_that_was_begun_with_overlap_is_played_again_from_its_states() -> None:
+    settings = ["env.workers=2", "model=gru", "hardware.acting=workers", "learner.overlap=true"]
+    with collector(*settings) as (made, _):
+        made.collect()
+        made.begin()
+        saved = made.snapshot()
+        expected = arrays(made)
+        assert saved[0]["car_states"].any()
+    with collector(*settings) as (other, _):
         other.restore(*saved)
         assert_same(expected, arrays(other))
     with collector("env.workers=0", "env.num_envs=4") as (smaller, _), pytest.raises(ValueError, match="5 arenas"):

@@ -11,7 +11,7 @@ from rlbot.env import ACTION_TABLE
 from rlbot.env.observation import OBSERVATION_SIZE
 from rlbot.model.heads import make_head
 from rlbot.model.own import OwnActorCritic
-from rlbot.policy import Policy
+from rlbot.policy import Bot, Policy
 from rlbot.policy.own_network import OwnNetwork, outputs
 from rlbot.values.target import Target
 
@@ -48,6 +48,30 @@ class TooFew(Net):
 class Fails(Net):
     def forward(self, observations):
         raise KeyError("no such column")
+
+class Counts(nn.Module):
+    # The logits are the number of steps.
+    state_size = 2
+
+    def __init__(self, observation_size, num_outputs):
+        super().__init__()
+        self.logits = nn.Linear(observation_size, num_outputs)
+
+    def forward(self, observations, state):
+        state = state + torch.tensor([1.0, 2.0])
+        return 0 * self.logits(observations) + state[:, :1], state[:, 1], state
+
+class NoState(Counts):
+    def forward(self, observations, state):
+        return super().forward(observations, state)[:2]
+
+class OtherState(Counts):
+    def forward(self, observations, state):
+        logits, values, state = super().forward(observations, state)
+        return logits, values, state[:, :1]
+
+class NoSize(Counts):
+    state_size = 2.5
 
 def not_a_module(observation_size, num_outputs):
     return "nothing"
@@ -125,11 +149,54 @@ def test_a_class_that_cannot_be_used(file: Path, name: str, message: str) -> Non
     [
         ("OnlyLogits", r"forward returns shape \(4, 90\); it must return \(logits of shape \(4, 90\), values"),
         ("TooFew", r"forward returns \(shape \(4, 89\), shape \(4, 1\)\); it must return"),
+        ("NoState", r"forward returns \(shape \(4, 90\), shape \(4,\)\); it must return \(.*, state of"),
+        ("OtherState", r"forward returns \(.*, shape \(4, 1\)\); it must return \(.*, state of shape \(4, 2\)\)"),
         ("Fails", r"forward fails: KeyError: 'no such column' \(net\.py, line \d+\)"),
     ],
 )
 def test_a_forward_pass_that_cannot_be_used(file: Path, name: str, message: str) -> None:
-    own = network(file, name, width=2)
+    own = network(file, name, **({} if "State" in name else {"width": 2}))
     run = own.forward(np.zeros(own.size(), np.float32))
     with pytest.raises(ValueError, match=r"^model\.network\._target_=\S+net\.py:" + f"{name}:? {message}"):
-        run(np.zeros((4, OBSERVATION_SIZE), np.float32))
+        run(np.zeros((4, own.input_size), np.float32))
+
+
+def test_a_recurrent_network_takes_and_gives_states(file: Path) -> None:
+    own = network(file, "Counts")
+    assert (own.state_size, own.input_size, own.output_size) == (2, OBSERVATION_SIZE + 2, 92)
+    model = OwnActorCritic(OBSERVATION_SIZE, make_head("table", ACTION_TABLE), own.module(), partial(outputs, own), 2)
+    vector = np.zeros(own.size(), np.float32)
+    own.vector(model.actor_arrays(), vector)
+    policy, states = Policy(own, vector, ACTION_TABLE), np.zeros((3, 2), np.float32)
+    for step in (1, 2):
+        inputs = own.inputs(np.ones((3, OBSERVATION_SIZE), np.float32), states)
+        outputs_here = model.actor_outputs(torch.from_numpy(inputs)).detach().numpy()
+        logits = policy.logits(inputs, states)
+        assert (logits == step).all() and logits.flags.c_contiguous and (states == [step, 2 * step]).all()
+        np.testing.assert_array_equal(outputs_here, np.concatenate([logits, states], 1))
+        np.testing.assert_array_equal(own.run(vector)(inputs)[1], [2 * step] * 3)
+    assert (policy.logits(inputs) == 2).all() and (states == [2, 4]).all(), "it changes nothing"
+
+
+def test_a_bot_remembers_each_row_until_it_is_reset(file: Path) -> None:
+    own = network(file, "Counts")
+    bot = Bot(own, np.zeros(own.size(), np.float32), 8, 0, 0, file)
+    rows = np.zeros((3, OBSERVATION_SIZE))
+
+    def seen() -> list[float]:
+        bot.act(rows, deterministic=True)
+        return bot._states[:, 0].tolist()
+
+    assert (seen(), seen()) == ([1, 1, 1], [2, 2, 2])
+    bot.reset([False, True, False])
+    assert seen() == [3, 1, 3]
+    with pytest.raises(ValueError, match=r"2 rows after 3, each of which it remembers; reset\(\) first"):
+        bot.act(rows[:2])
+    bot.reset()
+    rows = rows[:2]
+    assert seen() == [1, 1]
+
+
+def test_a_size_of_the_state_that_is_no_whole_number(file: Path) -> None:
+    with pytest.raises(ValueError, match=r"net\.py:NoSize: its state_size is 2\.5; it must be a whole number"):
+        network(file, "NoSize").size()
