@@ -55,8 +55,10 @@ def test_an_example_is_at_most_ten_lines(name: str) -> None:
 def test_a_command_plays_and_passes_the_checks_of_a_start(workplace: Path, words: list[str]) -> None:
     if "rlbot.env.packs" in words[0] and find_spec("rlgym_tools") is None:
         pytest.skip("needs the package rlgym-tools")
+    if "_target_: rlgym." in words[0] and find_spec("rlgym") is None:
+        pytest.skip("needs the package rlgym-rocket-league")
     config = command.compose([*TINY, *words])
-    lines = list(preflight(config, build(config, print)))
+    lines = [line for line in preflight(config, build(config, print)) if not line.startswith("RLGym parts: ")]
     assert lines[-1].startswith("Rollout of 16 steps: rewards finite")
     callbacks, home = Callbacks(config.callback), RunDirectory(workplace / "run")
     trackers = open_trackers(trackers_of(config, print), home, None, pytest.fail)

@@ -22,10 +22,11 @@ from rlbot.env.own_reset import OwnReset
 from rlbot.env.rules import Rules, checked_reset_mix, checked_team_sizes
 from rlbot.reward import Reward
 from rlbot.reward.compose import TermTotals
-from rlbot.sim import BLUE, FIRST_ENGINE, Arenas, make_arenas, version
+from rlbot.sim import BLUE, FIRST_ENGINE, make_arenas, version
 
 if TYPE_CHECKING:
     from rlbot.env.rlgym.game import Game
+    from rlbot.env.rlgym.observations import RLGymObservation
 
 OBSERVATION_SPACE = gymnasium.spaces.Box(-LIMIT, LIMIT, (OBSERVATION_SIZE,), np.float32)
 ACTION_SPACE = gymnasium.spaces.Box(-1.0, 1.0, (8,), np.float32)
@@ -158,8 +159,11 @@ class BatchEnv(VectorEnv):
         self.ended = np.zeros(num_arenas, np.int64)
         self.final_obs = np.zeros((num_cars, observation.size), np.float32)
         self.faults: NonFiniteCounts = {}
-        self.rlgym = _rlgym_of([*(ending.function for ending in self.endings), *reward.functions], self.arenas)
         self._controls = np.zeros((num_cars, 8), np.float32)
+        self._builders = [(observation, observation.builder())] if observation.is_rlgym else []
+        parts = [*(builder for _, builder in self._builders), *(ending.function for ending in self.endings)]
+        self.rlgym = self._game([*parts, *reward.functions])
+        self._games = [] if self.rlgym is None else [self.rlgym]
         self._all_cars = np.arange(num_cars)
         self._cars_of = [np.flatnonzero(self.car_arena == n) for n in range(num_arenas)]
         self._rngs = self._generators(np.random.SeedSequence().generate_state(4).tolist())
@@ -199,7 +203,9 @@ class BatchEnv(VectorEnv):
         """
         self._take(actions)
         if self.rlgym is not None:
-            self.rlgym.begin(self.state)
+            self.rlgym.begin(self.state, self.steps)
+        for game in self._games:
+            game.behind = True
         before, after = self.state, self._before
         self.arenas.step(self._controls, before, after)
         self.state, self._before = after, before
@@ -277,6 +283,8 @@ class BatchEnv(VectorEnv):
             self._controls[self._cars_of[n]] = 0
             if earned is not None:
                 earned[:, n] = 0
+                if self.rlgym is not None:
+                    self.rlgym.take_back(n)
             self._broken[n] = True
 
     def _note(self, n: int, name: str, earned: NDArray[np.float32] | None) -> None:
@@ -298,6 +306,8 @@ class BatchEnv(VectorEnv):
         self.faults[name] = NonFiniteCount(1, NonFinite(name, place, arrays))
 
     def _observe(self) -> NDArray[np.float32]:
+        if self.rlgym is not None:
+            self.rlgym.begin(self.state, self.steps)
         obs = np.empty((self.num_envs, self.observation.size), np.float32)
         self._write(self.observation, self._all_cars, obs)
         return obs
@@ -309,7 +319,34 @@ class BatchEnv(VectorEnv):
         return obs[cars]
 
     def _write(self, observation: Observation, cars: NDArray[np.int64], out: NDArray[np.float32]) -> None:
-        observe(observation, self.state, self._controls, self.car_arena, self.car_slot, cars, out)
+        if observation.is_rlgym:
+            self._builder(observation).write(cars, out)
+        else:
+            observe(observation, self.state, self._controls, self.car_arena, self.car_slot, cars, out)
+
+    def _builder(self, observation: Observation) -> "RLGymObservation":
+        """The builder of this observation, after it has seen the state; of another than the batch's one is made."""
+        found = next((builder for each, builder in self._builders if each == observation), None)
+        if found is None:
+            found = observation.builder()
+            self._builders.append((observation, found))
+            game = self._game([found])
+            assert game is not None
+            self._games.append(game)
+        game = found.game
+        if game.behind:
+            game.advance(self.state, self.steps)
+        game.begin(self.state, self.steps)
+        return found
+
+    def _game(self, functions: Sequence[Any]) -> "Game | None":
+        """What RLGym's parts need, if there are any among these; else RLGym is not imported."""
+        parts = [function for function in functions if hasattr(function, "attach")]
+        if not parts:
+            return None
+        from rlbot.env.rlgym.game import Game
+
+        return Game(self.arenas, parts, self._controls)
 
     def _finish(self, obs: NDArray[np.float32]) -> dict[str, Any]:
         """Keep the last observations of the episodes that ended; in mode SAME_STEP reset their arenas and write their
@@ -337,8 +374,8 @@ class BatchEnv(VectorEnv):
         self._controls[self._cars_of[n]] = 0
         self.steps[n] = self._untouched[n] = 0
         self._last_touch[n] = NOBODY
-        if self.rlgym is not None:
-            self.rlgym.fresh.add(n)
+        for game in self._games:
+            game.fresh.add(n)
 
     def _generators(self, entropy: list[int]) -> list[np.random.Generator]:
         return [np.random.default_rng([*entropy, self.first_arena + n]) for n in range(len(self.arenas))]
@@ -389,16 +426,6 @@ class BatchEnv(VectorEnv):
             rng.bit_generator.state = state
         for n in range(len(self.arenas)):
             self.arenas.read(n, self.state)
-            if self.rlgym is not None:  # what RLGym's parts keep is not saved
-                self.rlgym.fresh.add(n)
+        for game in self._games:  # what RLGym's parts keep is not saved
+            game.fresh.update(range(len(self.arenas)))
         return self._observe()
-
-
-def _rlgym_of(functions: Sequence[Any], arenas: Arenas) -> "Game | None":
-    """What RLGym's parts need, if there are any among the user's `functions`; else RLGym is not imported."""
-    parts = [function for function in functions if hasattr(function, "attach")]
-    if not parts:
-        return None
-    from rlbot.env.rlgym.game import Game
-
-    return Game(arenas, parts)

@@ -1,9 +1,10 @@
 """Which observation a policy is trained with: a built-in one or the user's own."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,15 @@ from numpy.typing import NDArray
 from rlbot.env import observation as default
 from rlbot.env import relative
 from rlbot.env.observation import LIMIT
+from rlbot.env.rlgym import adapted
 from rlbot.env.seeing import Cars
 from rlbot.sim import PAD_COOLDOWN, State
 from rlbot.values.target import PartError, Target, call
+
+if TYPE_CHECKING:
+    from rlbot.env.rlgym.observations import RLGymObservation
+
+_KEY = "env.observation"
 
 Function = Callable[[State, Cars], Mapping[str, Any]]
 
@@ -28,12 +35,14 @@ OBSERVATIONS = tuple(_BUILT_IN)
 
 @dataclass(frozen=True)
 class Observation:
-    """A built-in observation by its `name`, or the user's own (`target`). It can be pickled. `source`: the text of the
-    file of `target`, if it is to be used in place of the file."""
+    """A built-in observation by its `name`, or the user's own (`target`), which may be an observation builder of
+    RLGym's. It can be pickled. `source`: the text of the file of `target`, if it is to be used in place of the file.
+    `sizes`: the (blue, orange) cars of an arena of its training, in which the size of one of RLGym's is found."""
 
     name: str = "default"
     target: Target | None = None
     source: str | None = None
+    sizes: tuple[int, int] = (1, 1)
 
     @property
     def label(self) -> str:
@@ -43,7 +52,7 @@ class Observation:
     @cached_property
     def _function(self) -> Function:
         assert self.target is not None
-        function: Function = self.target.load("env.observation", self.source)
+        function: Function = self.target.load(_KEY, self.source)
         self._text  # noqa: B018 - read now: the file may change while a run trains with what was loaded
         return function
 
@@ -55,10 +64,22 @@ class Observation:
         return self.target.file.expanduser().read_text(encoding="utf-8")
 
     @cached_property
+    def is_rlgym(self) -> bool:
+        """Whether it is an observation builder of RLGym's. Raises ValueError if the user's own cannot be loaded."""
+        return self.target is not None and hasattr(adapted(self._function, _KEY), "look")
+
+    def builder(self) -> "RLGymObservation":
+        """A new builder for one batch of arenas, if `is_rlgym`."""
+        made: RLGymObservation = adapted(self._function, _KEY)
+        return made
+
+    @cached_property
     def columns(self) -> tuple[tuple[str, int], ...]:
         """Name and size of every part, in order. Raises ValueError if the user's function cannot be loaded or used."""
         if self.target is None:
             return _BUILT_IN[self.name][0]
+        if self.is_rlgym:
+            return ((re.split(r"[.:]", self.target.name)[-1], self.builder().size(self.sizes)),)
         state = State(1)
         state.present[:] = 1
         none = np.zeros(1, np.int64)
@@ -91,10 +112,11 @@ class Observation:
         """The form in which checkpoints hold it; with the text of the user's file."""
         if self.target is None:
             return {"name": self.name}
-        return {"target": self.target.document(), "source": self._text}
+        sizes = {"sizes": list(self.sizes)} if self.is_rlgym else {}
+        return {"target": self.target.document(), "source": self._text, **sizes}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Observation, (self.name, self.target, self.source)
+        return Observation, (self.name, self.target, self.source, self.sizes)
 
 
 DEFAULT = Observation()
@@ -109,7 +131,8 @@ def observe(
     which: NDArray[np.int64],
     out: NDArray[np.float32],
 ) -> None:
-    """Write the observations of the cars `which` (indices into C) into their rows of `out` (C, size).
+    """Write the observations of the cars `which` (indices into C) into their rows of `out` (C, size). The observation
+    builders of RLGym's write their own.
 
     `controls` (C, 8) are those of the step that led to `state`; `car_arena` and `car_slot` (C,) are the arena and the
     slot of each car. Raises PartError if the user's function fails or returns other columns than before.
@@ -125,9 +148,12 @@ def observe(
     if columns != observation.columns:
         raise PartError(f"{observation.label} returns {_listed(columns)}; before it was {_listed(observation.columns)}")
     with np.errstate(over="ignore"):  # too large for float32: becomes infinite
-        rows = np.concatenate([part.astype(np.float32) for part in parts.values()], axis=1)
-    finite = np.isfinite(rows)
-    out[which] = np.where(finite, np.clip(rows, -LIMIT, LIMIT), rows)
+        out[which] = clipped(np.concatenate([part.astype(np.float32) for part in parts.values()], axis=1))
+
+
+def clipped(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`rows` within the bounds of observations; what is not finite stays as it is."""
+    return np.where(np.isfinite(rows), np.clip(rows, -LIMIT, LIMIT), rows)
 
 
 def _listed(columns: tuple[tuple[str, int], ...]) -> str:

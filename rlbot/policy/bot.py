@@ -154,12 +154,14 @@ def read_observation(document: Mapping[str, Any], checkpoint: Path | None = None
             raise ValueError(f"its observation is {made['name']}, this version knows {', '.join(OBSERVATIONS)}")
         return Observation(str(made["name"]))
     target: Target = checked(Target, made["target"], "env.observation")
+    blue, orange = made.get("sizes", (1, 1))
+    own = Observation("own", target, sizes=(int(blue), int(orange)))
     if target.file is None:
-        own = Observation("own", target)
+        pass
     elif checkpoint is not None and (kept := _kept(target, checkpoint)) != target:
-        own = Observation("own", kept)
+        own = replace(own, target=kept)
     elif isinstance(made.get("source"), str):
-        own = Observation("own", target, made["source"])
+        own = replace(own, source=made["source"])
     else:
         raise ValueError(f"it was trained with the observation {target.name}, whose text is missing in {_DOCUMENT}")
     own.size  # noqa: B018 - loads it, and calls it once

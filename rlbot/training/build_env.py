@@ -1,11 +1,13 @@
 """Builds rules, rewards and arenas from the settings. Workers import this module, so it must not import PyTorch."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from rlbot.curriculum import TEAM_SIZES, Stage, team_sizes
 from rlbot.env import BatchEnv, Rules
-from rlbot.env.action import Table, checked_table
+from rlbot.env.action import Table
 from rlbot.env.observations import Observation
+from rlbot.env.own_actions import load_table
 from rlbot.env.own_ending import OwnEnding
 from rlbot.env.own_reset import OwnReset
 from rlbot.env.reset import RESETS
@@ -16,7 +18,6 @@ from rlbot.reward.compose import with_weights
 from rlbot.settings.schema import RewardConfig, TrainConfig
 from rlbot.sim import load_meshes, team_slots_for
 from rlbot.values.ramp import Ramp, example
-from rlbot.values.target import call
 
 
 def make_rules(config: TrainConfig) -> Rules:
@@ -64,7 +65,11 @@ def make_endings(config: TrainConfig) -> list[OwnEnding]:
 
 def make_observation(config: TrainConfig) -> Observation:
     """Raises ValueError if the user's own cannot be loaded or used."""
+    stages = config.curriculum.stages.values()
+    teams = next(name for stage in stages for name, share in stage.teams.items() if share > 0)
     observation = Observation(config.env.observation.name, config.env.observation.target)
+    if observation.is_rlgym:
+        observation = replace(observation, sizes=TEAM_SIZES[teams])
     observation.columns  # noqa: B018 - loads it now, not when the first checkpoint is saved
     return observation
 
@@ -72,10 +77,7 @@ def make_observation(config: TrainConfig) -> Observation:
 def make_table(config: TrainConfig) -> Table | None:
     """The user's own action table; None: the built-in one. Raises ValueError if it cannot be loaded or is no table."""
     target = config.env.actions
-    if target is None:
-        return None
-    where = f"env.actions ({target.name})"
-    return checked_table(call(where, target.load("env.actions")), where)
+    return None if target is None else load_table(target, config.env.tick_skip)
 
 
 def make_env(config: TrainConfig, stage: Stage, start: int = 0, stop: int | None = None) -> BatchEnv:

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,17 @@ def rollouts(*overrides: str, stage: int = 0) -> list[np.ndarray]:
 ENDING = "+env.ending.high={_target_: 'mine.py:high', above: 400}"
 ACT = "env.actions={_target_: 'mine.py:turns', steps: 5}"
 SEE = "env.observation={_target_: 'mine.py:see'}"
-PLAYED = {"reset": [f"+{RESET}", "env.no_touch_limit=0.5"], "ending": [ENDING], "observation": [SEE], "actions": [ACT]}
+RLGYM = [
+    "env.observation={_target_: rlgym.rocket_league.obs_builders.DefaultObs}",
+    "env.actions={_target_: rlgym.rocket_league.action_parsers.LookupTableAction}",
+]
+PLAYED: dict[str, list[str]] = {
+    "reset": [f"+{RESET}", "env.no_touch_limit=0.5"],
+    "ending": [ENDING],
+    "observation": [SEE],
+    "actions": [ACT],
+    **({} if find_spec("rlgym") is None else {"rlgym": RLGYM}),
+}
 
 
 @pytest.mark.parametrize("overrides", PLAYED.values(), ids=PLAYED)

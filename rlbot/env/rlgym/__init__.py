@@ -7,10 +7,11 @@ from typing import Any
 from rlbot.values.target import KEY, Target
 
 _POSITIONAL = "_args_"
+_PROVIDER = "shared_info"  # of an observation builder: the shared info provider beside it
 _TRUNCATES = "truncates"  # of a done condition: whether it truncates the episode; it terminates it otherwise
 
 
-def adapted(function: Callable[..., Any], label: str) -> Callable[..., Any]:
+def adapted(function: Callable[..., Any], label: str) -> Any:
     """A loaded part of the user's own: as it is, or, if it is a class with the methods of one of RLGym's parts, as what
     the environment takes in its place. `label`: the dotted name of the setting.
 
@@ -27,15 +28,30 @@ def adapted(function: Callable[..., Any], label: str) -> Callable[..., Any]:
     if hasattr(part, "is_done"):
         from rlbot.env.rlgym.game import RLGymEnding
 
-        keywords = getattr(function, "keywords", {})
-        rest = {name: value for name, value in keywords.items() if name != _TRUNCATES}
-        make = functools.partial(_make, functools.partial(part, *getattr(function, "args", ()), **rest), label)
-        return RLGymEnding(make, label, keywords.get(_TRUNCATES, False) is True)
+        rest, truncates = _without(function, _TRUNCATES)
+        return RLGymEnding(functools.partial(_make, rest, label), label, truncates is True)
+    if hasattr(part, "build_obs"):
+        from rlbot.env.rlgym.observations import RLGymObservation
+
+        rest, provider = _without(function, _PROVIDER)
+        provide = None if provider is None else functools.partial(_resolved, provider, f"{label}.{_PROVIDER}")
+        return RLGymObservation(functools.partial(_make, rest, label), label, provide)
+    if hasattr(part, "parse_actions"):
+        from rlbot.env.rlgym.actions import RLGymActions
+
+        return RLGymActions(make, label)
     if hasattr(part, "apply"):
         from rlbot.env.rlgym.resets import RLGymReset
 
         return RLGymReset(make, label)
     return function
+
+
+def _without(function: Callable[..., Any], name: str) -> tuple[Callable[..., Any], Any]:
+    """`function` without its argument `name`, and that argument; None if it has none."""
+    keywords = dict(getattr(function, "keywords", {}))
+    value = keywords.pop(name, None)
+    return functools.partial(getattr(function, "func", function), *getattr(function, "args", ()), **keywords), value
 
 
 def _make(function: Callable[..., Any], label: str) -> Any:

@@ -19,33 +19,50 @@ from rlbot.sim.arenas import Arenas
 from rlbot.values.target import call
 
 
-class Game:
-    """What RLGym's parts of one batch share. `states`, `agents` and `shared_info`: those of each arena. `fresh`: the
-    arenas whose episodes begin. `seconds`: spent on RLGym's parts, in `steps` steps."""
+class SharedInfo(dict[str, Any]):
+    """What the parts of an arena tell each other."""
 
-    def __init__(self, arenas: Arenas, parts: Sequence["_Part"]) -> None:
+    def __missing__(self, key: str) -> Any:
+        raise KeyError(f"{key} is not in shared_info; env.observation.shared_info may name a provider of it")
+
+
+class Game:
+    """What RLGym's parts of one batch share. `states`, `agents` and `shared_info`: those of each arena. `cars`: the
+    arena of each car, and which of its agents it is. `fresh`: the arenas whose episodes begin. `behind`: whether the
+    batch has made a step since `advance`. `seconds`: spent on RLGym's parts, in `steps` steps."""
+
+    def __init__(self, arenas: Arenas, parts: Sequence["_Part"], controls: NDArray[np.float32]) -> None:
+        """`controls` (C, 8): always those of the last step."""
         self._reader, self._tick_skip = GameStates(arenas), arenas.tick_skip
         self.agents, self.slots = self._reader.agents, arenas.slots
+        self.cars = [(n, i) for n, agents in enumerate(self.agents) for i in range(len(agents))]
+        self._first = np.cumsum([0, *map(len, self.agents)]).tolist()
+        self._controls = controls
         self.states: list[Any] = [None] * len(arenas)
-        self.shared_info: list[dict[str, Any]] = [{} for _ in self.agents]
+        self.shared_info: list[dict[str, Any]] = [SharedInfo() for _ in self.agents]
         self._no = [dict.fromkeys(agents, False) for agents in self.agents]
         self._yes = [dict.fromkeys(agents, True) for agents in self.agents]
         self.terminated, self.truncated = [*self._no], [*self._no]
-        self.fresh, self.seconds, self.steps = set(range(len(arenas))), 0.0, 0
+        self.fresh, self.behind, self.seconds, self.steps = set(range(len(arenas))), False, 0.0, 0
         self._parts = parts
+        self._watching: list[Any] = [
+            part for part in parts if hasattr(part, "look")
+        ]  # those that also look at each state
         for part in parts:
             part.attach(self)
 
-    def begin(self, state: State) -> None:
-        """Begin the episodes of the arenas in `fresh`, which stand as they do in `state`."""
+    def begin(self, state: State, steps: NDArray[np.int64]) -> None:
+        """Begin the episodes of the arenas in `fresh`, which stand as they do in `state`. `steps` (N,) of each."""
         if not self.fresh:
             return
         start = time.perf_counter()
-        states = self._reader.read(state, [0] * len(state))
+        states = self._reader.read(state, (steps * self._tick_skip).tolist())
         for n in self.fresh:
             self.states[n] = states[n]
             for part in self._parts:
                 part.begin(n)
+            for part in self._watching:
+                part.look(n, True)
         self.fresh.clear()
         self.seconds += time.perf_counter() - start
 
@@ -53,8 +70,22 @@ class Game:
         """Take the state after a step. `steps` (N,) of each episode."""
         start = time.perf_counter()
         self.states = self._reader.read(state, (steps * self._tick_skip).tolist())
+        for part in self._watching:
+            for n in range(len(self.states)):
+                if n not in self.fresh:
+                    part.look(n, False)
         self.seconds += time.perf_counter() - start
-        self.steps += 1
+        self.steps, self.behind = self.steps + 1, False
+
+    def take_back(self, n: int) -> None:
+        """Arena n is again what it was before the last step."""
+        for part in self._watching:
+            part.take_back(n)
+
+    def controls(self, n: int) -> NDArray[np.float32]:
+        """(cars of arena n, tick_skip, 8): what they did in each tick of the last step."""
+        last: NDArray[np.float32] = self._controls[self._first[n] : self._first[n + 1], None]
+        return last.repeat(self._tick_skip, axis=1)
 
     def end(self, ended: NDArray[np.int64]) -> None:
         """Take how the step ended episodes (N,), as in BatchEnv."""
@@ -82,10 +113,12 @@ class _Part:
 
     def begin(self, n: int) -> None:
         """Tell the object of arena n that an episode begins."""
-        game = self._played()
+        game = self.game
         call(self._label, self._objects[n].reset, game.agents[n], game.states[n], game.shared_info[n])
 
-    def _played(self) -> Game:
+    @property
+    def game(self) -> Game:
+        """The batch that it belongs to."""
         if self._game is None:
             raise ValueError(f"{self._label}: belongs to no batch of arenas")
         return self._game
@@ -96,7 +129,7 @@ class RLGymReward(_Part):
 
     def __call__(self, before: State, after: State) -> NDArray[np.float32]:
         """What each car earned in the last step, (N, P)."""
-        game, start = self._played(), time.perf_counter()
+        game, start = self.game, time.perf_counter()
         earned = np.zeros(after.present.shape, np.float32)
         for n, part in enumerate(self._objects):
             if n in game.fresh:  # in mode NEXT_STEP: the step only reset this arena
@@ -122,7 +155,7 @@ class RLGymEnding(_Part):
 
     def __call__(self, before: State, after: State, clocks: Clocks) -> tuple[Any, Any]:
         """Which episodes are terminated or truncated by the last step."""
-        game, start = self._played(), time.perf_counter()
+        game, start = self.game, time.perf_counter()
         done = np.zeros(len(after), np.bool_)
         for n, part in enumerate(self._objects):
             if n not in game.fresh:

@@ -1,20 +1,17 @@
 """RLGym's state mutators as resets: what a mutator does to RLGym's first state is where an episode starts."""
 
-import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from rlbot.env.rlgym.states import kickoff, seeded
 from rlbot.sim import CarPlacement, Placement
 from rlbot.sim.placement import angles
 from rlbot.values.target import PartError, call
 
 try:
-    from rlgym.rocket_league.api import GameConfig, GameState, PhysicsObject
     from rlgym.rocket_league.common_values import BLUE_TEAM, OCTANE
-    from rlgym.rocket_league.state_mutators import FixedTeamSizeMutator, KickoffMutator
 except ImportError as error:
     raise ImportError("RLGym's parts need RLGym: pip install 'rlbot-trainer[rlgym]'") from error
 
@@ -34,29 +31,10 @@ class RLGymReset:
     def __call__(self, generator: np.random.Generator, sizes: tuple[int, int]) -> Placement:
         """The start of an episode for (blue, orange) cars. Raises PartError if the mutator changes the number of cars
         of a team, the hitbox, gravity, the use of boost or the dead zone of dodges."""
-        state = GameState()
-        state.tick_count, state.goal_scored, state.config = 0, False, GameConfig()
-        state.config.gravity, state.config.boost_consumption, state.config.dodge_deadzone = 1, 1, 0.5
-        state.ball, state.cars, state.boost_pad_timers = PhysicsObject(), {}, np.zeros(34, np.float32)
-        FixedTeamSizeMutator(*sizes).apply(state, {})
-        with _seeded(generator):
-            KickoffMutator().apply(state, {})
+        with seeded(generator):
+            state = kickoff(sizes)
             self._mutator.apply(state, {})
         return _placement(state, sizes)
-
-
-@contextmanager
-def _seeded(generator: np.random.Generator) -> Iterator[None]:
-    """Python's and NumPy's own random numbers follow from `generator`, and go on afterwards as if nothing had been."""
-    before = random.getstate(), np.random.get_state()  # noqa: NPY002 - that of RLGym's mutators
-    one, other = generator.integers(2**32, size=2).tolist()
-    random.seed(one)
-    np.random.seed(other)  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(before[0])
-        np.random.set_state(before[1])  # noqa: NPY002
 
 
 def _placement(state: Any, sizes: tuple[int, int]) -> Placement:

@@ -5,7 +5,9 @@ a part may keep a state as long as it likes. On RocketSim v3, which does not kee
 step and `jump_time` to a jump.
 """
 
-from collections.abc import Iterable
+import random
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from rlbot.sim.arenas import Arenas
 try:
     from rlgym.rocket_league.api import Car, GameConfig, GameState, PhysicsObject
     from rlgym.rocket_league.common_values import GOAL_THRESHOLD, OCTANE
+    from rlgym.rocket_league.state_mutators import FixedTeamSizeMutator, KickoffMutator
 except ImportError as error:
     raise ImportError("RLGym's parts need RLGym: pip install 'rlbot-trainer[rlgym]'") from error
 
@@ -27,8 +30,7 @@ class GameStates:
     def __init__(self, arenas: Arenas) -> None:
         self._arenas = arenas
         self.agents = [_names(*sizes) for sizes in arenas.team_sizes]
-        self._config = GameConfig()
-        self._config.gravity, self._config.boost_consumption, self._config.dodge_deadzone = 1, 1, 0.5
+        self._config = _config()
 
     def read(self, state: State, ticks: Iterable[int]) -> list[Any]:
         """The GameStates of all arenas after a step or a reset. `ticks` (N,): ticks since each episode began."""
@@ -73,6 +75,40 @@ class GameStates:
             car.bump_victim_id = bumped if bumped >= 0 else None
             car.physics = _body(pos, vel, spin, rotation)
             yield car
+
+
+def kickoff(sizes: tuple[int, int]) -> Any:
+    """A GameState of (blue, orange) cars at a kickoff, as RLGym's own state mutators make it; which of the kickoffs is
+    drawn from NumPy's own random numbers. Raises ValueError if RLGym cannot make it."""
+    state = GameState()
+    state.tick_count, state.goal_scored, state.config = 0, False, _config()
+    state.ball, state.cars, state.boost_pad_timers = PhysicsObject(), {}, np.zeros(34, np.float32)
+    FixedTeamSizeMutator(*sizes).apply(state, {})
+    KickoffMutator().apply(state, {})
+    state.ball.rotation_mtx = np.eye(3, dtype=np.float32)
+    for car in state.cars.values():
+        car.bump_victim_id = None
+    return state
+
+
+@contextmanager
+def seeded(generator: np.random.Generator) -> Iterator[None]:
+    """Python's and NumPy's own random numbers follow from `generator`, and go on afterwards as if nothing had been."""
+    before = random.getstate(), np.random.get_state()  # noqa: NPY002 - those that RLGym's parts draw from
+    one, other = generator.integers(2**32, size=2).tolist()
+    random.seed(one)
+    np.random.seed(other)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002
+
+
+def _config() -> Any:
+    config = GameConfig()
+    config.gravity, config.boost_consumption, config.dodge_deadzone = 1, 1, 0.5
+    return config
 
 
 _FROM_STATE = (

@@ -172,7 +172,7 @@ def test_a_restored_batch_begins_the_episodes_anew_for_them() -> None:
     kept = env.snapshot()
     Diary.calls.clear()
     env.restore(*kept)
-    env.rlgym.begin(env.state)  # type: ignore[union-attr] - as the next step does
+    env.rlgym.begin(env.state, env.steps)  # type: ignore[union-attr] - as the next step does
     assert [call[0] for call in Diary.calls] == ["reset"]
 
 
