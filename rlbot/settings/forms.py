@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from rlbot.values.convert import Converter, Names
 from rlbot.values.kinds import Count, NonNegative, Number
 from rlbot.values.ramp import KEYS, Ramp
-from rlbot.values.target import KEY, Target
+from rlbot.values.target import KEY, Target, is_file
 
 ObservationName = Annotated[str, Names("rlbot.env.observations", "OBSERVATIONS")]
 Skill = Annotated[str, Names("rlbot.curriculum.skill", "SKILLS")]
@@ -61,7 +61,7 @@ class ObservationChoice:
     @classmethod
     def parse(cls, value: Any, key: str, converter: Converter) -> "ObservationChoice":
         """Reads a name, or {_target_: ..., and the arguments of the function}."""
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) or is_file(value):
             return cls("own", Target.parse(value, key, converter))
         return cls(converter.convert(ObservationName, value, key), None)
 

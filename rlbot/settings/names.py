@@ -22,7 +22,7 @@ def is_group(kind: Any) -> bool:
 
 def _reads_itself(kind: Any) -> bool:
     """Whether a type is written in a form of its own, such as a reward term: a weight, or {_target_: ...}."""
-    return hasattr(kind, "parse")
+    return any(hasattr(each, "parse") for each in (kind, *get_args(kind)) if get_origin(kind) is not dict)
 
 
 def settings(kind: Any = TrainConfig, prefix: str = "") -> Iterator[str]:
@@ -40,6 +40,8 @@ def unknown(key: str, root: Any = TrainConfig) -> str:
     """The message for a setting that does not exist, with the nearest name that does."""
     if key in GONE:
         return f"{key}: {GONE[key]}"
+    if "/" in key and _kind_of(setting := key.replace("/", "."), root) is not None:
+        return f"{key}: is no folder of conf/, but a setting; write {setting}=VALUE"
     key = re.sub(r"\[(\d+)\]", r".\1", key)
     group, _, name = key.rpartition(".")
     parent = _kind_of(group, root)

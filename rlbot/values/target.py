@@ -33,6 +33,9 @@ class Target:
     @classmethod
     def parse(cls, value: Any, key: str, converter: Converter, others: Collection[str] = ()) -> "Target | None":
         """Reads {_target_: ..., and the arguments of the function}; the keys `others` are left to the caller."""
+        if is_file(value):
+            converter.fault(key, value, f"a part of your own is written as {key}={{{KEY}: '{value}'}}")
+            return None
         name = value.get(KEY) if isinstance(value, Mapping) else None
         if not isinstance(name, str) or not re.fullmatch(r"[\w.]+\.\w+|.+\.py:\w+", name):
             converter.fault(f"{key}.{KEY}", name, "must be module.function or path/to/file.py:function")
@@ -76,6 +79,11 @@ class Target:
         if not callable(function):
             raise ValueError(f"{where}: there is no function {attribute} in {module.__name__}")
         return functools.partial(function, **self.arguments) if self.arguments else function
+
+
+def is_file(value: Any) -> bool:
+    """Whether `value` is path/to/file.py:function."""
+    return isinstance(value, str) and re.fullmatch(r".+\.py:\w+", value) is not None
 
 
 def call(label: str, function: Callable[..., Any], *arguments: Any) -> Any:
