@@ -41,7 +41,12 @@ def test_it_is_read_and_written_in_the_form_of_the_files() -> None:
     assert Target("package.module.add", {}).file is None
 
 
-@pytest.mark.parametrize("value", ["mine.py:add", {"two": 3}, {"_target_": "add"}, {"_target_": 3}, None])
+def test_a_bare_file_is_told_how_it_is_written() -> None:
+    message = "part=mine.py:add: a part of your own is written as part={_target_: 'mine.py:add'}"
+    assert parsed("mine.py:add") == (None, [message])
+
+
+@pytest.mark.parametrize("value", ["add", {"two": 3}, {"_target_": "add"}, {"_target_": 3}, None])
 def test_what_is_no_target_is_told(value: Any) -> None:
     assert parsed(value)[0] is None and "must be module.function or path/to/file.py:function" in parsed(value)[1][0]
 
