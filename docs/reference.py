@@ -298,6 +298,24 @@ def _observation() -> Iterator[str]:
         "the air). With `multi_discrete` it chooses each control by itself (-1, 0 or 1; pressed or not), with "
         "`continuous` it draws a number for each control."
     )
+    yield "\n## Action mask\n"
+    yield (
+        "With `env.action_mask=true` and `model.action_head=table` a policy chooses only from the rows whose buttons "
+        "do something, in a table of your own, too:\n"
+    )
+    yield "| forbidden | if, at the decision, |\n|---|---|"
+    yield "| boost | the tank is empty |"
+    yield (
+        "| jump | the car is in the air, and its second jump or flip is used up or lost, 1.25 s after the jump; except "
+        "while it still rises from the jump, and if it lies on its roof |"
+    )
+    yield (
+        "\nThe update computes probabilities and entropy of the allowed actions alone; what is forbidden gets no "
+        "gradient. If a table has no other row, all are allowed. A car that lands or takes a pad between two decisions "
+        "has to wait for the next one. The mask is part of the policy: it is in every checkpoint, an opponent, a rated "
+        "version and a watched bot have their own, and a resumed run keeps it. Such a "
+        "bot cannot be exported yet."
+    )
 
 
 def _text(function: Any) -> str:

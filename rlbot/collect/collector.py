@@ -105,7 +105,7 @@ class Collector:
         shape = Shape(
             -(-batch_size // (self.num_agents * sequence_length)) * sequence_length,
             int(columns[last]), matchup.network.input_size,
-            matchup.network.action_shape, matchup.network.action_dtype,
+            matchup.network.action_shape, matchup.network.action_dtype, matchup.network.mask_size,
         )  # fmt: skip
         buffers = tuple(RawArray("b", Rollout.num_bytes(shape)) for _ in range(2 if overlap else 1))
         self._rollouts = [Rollout(*shape, memory=buffer) for buffer in buffers]

@@ -167,9 +167,9 @@ class EnvShard:
         mine: slice | NDArray[np.int64] = self.learner_cars if len(self._other_cars) else slice(None)  # avoids a copy
         network = self._policy.network
         for t in range(rollout.num_steps):
-            inputs = network.inputs(self._obs[mine], self._states)
+            inputs, masks = network.inputs(self._obs[mine], self._states), self._policy.masks(self.env, mine)
             actions, log_probs, self._controls[mine] = self._policy.sample(
-                inputs, self._seed, self._step, self._numbers[mine], self._states
+                inputs, self._seed, self._step, self._numbers[mine], self._states, masks
             )
             if self.opponents is not None:
                 others = self._obs[self._other_cars]
@@ -182,7 +182,7 @@ class EnvShard:
             self._episode_return += rewards
             self._episode_steps += 1
             final = network.inputs(self.env.final_obs[mine], self._states) if info else None
-            rollout.add(inputs, actions, log_probs, rewards[mine], terminated[mine], truncated[mine], final)
+            rollout.add(inputs, actions, log_probs, rewards[mine], terminated[mine], truncated[mine], final, masks)
             if info:
                 over = terminated | truncated
                 cars = self.learner_cars[over[self.learner_cars]]

@@ -17,6 +17,7 @@ class Shape(NamedTuple):
     observation_size: int
     action_shape: tuple[int, ...]
     action_dtype: Any
+    mask_size: int = 0
 
 
 class Rollout:
@@ -24,7 +25,8 @@ class Rollout:
 
     observations (T+1, A, observation_size): row t is the observation for which the action of step t was chosen, row T
     the one after the last step. actions (T, A, *action_shape); log_probs, rewards (T, A) float32; terminated, truncated
-    (T, A) bool. Of a recurrent network, the observations are its inputs: each is followed by the state before the step.
+    (T, A) bool. masks (T, A, mask_size) uint8: the action masks, see rlbot.env.action_mask; empty without them. Of a
+    recurrent network, the observations are its inputs: each is followed by the state before the step.
     """
 
     def __init__(
@@ -34,10 +36,11 @@ class Rollout:
         observation_size: int,
         action_shape: tuple[int, ...],
         action_dtype: Any,
+        mask_size: int = 0,
         memory: Any = None,
     ) -> None:
         """`memory`: a writable buffer of Rollout.num_bytes(shape), for example shared memory; None: a new one."""
-        arrays = self._layout(num_steps, num_agents, observation_size, action_shape, action_dtype)
+        arrays = self._layout(num_steps, num_agents, observation_size, action_shape, action_dtype, mask_size)
         memory = bytearray(sum(size for *_, size in arrays) + _LINE) if memory is None else memory
         # The arrays begin at a cache line. Shared memory may begin at any address, and PyTorch's matrix products of few
         # rows differ in the last bits if a row begins 8 bytes off: training must not depend on that.
@@ -50,18 +53,25 @@ class Rollout:
 
     def _set(self, arrays: list[NDArray[Any]]) -> None:
         self._arrays = arrays
-        self.observations, self.actions, self.log_probs, self.rewards, self.terminated, self.truncated = arrays
+        self.observations, self.actions, self.log_probs, self.rewards, self.terminated, self.truncated = arrays[:6]
+        self.masks = arrays[6]
         self.num_steps, self.num_agents = self.rewards.shape
         self.clear()
 
     @staticmethod
     def _layout(
-        steps: int, agents: int, observation_size: int, action_shape: tuple[int, ...], action_dtype: Any
+        steps: int,
+        agents: int,
+        observation_size: int,
+        action_shape: tuple[int, ...],
+        action_dtype: Any,
+        mask_size: int = 0,
     ) -> Any:
         shapes = [
             ((steps + 1, agents, observation_size), np.float32),
             ((steps, agents, *action_shape), action_dtype),
             *[((steps, agents), dtype) for dtype in (np.float32, np.float32, np.bool_, np.bool_)],
+            ((steps, agents, mask_size), np.uint8),
         ]
         # Each array starts at a multiple of _LINE.
         lines = ((shape, np.dtype(d), -(-math.prod(shape) * np.dtype(d).itemsize // _LINE)) for shape, d in shapes)
@@ -86,18 +96,29 @@ class Rollout:
         self._final: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
 
     def add(
-        self, obs: Any, actions: Any, log_probs: Any, rewards: Any, terminated: Any, truncated: Any, final_obs: Any
+        self,
+        obs: Any,
+        actions: Any,
+        log_probs: Any,
+        rewards: Any,
+        terminated: Any,
+        truncated: Any,
+        final_obs: Any,
+        masks: Any = None,
     ) -> None:
         """Stores one step of all agents.
 
         obs (A, observation_size): the observations for which the actions were chosen. final_obs (A, observation_size):
         the observations after the step and before a reset; only the rows that are truncated and not terminated are read
-        (and copied); None if there are no such rows. Raises RuntimeError if the rollout is full.
+        (and copied); None if there are no such rows. masks (A, mask_size): among what the actions were chosen; None
+        if mask_size is 0. Raises RuntimeError if the rollout is full.
         """
         if self.step >= self.num_steps or self.finished:
             raise RuntimeError(f"The rollout already holds its {self.num_steps} steps; clear() it before adding more.")
         step = self.step
-        for rows, values in zip(self._arrays, (obs, actions, log_probs, rewards, terminated, truncated), strict=True):
+        masks = np.empty((self.num_agents, 0), np.uint8) if masks is None else masks
+        given = (obs, actions, log_probs, rewards, terminated, truncated, masks)
+        for rows, values in zip(self._arrays, given, strict=True):
             assert np.shape(values) == rows.shape[1:], f"got {np.shape(values)}, expected {rows.shape[1:]}"
             rows[step] = values
         if final_obs is not None:

@@ -115,7 +115,8 @@ class Opponents:
                 out[rows] = ACTION_TABLE[random_rows(len(ACTION_TABLE), self._seed, step, numbers)]
             elif name == "past":
                 past.append(rows)
-                logits.append(self._logits(self._past[self._pool.row(version)], observations[rows], rows))
+                policy = self._past[self._pool.row(version)]
+                logits.append(self._logits(policy, observations[rows], rows, env, cars))
             elif name != "idle":
                 bot = self._bots[name]
                 if isinstance(bot, StateBot):
@@ -123,17 +124,21 @@ class Opponents:
                     out[rows] = bot.act(env.state, asked(env, cars[rows], numbers, self._seed, step))
                 else:
                     seen = observations[rows] if env is None else bot.view(env, cars[rows], observations[rows])
-                    out[rows] = bot.policy.choose(self._logits(bot.policy, seen, rows), self._seed, step, numbers)[2]
+                    drawn = self._logits(bot.policy, seen, rows, env, cars)
+                    out[rows] = bot.policy.choose(drawn, self._seed, step, numbers)[2]
         if past:  # one draw for all versions: their networks differ in the weights alone
             rows = np.concatenate(past)
             out[rows] = self._past[0].choose(np.concatenate(logits), self._seed, step, self._numbers[rows])[2]
         return out
 
-    def _logits(self, policy: Policy, observations: Floats, rows: NDArray[np.int64]) -> Floats:
-        """Logits of a policy for the observations of these rows of the K cars."""
+    def _logits(
+        self, policy: Policy, observations: Floats, rows: NDArray[np.int64], env: BatchEnv | None, cars: Any
+    ) -> Floats:
+        """Logits of a policy for the observations of these rows of the K cars, which are the rows `cars` of `env`."""
         size = policy.network.state_size
         states = self.states[rows, :size]
-        logits = policy.logits(policy.network.inputs(observations, states), states)
+        masks = None if env is None else policy.masks(env, cars[rows])
+        logits = policy.logits(policy.network.inputs(observations, states), states, masks)
         self.states[rows, :size] = states
         return logits
 

@@ -100,6 +100,8 @@ def built_in(bot: Bot) -> PolicyNetwork:
         raise ValueError(
             f"checkpoint={bot.path}: it sees {sees}; only bots with env.observation=default can be exported"
         )
+    if bot.network.action_mask:
+        raise ValueError(f"checkpoint={bot.path}: it was trained with env.action_mask=true and cannot be exported")
     return bot.network
 
 

@@ -12,7 +12,7 @@ from rlbot.learner.batch_shard import BatchShard
 @dataclass(frozen=True)
 class Batch:
     """T * A rows, in the order of the rollout. Values are in scaled units, observations in the precision of the first
-    layer. shard: which part of the batch of all ranks these rows are.
+    layer. masks: of the actions, (rows, 0) without them. shard: which part of the batch of all ranks these rows are.
 
     For a recurrent network the rows are sequences (rlbot.learner.sequences), so that each column has another axis after
     the first; states (rows, state_size) are those before a sequence, begins (rows, length) where an episode begins."""
@@ -20,6 +20,7 @@ class Batch:
     shard: BatchShard
     observations: Tensor
     actions: Tensor
+    masks: Tensor
     log_probs: Tensor
     advantages: Tensor
     returns: Tensor

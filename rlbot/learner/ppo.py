@@ -176,13 +176,12 @@ class PPO:
         move, reduced = self.hardware.tensor, self.hardware.dtype
         # Observations are rounded once here, not again by every layer that reads them.
         observations = move(rollout.observations).flatten(0, 1).to(reduced)
-        actions = move(rollout.actions).flatten(0, 1)
         behaviour = move(rollout.log_probs).flatten()
         # The observations after the last step, then the final observations of truncated rows.
         beyond = torch.cat([observations[count:], move(rollout.final_observations).to(reduced)])
         observations = observations[:count]
         sequences = Sequences(rollout.num_agents, self.sequence_length)
-        seen = self._seen(sequences, observations, actions, rollout)
+        seen = self._seen(sequences, observations, rollout)
         log_probs, values = self._evaluate_before(sequences, observations, seen, behaviour)
         host_values = torch.cat([values, self._values(beyond)]).cpu().numpy()
 
@@ -206,21 +205,21 @@ class PPO:
         if self.overlap:
             targets[0] *= importance(log_probs, behaviour)
         columns = [sequences.fold(each) for each in (log_probs, targets[0], targets[1], values)]
-        return Batch(shard, *seen[:2], *columns, *seen[2:]), metrics
+        return Batch(shard, *seen[:3], *columns, *seen[3:]), metrics
 
-    def _seen(
-        self, sequences: Sequences, observations: Tensor, actions: Tensor, rollout: Rollout
-    ) -> tuple[Tensor, ...]:
-        """Returns what the model evaluates: observations and actions; if it is recurrent, their sequences, the states
-        before them, and where episodes begin."""
+    def _seen(self, sequences: Sequences, observations: Tensor, rollout: Rollout) -> tuple[Tensor, ...]:
+        """Returns what the model evaluates: observations, actions and action masks; if it is recurrent, their
+        sequences, the states before them, and where episodes begin."""
+        actions, masks = (self.hardware.tensor(each).flatten(0, 1) for each in (rollout.actions, rollout.masks))
         if self.sequence_length is None:
-            return observations, actions
+            return observations, actions, masks
         size = self.model.observation_size
         begins = np.zeros_like(rollout.terminated)  # at the first step the stored state says it
         begins[1:] = (rollout.terminated | rollout.truncated)[:-1]
-        columns = observations[:, :size], actions, self.hardware.tensor(begins).flatten(), observations[:, size:]
-        observations, actions, begun, states = (sequences.fold(each) for each in columns)
-        return observations, actions, states[:, 0].contiguous(), begun
+        begun, states = self.hardware.tensor(begins).flatten(), sequences.fold(observations[:, size:])
+        columns = observations[:, :size], actions, masks, begun
+        observations, actions, masks, begun = (sequences.fold(each) for each in columns)
+        return observations, actions, masks, states[:, 0].contiguous(), begun
 
     @torch.inference_mode()
     def _values(self, observations: Tensor) -> Tensor:
@@ -373,11 +372,11 @@ class PPO:
     def _losses(self, batch: Batch, rows: Tensor) -> tuple[Tensor, ...]:
         """Returns the loss of some rows, its parts for policy and value, the entropy, and each row's log-ratio and
         ratio."""
-        observations, actions, old_log_probs, advantages, returns, old_values, *recurrent = (
+        observations, actions, masks, old_log_probs, advantages, returns, old_values, *recurrent = (
             column.index_select(0, rows) for column in batch.columns().values()
         )
         with self.hardware.autocast():
-            log_probs, entropies, values = self.model.evaluate(observations, actions, *recurrent)
+            log_probs, entropies, values = self.model.evaluate(observations, actions, masks, *recurrent)
         log_ratio = log_probs - old_log_probs
         ratio = log_ratio.exp()
         clip_range, entropy_coef = self._ramps

@@ -17,7 +17,8 @@ class Sequences:
         """(T * agents, ...) -> (T / length * agents, length, ...)."""
         if self.length is None:
             return rows
-        return rows.reshape(-1, self.length, self.agents, *rows.shape[1:]).transpose(1, 2).flatten(0, 1)
+        count = len(rows) // (self.length * self.agents)
+        return rows.reshape(count, self.length, self.agents, *rows.shape[1:]).transpose(1, 2).flatten(0, 1)
 
     def unfold(self, sequences: Tensor) -> Tensor:
         """The inverse of `fold`."""

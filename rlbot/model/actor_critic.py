@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rlbot.model.activations import ACTIVATIONS
-from rlbot.model.heads import Head
+from rlbot.model.heads import Head, masked
 
 
 def _linear(inputs: int, outputs: int, gain: float) -> nn.Linear:
@@ -111,10 +111,12 @@ class ActorCritic(nn.Module):
         trunk = self.actor_trunk if self.critic_trunk is None else self.critic_trunk
         return _output(self.critic_output, trunk(obs)).squeeze(-1)
 
-    def evaluate(self, obs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns (log_prob, entropy, value), each (B,) float32, of stored actions (B, *head.action_shape)."""
+    def evaluate(self, obs: Tensor, actions: Tensor, masks: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns (log_prob, entropy, value), each (B,) float32, of stored actions (B, *head.action_shape). masks:
+        among what they were chosen, see `masked`."""
         features = self.actor_trunk(obs)
-        log_prob, entropy = self.head.log_prob_entropy(_output(self.actor_output, features), actions)
+        logits = masked(_output(self.actor_output, features), masks)
+        log_prob, entropy = self.head.log_prob_entropy(logits, actions)
         critic_features = features if self.critic_trunk is None else self.critic_trunk(obs)
         return log_prob, entropy, _output(self.critic_output, critic_features).squeeze(-1)
 

@@ -39,6 +39,19 @@ def _draw(logits: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Te
     return choice.squeeze(-1), probs.gather(-1, choice).log().squeeze(-1)
 
 
+def masked(logits: Tensor, masks: Tensor | None) -> Tensor:
+    """Makes actions impossible: the gradient of their logits is 0, and their part in the entropy. masks
+    (B, ceil(K / 8)) uint8: a bit for each of the K logits, 1 if the action is allowed, as in rlbot.env.action_mask;
+    None, or (B, 0): all are.
+
+    Huang and Ontanon (2022), "A Closer Look at Invalid Action Masking in Policy Gradient Algorithms".
+    """
+    if masks is None or not masks.shape[-1]:
+        return logits
+    bits = masks.unsqueeze(-1) >> torch.arange(8, dtype=torch.uint8, device=masks.device) & 1
+    return logits.masked_fill(bits.flatten(-2)[..., : logits.shape[-1]] == 0, _IMPOSSIBLE)
+
+
 def _log_prob_entropy(logits: Tensor, choice: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the log-probability of `choice` (...) and the entropy in nats of categoricals over the last axis of
     logits (..., K)."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rlbot.model.actor_critic import ActorCritic
-from rlbot.model.heads import Head
+from rlbot.model.heads import Head, masked
 
 
 class OwnActorCritic(nn.Module):
@@ -48,9 +48,15 @@ class OwnActorCritic(nn.Module):
         return self._run(inputs)[1]
 
     def evaluate(
-        self, obs: Tensor, actions: Tensor, states: Tensor | None = None, begins: Tensor | None = None
+        self,
+        obs: Tensor,
+        actions: Tensor,
+        masks: Tensor | None = None,
+        states: Tensor | None = None,
+        begins: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns (log_prob, entropy, value), each (B,) float32, of stored actions (B, *head.action_shape).
+        """Returns (log_prob, entropy, value), each (B,) float32, of stored actions (B, *head.action_shape). masks:
+        among what they were chosen, see `masked`.
 
         A recurrent module gets sequences of L steps: obs (B, L, observation_size), actions (B, L, *head.action_shape),
         the states (B, state_size) before the first step, and whether an episode begins with a step, `begins` (B, L).
@@ -59,7 +65,7 @@ class OwnActorCritic(nn.Module):
             logits, values = self._forward(self.network, obs)
         else:
             logits, values = self._unroll(obs, states, begins)
-        return (*self.head.log_prob_entropy(logits, actions), values)
+        return (*self.head.log_prob_entropy(masked(logits, masks), actions), values)
 
     def _unroll(self, obs: Tensor, states: Tensor, begins: Tensor) -> tuple[Tensor, Tensor]:
         """Returns logits (B, L, head.num_outputs) and values (B, L) of sequences."""

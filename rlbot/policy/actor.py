@@ -14,10 +14,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rlbot.env.action import ACTION_TABLE, Table
+from rlbot.env.action_mask import Masks, mask_size, masks_of, patterns
+from rlbot.env.batch import BatchEnv
 from rlbot.model.activations import NO_ACTIVATION, activate, number
 from rlbot.policy.heads import HEADS, Floats, Head
 from rlbot.policy.matmul import matmul, padded, whole_tiles
-from rlbot.policy.sampling import uniforms
+from rlbot.policy.sampling import forbid, uniforms
 
 _EPSILON = 1e-5  # of layer norm, as in PyTorch
 
@@ -28,6 +30,7 @@ class AnyNetwork(ABC):
     observation_size: int
     action_head: str
     table: Table | None  # the user's own, of the head "table"; None: rlbot.env.ACTION_TABLE
+    action_mask: bool  # whether it chooses only from the actions that rlbot.env.action_mask allows
 
     @property
     def state_size(self) -> int:
@@ -57,6 +60,11 @@ class AnyNetwork(ABC):
     def action_table(self) -> Floats:
         """(K, 8): the controls of each choice of the head "table"."""
         return ACTION_TABLE if self.table is None else np.array(self.table, np.float32)
+
+    @property
+    def mask_size(self) -> int:
+        """Bytes of a packed action mask; 0 without one."""
+        return mask_size(self.head.outputs) if self.action_mask else 0
 
     @property
     def action_shape(self) -> tuple[int, ...]:
@@ -104,10 +112,11 @@ class Network(AnyNetwork):
     activation: str
     action_head: str
     table: Table | None = None
+    action_mask: bool = False
 
     def document(self) -> dict[str, Any]:
         """The form in which checkpoints hold it; see `network_of`."""
-        return {name: value for name, value in asdict(self).items() if name != "table"}
+        return {name: value for name, value in asdict(self).items() if name not in ("table", "action_mask")}
 
     def arrays(self) -> list[tuple[str, tuple[int, ...]]]:
         """Name and shape of every array of the actor, in their order in the weight vector. Names are those of
@@ -232,28 +241,45 @@ class Policy:
         """`table` (K, 8): the controls of each choice of the "table" head. `forward`: another process's forward pass,
         from inputs (M, input_size) to outputs (M, output_size), instead of one with `vector` here."""
         self.network, self._table = network, table
+        self._patterns = patterns(table) if network.action_mask else None
         self._forward = network.forward(vector) if forward is None else forward
         self._log_std = network.views(vector).get("head.log_std", np.zeros(8, np.float32))
 
-    def logits(self, inputs: Floats, states: Floats | None = None) -> Floats:
+    def masks(self, env: BatchEnv, cars: Any) -> Masks | None:
+        """The action masks of some rows `cars` of `env`, as it is now; None if the network chooses from all actions."""
+        if self._patterns is None:
+            return None
+        return masks_of(env.state, self._patterns, env.car_arena[cars], env.car_slot[cars])
+
+    def logits(self, inputs: Floats, states: Floats | None = None, masks: Masks | None = None) -> Floats:
         """(M, input_size) -> (M, outputs), valid until the next call. `states` (M, state_size) is overwritten with the
-        next states; None: they are not wanted."""
-        if not self.network.state_size:
-            return self._forward(inputs)
-        outputs, size = self._forward(inputs), self.network.head.outputs
-        if states is not None:
-            states[:] = outputs[:, size:]
-        return outputs[:, :size].copy()  # contiguous, as all other logits: sums of other arrays have other last bits
+        next states; None: they are not wanted. `masks`: what `masks` returns; logits of forbidden actions are -inf."""
+        assert (masks is None) == (self._patterns is None), "a network with an action mask needs the masks of the cars"
+        logits = self._forward(inputs)
+        if self.network.state_size:
+            outputs, size = logits, self.network.head.outputs
+            if states is not None:
+                states[:] = outputs[:, size:]
+            logits = outputs[:, :size].copy()  # contiguous, as all others: sums of other arrays have other last bits
+        if masks is not None:
+            forbid(logits, masks)
+        return logits
 
     def sample(
-        self, inputs: Floats, seed: int, step: int, cars: NDArray[np.int64], states: Floats | None = None
+        self,
+        inputs: Floats,
+        seed: int,
+        step: int,
+        cars: NDArray[np.int64],
+        states: Floats | None = None,
+        masks: Masks | None = None,
     ) -> tuple[Any, Floats, Floats]:
         """Draw (actions (M, *action_shape), log_probs (M,), controls (M, 8)) for M cars numbered `cars` (M,), from
-        inputs (M, input_size). `states`: see `logits`.
+        inputs (M, input_size). `states`, `masks`: see `logits`.
 
-        A car's action depends only on the weights, its input, `seed`, `step` and its number.
+        A car's action depends only on the weights, its input and mask, `seed`, `step` and its number.
         """
-        return self.choose(self.logits(inputs, states), seed, step, cars)
+        return self.choose(self.logits(inputs, states, masks), seed, step, cars)
 
     def choose(self, logits: Floats, seed: int, step: int, cars: NDArray[np.int64]) -> tuple[Any, Floats, Floats]:
         """As `sample`, from logits (M, outputs), which are overwritten."""
@@ -265,9 +291,9 @@ class Policy:
         head.draw(logits, self._log_std, uniform, actions, log_probs)
         return actions, log_probs, self.controls(actions)
 
-    def mode(self, inputs: Floats, states: Floats | None = None) -> Floats:
-        """Controls (M, 8) of the most likely actions. `states`: see `logits`."""
-        return self.controls(self.network.head.mode(self.logits(inputs, states)))
+    def mode(self, inputs: Floats, states: Floats | None = None, masks: Masks | None = None) -> Floats:
+        """Controls (M, 8) of the most likely actions. `states`, `masks`: see `logits`."""
+        return self.controls(self.network.head.mode(self.logits(inputs, states, masks)))
 
     def controls(self, actions: Any) -> Floats:
         """Stored actions (M, *action_shape) -> controls (M, 8)."""

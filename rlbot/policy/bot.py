@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from rlbot.env.action import ACTION_TABLE, Table, checked_table
+from rlbot.env.action_mask import Masks, pack
 from rlbot.env.batch import BatchEnv
 from rlbot.env.observations import DEFAULT, OBSERVATIONS, Observation
 from rlbot.model.activations import ACTIVATIONS
@@ -55,14 +56,18 @@ class Bot:
     def name(self) -> str:
         return self.path.name
 
-    def act(self, observations: NDArray[Any], deterministic: bool = False) -> Floats:
+    def act(self, observations: NDArray[Any], deterministic: bool = False, allowed: Any = None) -> Floats:
         """Controls (B, 8) for observations (B, size) of its `observation`, by default the 180 numbers of
         rlbot.env.observation: drawn from the policy, or the most likely ones if `deterministic`. A recurrent network
-        remembers each row from call to call, until `reset`. Raises ValueError if the shape is another, or the rows are
-        not as many as in the call before and a recurrent network was not reset."""
+        remembers each row from call to call, until `reset`. `allowed` (B, actions): for a bot that was trained with
+        env.action_mask, which actions it may choose, as `action_masks()` of the environments says.
+
+        Raises ValueError if a shape is another, `allowed` is missing or not needed, or the rows are not as many as in
+        the call before and a recurrent network was not reset."""
         rows = np.asarray(observations, np.float32)
         if rows.ndim != 2 or rows.shape[1] != self.network.observation_size:
             raise ValueError(f"observations of shape {rows.shape}: must be (B, {self.network.observation_size})")
+        masks = self._packed(allowed, len(rows))
         if len(self._states) != len(rows):
             if len(self._states) and self.network.state_size:
                 raise ValueError(
@@ -71,9 +76,18 @@ class Bot:
             self._states = np.zeros((len(rows), self.network.state_size), np.float32)
         inputs = self.network.inputs(rows, self._states)
         if deterministic:
-            return self.policy.mode(inputs, self._states)
+            return self.policy.mode(inputs, self._states, masks)
         self._calls += 1
-        return self.policy.sample(inputs, self.seed, self._calls, np.arange(len(rows)), self._states)[2]
+        return self.policy.sample(inputs, self.seed, self._calls, np.arange(len(rows)), self._states, masks)[2]
+
+    def _packed(self, allowed: Any, rows: int) -> Masks | None:
+        masked, wanted = self.network.action_mask, (rows, self.network.head.outputs)
+        if (allowed is not None) != masked:
+            what = "give" if masked else "leave out"
+            raise ValueError(f"{self.path}: trained with env.action_mask={str(masked).lower()}: {what} allowed")
+        if allowed is not None and np.shape(allowed) != wanted:
+            raise ValueError(f"allowed of shape {np.shape(allowed)}: must be {wanted}")
+        return None if allowed is None else pack(allowed)
 
     def reset(self, rows: Any = None) -> None:
         """Forget what a recurrent network remembers of rows of `act` (indices or a mask; None: all). Call it where an
@@ -115,7 +129,7 @@ def load(path: str | Path, seed: int | None = None, *, setting: str = "checkpoin
         observation = read_observation(document, None if exported else source)
         _check_layout(document, observation)
         network = read_network(document["network"], None if exported else source, observation)
-        network = replace(network, table=read_table(document))
+        network = replace(network, table=read_table(document), action_mask=read_mask(document))
         tick_skip, action_delay = document["tick_skip"], document["action_delay"]
         if not (isinstance(tick_skip, int) and isinstance(action_delay, int) and 0 <= action_delay < tick_skip):
             raise ValueError(f"its tick_skip={tick_skip} and action_delay={action_delay} do not fit together")
@@ -186,6 +200,11 @@ def read_table(document: Mapping[str, Any]) -> Table | None:
     return checked_table(document["action_table"], "its action table")
 
 
+def read_mask(document: Mapping[str, Any]) -> bool:
+    """Reads "action_mask" of a policy.json, which older checkpoints lack."""
+    return bool(document.get("action_mask", False))
+
+
 def _entry(entry: Any) -> str:
     try:
         name, size = entry
@@ -206,7 +225,7 @@ def read_network(
             own = replace(own, target=_kept(own.target, checkpoint))
         _check_names(document, own.observation_size, observation)
         return own
-    names = [each.name for each in fields(Network) if each.name != "table"]  # see read_table
+    names = [each.name for each in fields(Network) if each.name not in ("table", "action_mask")]
     if other := sorted(set(document) ^ set(names)):
         raise ValueError(f"its network is described by other keys than in this version: {', '.join(other)}")
     network = Network(**{**document, "hidden": tuple(document["hidden"])})

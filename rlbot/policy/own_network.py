@@ -31,6 +31,7 @@ class OwnNetwork(AnyNetwork):
     action_head: str
     target: Target
     table: Table | None = None
+    action_mask: bool = False
 
     def document(self) -> dict[str, Any]:
         """The form in which checkpoints hold it."""

@@ -30,6 +30,15 @@ def uniforms(seed, step, cars, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def forbid(logits, masks):  # type: ignore[no-untyped-def]
+    """Set the logits (M, K) of the actions that `masks` (rlbot.env.action_mask) forbid to minus infinity, in place."""
+    for i in range(len(logits)):
+        for j in range(logits.shape[1]):
+            if not (masks[i, j >> 3] >> (j & 7)) & 1:
+                logits[i, j] = -np.inf
+
+
+@njit(cache=True)
 def subtract_largest(logits):  # type: ignore[no-untyped-def]
     """Subtract the largest number of each row from the row, in place, so that no exponential overflows."""
     for row in logits:

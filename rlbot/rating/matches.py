@@ -17,6 +17,7 @@ from rlbot.picture.heatmap import Traces
 from rlbot.policy import Bot, load, random_rows
 from rlbot.processes.spawn import ChildProcess, Parent, wait_any
 from rlbot.rating.watching import MatchRecorder, Tracer
+from rlbot.recording.decisions import Seen
 from rlbot.reward import Reward
 from rlbot.sim import BLUE, choose, load_meshes
 from rlbot.values.player_names import weights_of
@@ -244,7 +245,7 @@ def _play(
     for step in range(max(round(conditions.seconds / rules.seconds_per_step), 1)):
         for act, cars in zip(actors, sides, strict=True):
             controls[cars] = act(observations[cars], step)
-        recorder.before_step([inputs_of(act) for act in actors], controls)
+        recorder.before_step([seen_by(act) for act in actors], controls)
         observations = env.step(controls)[0]
         recorder.after_step()
         if tracer is not None:
@@ -273,7 +274,7 @@ def actor(
 
 
 class BotActor:
-    """A Bot's function, as `actor` returns it. `inputs`: what its network saw at the last call, (K, input_size).
+    """A Bot's function, as `actor` returns it. `seen`: what its network saw at the last call.
 
     What a recurrent network remembers begins with an episode, as in training. A call with the step of the call before
     decides anew, from what was remembered then."""
@@ -298,15 +299,17 @@ class BotActor:
             self._before, self._step = self._states, step
             self._before[env.steps[env.car_arena[self._cars]] == 0] = 0.0
         self._states = self._before.copy()
-        self.inputs = bot.network.inputs(bot.view(env, self._cars, observations), self._before)
+        inputs = bot.network.inputs(bot.view(env, self._cars, observations), self._before)
+        masks = bot.policy.masks(env, self._cars)
+        self.seen = Seen(inputs, masks)
         if self.deterministic:
-            return bot.policy.mode(self.inputs, self._states)
-        return bot.policy.sample(self.inputs, self._seed, step, self._numbers, self._states)[2]
+            return bot.policy.mode(inputs, self._states, masks)
+        return bot.policy.sample(inputs, self._seed, step, self._numbers, self._states, masks)[2]
 
 
-def inputs_of(act: object) -> NDArray[np.float32] | None:
-    """What the network of an `actor` saw at its last call, (K, input_size); None if it has no network."""
-    return act.inputs if isinstance(act, BotActor) else None
+def seen_by(act: object) -> Seen | None:
+    """What the network of an `actor` saw at its last call; None if it has no network."""
+    return act.seen if isinstance(act, BotActor) else None
 
 
 def _first_is_blue(matches: int) -> NDArray[np.bool_]:

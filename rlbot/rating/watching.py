@@ -11,7 +11,7 @@ from rlbot.env.counts import COUNTS
 from rlbot.picture.heatmap import Traces, cells
 from rlbot.policy import Bot, load_critic
 from rlbot.recording import Recorder
-from rlbot.recording.decisions import decision
+from rlbot.recording.decisions import Seen, decision
 
 _SHOT_SECONDS = 4.0  # a goal within this time after a shot belongs to it
 
@@ -44,14 +44,14 @@ class MatchRecorder:
             slots = env.arenas.slots[n]
             self._recorders[n] = Recorder(slots, [name_of[slot] for slot in slots], env.rules.tick_skip, details)
 
-    def before_step(self, inputs: Sequence[NDArray[np.float32] | None], controls: NDArray[np.float32]) -> None:
+    def before_step(self, seen: Sequence[Seen | None], controls: NDArray[np.float32]) -> None:
         for n, recorder in self._recorders.items():
             made = []
             for side, places in enumerate(self._places[n]):
                 if len(places):
-                    cars, seen = self._sides[side][places], inputs[side]
-                    seen = None if seen is None else seen[places]
-                    choice = decision(self._players[side], seen, controls[cars], self._critics[side])
+                    cars, look = self._sides[side][places], seen[side]
+                    look = None if look is None else look.rows(places)
+                    choice = decision(self._players[side], look, controls[cars], self._critics[side])
                     made.append((self._env.car_slot[cars].tolist(), choice))
             recorder.add(self._env.state, made, n)
 

@@ -148,6 +148,8 @@ def _check_training(config: TrainConfig) -> Iterator[str]:
     yield from _check_resets(config)
     if env.actions is not None and config.model.action_head != "table":
         yield f"env.actions: needs model.action_head=table, not {config.model.action_head}"
+    if env.action_mask and config.model.action_head != "table":
+        yield f"env.action_mask=true: needs model.action_head=table, not {config.model.action_head}"
     yield from _check_meshes("env.collision_meshes", env.collision_meshes)
     yield from _check_path("resume", config.resume)
     if type(config) is not TrainConfig and config.hardware.distributed:

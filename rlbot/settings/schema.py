@@ -46,6 +46,7 @@ class EnvConfig:
     ending: dict[str, Target]
     observation: ObservationChoice
     actions: Target | None
+    action_mask: bool
 
 
 @dataclass(frozen=True)

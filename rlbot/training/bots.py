@@ -13,7 +13,7 @@ from rlbot.bots import StateBot, by_name
 from rlbot.curriculum import KINDS
 from rlbot.env.action import checked_table
 from rlbot.policy import Bot, load
-from rlbot.policy.bot import read_network, read_observation
+from rlbot.policy.bot import read_mask, read_network, read_observation
 from rlbot.rating import tournament
 from rlbot.rating.matches import load_bot
 from rlbot.rating.rater import Anchor
@@ -85,6 +85,7 @@ def bots_state(bots: Mapping[str, Bot | StateBot]) -> tuple[dict[str, NDArray[np
             "network": bot.network.document(),
             "observation_from": bot.observation.document(),
             "table": bot.network.table,
+            "action_mask": bot.network.action_mask,
             "tick_skip": bot.tick_skip,
             "action_delay": bot.action_delay,
             "timesteps": bot.timesteps,
@@ -103,6 +104,7 @@ def saved_bots(tensors: Mapping[str, Any], documents: Mapping[str, Any]) -> dict
         network = read_network(each["network"], observation=observation)
         if each.get("table") is not None:  # older checkpoints have none
             network = dataclasses.replace(network, table=checked_table(each["table"], f"the action table of {name}"))
+        network = dataclasses.replace(network, action_mask=read_mask(each))
         weights = np.asarray(tensors["opponents"][f"{_BOT}{name}"])
         bots[name] = Bot(
             network, weights, each["tick_skip"], each["action_delay"], each["timesteps"], Path(each["path"]),

@@ -162,8 +162,10 @@ def make_network(config: TrainConfig) -> Network | OwnNetwork:
 def _network(config: TrainConfig, size: int, table: Table | None) -> Network | OwnNetwork:
     model = config.model
     if model.network is not None:
-        return OwnNetwork(size, model.action_head, model.network, table)
-    return Network(size, model.hidden, model.layer_norm, model.activation, model.action_head, table)
+        return OwnNetwork(size, model.action_head, model.network, table, config.env.action_mask)
+    return Network(
+        size, model.hidden, model.layer_norm, model.activation, model.action_head, table, config.env.action_mask
+    )
 
 
 def make_model(config: TrainConfig) -> AnyModel:
@@ -254,6 +256,7 @@ def policy_document(config: TrainConfig, played: Components | None = None) -> di
         "observation": [list(each) for each in observation.columns],
         "observation_from": observation.document() | ({} if target is None else {"target": target.document()}),
         "action_table": network.action_table.tolist(),
+        "action_mask": network.action_mask,
         "network": network.document(),
         "tick_skip": config.env.tick_skip,
         "action_delay": config.env.action_delay,

@@ -61,7 +61,7 @@ def preflight(config: TrainConfig, components: Components) -> Iterator[str]:
     all_learn = Matchup(network, {"self": 1.0}, "uniform", (True,) * len(env.arenas), config.seed)
     shard = EnvShard(lambda: env, all_learn, components.publish(), components.pool)
     cars = len(shard.learner_cars)
-    rollout = Rollout(STEPS, cars, network.input_size, network.action_shape, network.action_dtype)
+    rollout = Rollout(STEPS, cars, network.input_size, network.action_shape, network.action_dtype, network.mask_size)
     stats = shard.collect(rollout)
     _require_finite(stats.faults, f"a rollout of {STEPS} steps")
     yield f"Rollout of {STEPS} steps: rewards finite, mean {float(rollout.rewards.mean()):.4f} per step"

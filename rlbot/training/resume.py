@@ -7,6 +7,7 @@ from typing import Any
 
 from rlbot.curriculum import stage_at
 from rlbot.policy import Bot
+from rlbot.policy.bot import read_mask
 from rlbot.run import Console, Resume
 from rlbot.settings.errors import building
 from rlbot.settings.schema import TrainConfig
@@ -77,6 +78,12 @@ def restore(components: Components, saved: Any, console: Console, resume: Resume
             raise ValueError(
                 f"resume={resume.checkpoint}: it was trained with another action table than the one asked for;\n"
                 "leave out env.actions to use the checkpoint's own"
+            )
+        masked = read_mask(documents["policy"])
+        if masked != components.network.action_mask:
+            raise ValueError(
+                f"resume={resume.checkpoint}: it was trained with env.action_mask={str(masked).lower()};\n"
+                "leave out env.action_mask to use the checkpoint's own"
             )
         try:
             components.model.load_state_dict(tensors["model"])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rlbot.env import ACTION_TABLE, BatchEnv, Rules
 from rlbot.policy import Bot, Critic, OwnCritic, load_critic
-from rlbot.rating.matches import BotActor, Player, actor, inputs_of
+from rlbot.rating.matches import BotActor, Player, actor, seen_by
 from rlbot.recording import Decision, find_events
 from rlbot.recording.decisions import decision
 from rlbot.recording.recorder import TEAM_NAMES, TICK_RATE
@@ -215,7 +215,7 @@ class LiveMatch:
             if len(cars):
                 act, player, critic = self._actors[side], self._lineup.players[side], self._critics[side]
                 self._controls[cars] = act(self._observations[cars], self._steps)
-                self._decisions[side] = decision(player, inputs_of(act), self._controls[cars], critic)
+                self._decisions[side] = decision(player, seen_by(act), self._controls[cars], critic)
 
     def _place_ball(self, x: float, y: float) -> None:
         arrays, document = self._env.snapshot()

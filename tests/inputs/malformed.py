@@ -223,6 +223,8 @@ SETTINGS: list[tuple[list[str], str]] = [
     (["env.reset=kickoff"], "env.reset="),
     (["env.actions=table"], "env.actions._target_=null: must be module.function"),
     (["env.actions={_target_: a.b}", "model.action_head=continuous"], "env.actions: needs model.action_head=table"),
+    (["env.action_mask=boost"], "env.action_mask=boost: must be true or false"),
+    (["env.action_mask=true", "model.action_head=multi_discrete"], "env.action_mask=true: needs model.action_head"),
     (["env.observation=wide"], "env.observation=wide: must be one of default, relative, small"),
     (["env.observation={_target_: mine}"], "env.observation._target_=mine: must be module.function"),
     (

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from rlbot.collect.rollout import Rollout
+from rlbot.env.action_mask import mask_size, pack
 from rlbot.hardware import Hardware
 from rlbot.learner import PPO
 from rlbot.model.actor_critic import ActorCritic
-from rlbot.model.heads import make_head
+from rlbot.model.heads import make_head, masked
 
 OBS = 6
 TABLE = np.random.default_rng(0).uniform(-1, 1, size=(9, 8))
@@ -77,21 +78,33 @@ def make_ppo() -> MakePPO:
     return make
 
 
+def random_mask(rng: np.random.Generator, rows: int, num_actions: int) -> np.ndarray:
+    """(rows, num_actions): action 0 is never allowed, the last one always, the others half of the time."""
+    mask = rng.random((rows, num_actions)) < 0.5
+    mask[:, 0], mask[:, -1] = False, True
+    return mask
+
+
 @pytest.fixture
 def make_rollout() -> MakeRollout:
-    """make_rollout(ppo, num_steps, num_agents, seed): random observations, rewards, endings; own actions."""
+    """make_rollout(ppo, num_steps, num_agents, seed, masks): random observations, rewards, endings and, if wanted,
+    action masks; own actions."""
 
-    def make(ppo: PPO, num_steps: int = 12, num_agents: int = 4, seed: int = 0) -> Rollout:
+    def make(ppo: PPO, num_steps: int = 12, num_agents: int = 4, seed: int = 0, masks: bool = False) -> Rollout:
         rng, head = np.random.default_rng(seed), ppo.model.head
         generator = torch.Generator(ppo.hardware.device).manual_seed(seed)
-        rollout = Rollout(num_steps, num_agents, OBS, head.action_shape, head.action_dtype)
+        size = mask_size(head.num_outputs) if masks else 0
+        rollout = Rollout(num_steps, num_agents, OBS, head.action_shape, head.action_dtype, size)
         for _ in range(num_steps):
             obs, final_obs = rng.normal(size=(2, num_agents, OBS)).astype(np.float32)
+            allowed = pack(random_mask(rng, num_agents, head.num_outputs)) if masks else None
             with torch.inference_mode(), ppo.hardware.autocast():
-                actions, log_probs = ppo.model.act(torch.from_numpy(obs).to(ppo.hardware.device), generator=generator)
+                logits = ppo.model.actor_logits(torch.from_numpy(obs).to(ppo.hardware.device))
+                bits = None if allowed is None else torch.from_numpy(allowed).to(ppo.hardware.device)
+                actions, log_probs = head.sample_with_log_prob(masked(logits, bits), generator)
             terminated, truncated = rng.random((2, num_agents)) < 0.15
             rewards = rng.normal(size=num_agents)
-            rollout.add(obs, actions.cpu(), log_probs.cpu(), rewards, terminated, truncated, final_obs)
+            rollout.add(obs, actions.cpu(), log_probs.cpu(), rewards, terminated, truncated, final_obs, allowed)
         rollout.finish(rng.normal(size=(num_agents, OBS)))
         return rollout
 

@@ -81,14 +81,13 @@ def without_graphs(ppo: PPO) -> PPO:
     return ppo
 
 
-def rollouts(ppo: PPO, make_rollout: MakeRollout) -> list[Rollout]:
+def rollouts(ppo: PPO, make_rollout: MakeRollout, masks: bool) -> list[Rollout]:
     """48 rows in minibatches of 9 and 10; twice the same; such with a reward that is not finite; 45 rows, as if another
     stage had begun; 48 again."""
-    broken = make_rollout(ppo, seed=2)
+    make = partial(make_rollout, ppo, masks=masks)
+    broken = make(seed=2)
     broken.rewards[3, 1] = np.nan
-    return [
-        make_rollout(ppo), make_rollout(ppo, seed=1), broken, make_rollout(ppo, 9, 5, seed=3), make_rollout(ppo, seed=4)
-    ]  # fmt: skip
+    return [make(), make(seed=1), broken, make(9, 5, seed=3), make(seed=4)]
 
 
 def learn(ppo: PPO, given: list[Rollout]) -> list[Any]:
@@ -112,10 +111,13 @@ def learn(ppo: PPO, given: list[Rollout]) -> list[Any]:
     return [*told, again[0], meta, [each.cpu().tolist() for each in everything]]
 
 
+MASKED = [*((head, False) for head in HEADS), ("table", True)]
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "scaled"])
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize(("head", "masks"), MASKED)
 def test_recorded_steps_have_the_same_bits(
-    head: str, precision: str, make_ppo: MakePPO, make_rollout: MakeRollout
+    head: str, masks: bool, precision: str, make_ppo: MakePPO, make_rollout: MakeRollout
 ) -> None:
     def make() -> PPO:
         ppo = make_ppo(head, "bf16" if precision == "bf16" else "fp32", minibatch_size=10)
@@ -123,16 +125,16 @@ def test_recorded_steps_have_the_same_bits(
             ppo._scaler = torch.amp.GradScaler("cpu", init_scale=2.0**122)
         return on_tensors(ppo)
 
-    given = rollouts(make(), make_rollout)
+    given = rollouts(make(), make_rollout, masks)
     plain, graphed = make(), with_graphs(make())
     assert repr(learn(graphed, given)) == repr(learn(plain, given))  # there may be NaN
     assert graphed._graphs is not None and sorted(graphed._graphs._graphs) == [9, 10]
 
 
 @pytest.mark.parametrize("backend", ON_GPU)
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize(("head", "masks"), MASKED)
 def test_captured_steps_have_the_same_bits(
-    head: str, backend: Backend, make_ppo: MakePPO, make_rollout: MakeRollout
+    head: str, masks: bool, backend: Backend, make_ppo: MakePPO, make_rollout: MakeRollout
 ) -> None:
     def make() -> PPO:
         ppo = make_ppo(head, *backend, minibatch_size=10, warn=pytest.fail)
@@ -140,7 +142,7 @@ def test_captured_steps_have_the_same_bits(
             ppo._scaler = torch.amp.GradScaler("cuda", init_scale=2.0**22)  # too large: the first steps overflow
         return ppo
 
-    given = rollouts(make(), make_rollout)
+    given = rollouts(make(), make_rollout, masks)
     graphed = make()
     told = learn(graphed, given)
     assert graphed._graphs is not None and sorted(graphed._graphs._graphs) == [9, 10]
@@ -159,12 +161,12 @@ def test_a_step_that_waits_for_the_device_is_taken_without_a_graph(
         ppo._scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
         evaluate = ppo.model.evaluate
 
-        def waits(obs: Tensor, actions: Tensor, evaluate: Any = evaluate) -> Any:
+        def waits(obs: Tensor, actions: Tensor, masks: Tensor, evaluate: Any = evaluate) -> Any:
             try:
                 assert obs.sum().item() is not None
             except RuntimeError as error:
                 raise kind(str(error)) from error
-            return evaluate(obs, actions)
+            return evaluate(obs, actions, masks)
 
         ppo.model.evaluate = waits  # type: ignore[method-assign]
     graphed._warn = lines.append
@@ -215,7 +217,8 @@ def test_on_a_gpu_all_operations_of_a_step_would_be_there(
         monkeypatch.setattr(torch.autograd, "backward", differentiate)
         actions = torch.zeros(48, *ppo.model.head.action_shape, device="cuda")
         columns = [torch.zeros(48, OBS), actions.to(torch.from_numpy(np.zeros(1, ppo.model.head.action_dtype)).dtype)]
-        batch = Batch(BatchShard(SINGLE, 4), *columns, *(torch.zeros(48) for _ in range(4)))
+        masks = torch.full((48, 2 if head == "table" else 0), 255, dtype=torch.uint8)
+        batch = Batch(BatchShard(SINGLE, 4), *columns, masks, *(torch.zeros(48) for _ in range(4)))
         graphs = StepGraphs(ppo._step, partial(_Called, ppo.hardware.device))  # type: ignore[arg-type]
         graphs.capture(batch, [9, 10])
         graphs.load(batch)

@@ -88,7 +88,9 @@ def test_the_whole_batch_has_the_log_probabilities_with_which_was_acted(head: st
     batch, _ = ppo._prepare(rollout)
     assert batch.log_probs.shape == (9, LENGTH)
     with torch.no_grad():
-        log_probs, _, values = ppo.model.evaluate(batch.observations, batch.actions, batch.states, batch.begins)
+        log_probs, _, values = ppo.model.evaluate(
+            batch.observations, batch.actions, batch.masks, batch.states, batch.begins
+        )
     torch.testing.assert_close(log_probs, batch.log_probs, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(values, batch.values, rtol=1e-5, atol=1e-5)
     by_row = torch.from_numpy(rollout.log_probs).flatten()
@@ -130,7 +132,7 @@ def test_the_gradient_through_time_is_that_of_the_unrolled_sum() -> None:
     model = ppo.model
     obs, begins = torch.tensor([[[2.0], [3.0], [5.0], [7.0]]]), torch.tensor([[False, False, True, False]])
     actions = torch.zeros(1, 4, dtype=torch.int64)
-    values = model.evaluate(obs, actions, torch.tensor([[11.0]]), begins)[2]
+    values = model.evaluate(obs, actions, None, torch.tensor([[11.0]]), begins)[2]
     assert values.tolist() == [[7.5, 6.75, 5.0, 9.5]]
     values.sum().backward()
     assert model.network.decay.grad.item() == 11 + (2 * 0.5 * 11 + 2) + 0 + 5  # type: ignore[union-attr]

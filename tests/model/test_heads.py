@@ -1,9 +1,11 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 from torch.distributions import Categorical, Normal, TanhTransform, TransformedDistribution
 
-from rlbot.model.heads import ContinuousHead, Head, MultiDiscreteHead, TableHead, make_head
+from rlbot.model.heads import ContinuousHead, Head, MultiDiscreteHead, TableHead, make_head, masked
 
 TABLE = np.random.default_rng(0).choice([-1.0, 0.0, 1.0], size=(90, 8))
 
@@ -52,6 +54,21 @@ def test_table_controls_are_the_rows_of_the_table() -> None:
     assert np.array_equal(head.controls(torch.arange(90)).numpy(), TABLE.astype(np.float32))
     assert head.mode(torch.eye(90)).tolist() == list(range(90))
     assert "table" in head.state_dict()
+
+
+def test_a_mask_leaves_the_distribution_of_the_allowed_actions() -> None:
+    """Probabilities 1 to 10 of 55, of which the mask leaves 2, 4 and 10: 1/8, 1/4 and 5/8."""
+    logits = torch.arange(1.0, 11.0).log().repeat(3, 1).requires_grad_()
+    masks = torch.tensor([[0b00001010, 0b00000010]] * 3, dtype=torch.uint8)
+    log_prob, entropy = make_head("table", TABLE[:10]).log_prob_entropy(masked(logits, masks), torch.tensor([1, 3, 9]))
+    assert log_prob.exp().tolist() == pytest.approx([1 / 8, 1 / 4, 5 / 8])
+    bits = (3 / 8 + 2 / 4) * math.log(2) + 5 / 8 * math.log(8 / 5)
+    assert entropy.tolist() == pytest.approx([bits] * 3)
+    (log_prob + 0.7 * entropy).sum().backward()
+    assert logits.grad is not None
+    forbidden = [0, 2, 4, 5, 6, 7, 8]
+    assert not logits.grad[:, forbidden].any() and logits.grad[:, [1, 3, 9]].all()
+    assert masked(logits, None) is logits and masked(logits, masks[:, :0]) is logits
 
 
 def test_table_log_probabilities_and_entropy() -> None:

@@ -14,7 +14,7 @@ from rlbot.env.action import checked_table
 from rlbot.export.folder import BotInfo, manifest
 from rlbot.policy import Bot
 from rlbot.rating.matches import Conditions, Pairing, play
-from rlbot.recording.decisions import decision
+from rlbot.recording.decisions import Seen, decision
 from rlbot.reward import Reward
 from rlbot.run import save_checkpoint
 from rlbot.settings.command import compose
@@ -56,7 +56,7 @@ def test_it_plays_matches_and_its_decisions_are_its_controls(bot: Bot) -> None:
     env = BatchEnv([(1, 1)], Reward([]), {"kickoff": 1.0})
     obs, _ = env.reset(seed=0)
     controls = bot.act(obs)
-    choice = decision(bot, obs, controls)
+    choice = decision(bot, Seen(obs, None), controls)
     np.testing.assert_array_equal(choice.controls, controls)
     assert choice.action is None and choice.top_probabilities is None
 
