@@ -42,19 +42,22 @@ def _air_rows() -> list[tuple[int, ...]]:
 ACTION_TABLE: NDArray[np.float32] = np.array(_ground_rows() + _air_rows(), dtype=np.float32)  # (90, 8)
 
 
-def choose_controls(given: Any, out: NDArray[np.float32], name: str = "actions") -> None:
-    """Write the rows of ACTION_TABLE that `given` (C,) or () chooses into `out` (C, 8) or (8,).
+def choose_controls(
+    given: Any, out: NDArray[np.float32], name: str = "actions", table: NDArray[np.float32] = ACTION_TABLE
+) -> None:
+    """Write the rows of `table` (K, 8) that `given` (C,) or () chooses into `out` (C, 8) or (8,).
 
-    Raises ValueError if `given` has another shape or holds anything but whole numbers from 0 to 89; `out` then stays
+    Raises ValueError if `given` has another shape or holds anything but whole numbers from 0 to K - 1; `out` then stays
     unchanged. `name`: what error messages call `given`.
     """
-    choices, shape, most = np.asarray(given), out.shape[:-1], len(ACTION_TABLE) - 1
+    choices, shape, most = np.asarray(given), out.shape[:-1], len(table) - 1
+    whose = "ACTION_TABLE" if table is ACTION_TABLE else "the action table"
     if choices.shape != shape:
         what = f" of shape {choices.shape}" if choices.ndim else f"={given!r}"
-        raise ValueError(f"{name}{what}: must be of shape {shape}, the number of a row of ACTION_TABLE for each car")
+        raise ValueError(f"{name}{what}: must be of shape {shape}, the number of a row of {whose} for each car")
     if choices.dtype.kind not in "iu" or (choices.size and not 0 <= choices.min() <= choices.max() <= most):
-        raise ValueError(f"{name}={given!r}: must be whole numbers from 0 to {most}, rows of ACTION_TABLE")
-    out[:] = ACTION_TABLE[choices]
+        raise ValueError(f"{name}={given!r}: must be whole numbers from 0 to {most}, rows of {whose}")
+    out[:] = table[choices]
 
 
 Table = tuple[tuple[float, ...], ...]  # the rows of an action table of the user's own

@@ -15,6 +15,7 @@ from rlbot.env.observation import LIMIT
 from rlbot.env.rlgym import adapted
 from rlbot.env.seeing import Cars
 from rlbot.sim import PAD_COOLDOWN, State
+from rlbot.values.convert import checked
 from rlbot.values.target import PartError, Target, call
 
 if TYPE_CHECKING:
@@ -120,6 +121,26 @@ class Observation:
 
 
 DEFAULT = Observation()
+AnyObservation = str | Mapping[str, Any] | Target | Observation
+
+
+def chosen(given: AnyObservation, sizes: tuple[int, int]) -> Observation:
+    """The observation that the argument `observation` of an environment says: the name of a built-in one, a Target or
+    {_target_: ..., and arguments} for the user's own, or that of a bot. `sizes`: the (blue, orange) cars of its arenas.
+    Raises ValueError if it is something else, or cannot be loaded or used."""
+    if isinstance(given, Observation):
+        return given
+    if isinstance(given, str) and given in OBSERVATIONS:
+        return Observation(given)
+    if not isinstance(given, Target | Mapping):
+        names = ", ".join(OBSERVATIONS)
+        raise ValueError(
+            f"observation={given!r}: must be one of {names}, a Target, or {{'_target_': 'file.py:function'}}"
+        )
+    target = given if isinstance(given, Target) else checked(Target, given, "observation")
+    own = Observation("own", target, sizes=sizes)
+    own.columns  # noqa: B018 - loads it now
+    return own if own.is_rlgym else Observation("own", target)
 
 
 def observe(

@@ -9,10 +9,10 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from rlbot.env.action import choose_controls, take_controls
-from rlbot.env.batch import ACTION_SPACE, DISCRETE_ACTION_SPACE, OBSERVATION_SPACE
+from rlbot.env.observations import AnyObservation
+from rlbot.env.own_actions import AnyActions
 from rlbot.env.rules import Rules
-from rlbot.env.vector import make_batch
+from rlbot.env.vector import make_actions, make_batch
 from rlbot.picture import TopView
 from rlbot.sim import State
 
@@ -28,8 +28,9 @@ class parallel_env(ParallelEnv[str, NDArray[np.float32], Any]):  # type: ignore[
     """Soccar for PettingZoo: `rlbot.env.parallel_env(blue=2, orange=2)`. The agents are blue_0, blue_1, orange_0, ...
 
     Every agent observes Box (180,) from its own side, see `rlbot.env.observation.OBSERVATION`, and acts by Box (8,) in
-    [-1, 1], the controls of its car, or by Discrete (90), a row of `rlbot.env.ACTION_TABLE`, if `discrete` is True. An
-    episode ends for all agents at once: a goal terminates it, a limit truncates it.
+    [-1, 1], the controls of its car, or by Discrete (90), a row of `rlbot.env.ACTION_TABLE`, if `discrete` is True;
+    `observation` and `actions` change them. An episode ends for all agents at once: a goal terminates it, a limit
+    truncates it.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - PettingZoo's own declaration
@@ -47,21 +48,25 @@ class parallel_env(ParallelEnv[str, NDArray[np.float32], Any]):  # type: ignore[
         render_mode: str | None = None,
         engine: str = "auto",
         discrete: bool = False,
+        observation: AnyObservation = "default",
+        actions: AnyActions | None = None,
     ) -> None:
         """The arguments and errors are those of RocketSimEnv, without an opponent."""
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode={render_mode!r}: give 'rgb_array' or None; rlbot.watch shows matches in 3D")
-        self._batch = make_batch(1, blue, orange, terms, reset_mix, rules, collision_meshes, engine)
+        self._batch = make_batch(
+            1, blue, orange, terms, reset_mix, rules, collision_meshes, engine, observation=observation
+        )
         teams = self._batch.car_team.tolist()
         self.possible_agents = [
             f"{'orange' if team else 'blue'}_{teams[:row].count(team)}" for row, team in enumerate(teams)
         ]
         self.agents: list[str] = []
         # Every agent has spaces of its own, so that seeding one leaves the others alone.
-        self.observation_spaces = {agent: deepcopy(OBSERVATION_SPACE) for agent in self.possible_agents}
-        actions = DISCRETE_ACTION_SPACE if discrete else ACTION_SPACE
-        self.action_spaces = {agent: deepcopy(actions) for agent in self.possible_agents}
-        self._take = choose_controls if discrete else take_controls
+        seen = self._batch.single_observation_space
+        done, self._take = make_actions(discrete, actions, rules)
+        self.observation_spaces = {agent: deepcopy(seen) for agent in self.possible_agents}
+        self.action_spaces = {agent: deepcopy(done) for agent in self.possible_agents}
         self._controls = np.zeros((len(teams), 8), np.float32)
         self._view = TopView() if render_mode is not None else None
         self.render_mode, self._steps, self._seconds_per_step = render_mode, 0, rules.seconds_per_step

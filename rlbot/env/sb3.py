@@ -7,8 +7,8 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
-from rlbot.env.action import choose_controls
-from rlbot.env.batch import DISCRETE_ACTION_SPACE
+from rlbot.env.own_actions import AnyActions
+from rlbot.env.vector import make_actions
 
 try:
     from stable_baselines3.common.vec_env import VecEnv
@@ -22,20 +22,24 @@ class SB3VecEnv(VecEnv):  # type: ignore[misc] # mypy does not look at it
     """A BatchEnv or RocketSimVectorEnv as a VecEnv of stable-baselines3; each row of the batch is an environment of it.
 
     In a BatchEnv the rows are cars, and one policy plays them all. The step that ends an episode resets it and returns
-    the first observation of the next one; the info of such a row has "terminal_observation" (180,),
+    the first observation of the next one; the info of such a row has "terminal_observation" (size,),
     "TimeLimit.truncated" and "ended", as in BatchEnv.
     """
 
-    def __init__(self, envs: VectorEnv, discrete: bool = False) -> None:
-        """`discrete`: actions are rows of ACTION_TABLE, for a BatchEnv; a RocketSimVectorEnv has an argument of the
-        same name. Raises ValueError if `envs` is not in autoreset mode SAME_STEP."""
+    def __init__(self, envs: VectorEnv, discrete: bool = False, actions: AnyActions | None = None) -> None:
+        """`discrete`: actions are rows of ACTION_TABLE, or of `actions`, for a BatchEnv; a RocketSimVectorEnv has
+        arguments of the same names. What is observed is said where `envs` is made. Raises ValueError if `envs` is not
+        in autoreset mode SAME_STEP, or `actions` is no table."""
         mode = envs.metadata.get("autoreset_mode")
         if mode != AutoresetMode.SAME_STEP:
             raise ValueError(f"envs are in autoreset mode {getattr(mode, 'value', mode)}: must be SameStep")
         self.envs = envs
-        self._controls = np.zeros((envs.num_envs, 8), np.float32) if discrete else None
         self._actions: NDArray[Any] = np.zeros(0)
-        space = DISCRETE_ACTION_SPACE if discrete else envs.single_action_space
+        self._controls, space = None, envs.single_action_space
+        if discrete or actions is not None:
+            batch: Any = envs.unwrapped
+            space, self._take = make_actions(discrete, actions, batch.rules)
+            self._controls = np.zeros((envs.num_envs, 8), np.float32)
         super().__init__(envs.num_envs, envs.single_observation_space, space)
 
     def reset(self) -> NDArray[np.float32]:
@@ -49,7 +53,7 @@ class SB3VecEnv(VecEnv):  # type: ignore[misc] # mypy does not look at it
         if self._controls is None:
             self._actions = actions
         else:
-            choose_controls(actions, self._controls)
+            self._take(actions, self._controls)
             self._actions = self._controls
 
     def step_wait(

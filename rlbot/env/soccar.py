@@ -8,10 +8,11 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from rlbot.env.action import choose_controls, take_controls
-from rlbot.env.batch import ACTION_SPACE, DISCRETE_ACTION_SPACE, OBSERVATION_SPACE
+from rlbot.env.batch import ACTION_SPACE
+from rlbot.env.observations import AnyObservation
+from rlbot.env.own_actions import AnyActions
 from rlbot.env.rules import Rules
-from rlbot.env.vector import Policy, RocketSimVectorEnv
+from rlbot.env.vector import Policy, RocketSimVectorEnv, make_actions
 from rlbot.picture import TopView
 from rlbot.sim import State
 
@@ -21,7 +22,7 @@ class RocketSimEnv(gymnasium.Env[NDArray[np.float32], Any]):
 
     You play the first blue car. Observation: Box (180,), see `rlbot.env.observation.OBSERVATION`. Action: Box (8,) in
     [-1, 1]: throttle, steer, pitch, yaw, roll, jump, boost, handbrake; the last three are pressed if above 0. With
-    `discrete=True` it is Discrete (90): a row of `rlbot.env.ACTION_TABLE`.
+    `discrete=True` it is Discrete (90): a row of `rlbot.env.ACTION_TABLE`. `observation` and `actions` change them.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012 - gymnasium's own declaration
@@ -38,17 +39,18 @@ class RocketSimEnv(gymnasium.Env[NDArray[np.float32], Any]):
         render_mode: str | None = None,
         engine: str = "auto",
         discrete: bool = False,
+        observation: AnyObservation = "default",
+        actions: AnyActions | None = None,
     ) -> None:
         """The arguments and errors are those of RocketSimVectorEnv, for one arena. `render_mode`: "rgb_array", or None
         for no pictures."""
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode={render_mode!r}: give 'rgb_array' or None; rlbot.watch shows matches in 3D")
         self._game = RocketSimVectorEnv(
-            1, blue, orange, opponent, terms, reset_mix, rules, collision_meshes, engine=engine
+            1, blue, orange, opponent, terms, reset_mix, rules, collision_meshes, engine=engine, observation=observation
         )
-        self.observation_space = OBSERVATION_SPACE
-        self.action_space = DISCRETE_ACTION_SPACE if discrete else ACTION_SPACE
-        self._take = choose_controls if discrete else take_controls
+        self.observation_space = self._game.single_observation_space
+        self.action_space, self._take = make_actions(discrete, actions, rules)
         self.render_mode = render_mode
         self._view = TopView() if render_mode is not None else None
         self._over, self._steps, self._seconds_per_step = False, 0, rules.seconds_per_step

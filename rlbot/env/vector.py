@@ -1,23 +1,28 @@
 """RocketSim-v0 as a vector environment: many arenas in one batch, in each of which you play one car."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from rlbot.env.action import NonFiniteControls, choose_controls, take_controls
-from rlbot.env.batch import ACTION_SPACE, DISCRETE_ACTION_SPACE, OBSERVATION_SPACE, BatchEnv
+from rlbot.env.batch import ACTION_SPACE, DISCRETE_ACTION_SPACE, BatchEnv
+from rlbot.env.observations import AnyObservation, chosen
+from rlbot.env.own_actions import AnyActions, chosen_table
 from rlbot.env.rules import Rules
 from rlbot.reward import Reward, Term
 from rlbot.sim import State, load_meshes
 from rlbot.values.convert import checked
 from rlbot.values.kinds import Count, Number, TeamSize
 
-Policy = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # observations (B, 180) -> controls (B, 8)
+Policy = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # observations (B, size) -> controls (B, 8)
+Take = Callable[..., None]  # writes the controls that actions mean: take_controls or choose_controls
 DEFAULT_TERMS = {
     "touch": 1.0,
     "speed_to_ball": 0.05,
@@ -39,6 +44,7 @@ def make_batch(
     collision_meshes: str | Path | None,
     engine: str,
     autoreset_mode: AutoresetMode = AutoresetMode.NEXT_STEP,
+    observation: AnyObservation = "default",
 ) -> BatchEnv:
     """The arenas of an environment for other libraries; the arguments and errors are those of RocketSimVectorEnv."""
     sizes = (checked(TeamSize, blue, "blue"), checked(TeamSize, orange, "orange"))
@@ -47,7 +53,25 @@ def make_batch(
     reward = Reward([Term(name, weight) for name, weight in weights.items()])
     load_meshes(collision_meshes, engine)
     mix = DEFAULT_RESETS if reset_mix is None else reset_mix
-    return BatchEnv([sizes] * count, reward, mix, rules, autoreset_mode=autoreset_mode, engine=engine)
+    return BatchEnv(
+        [sizes] * count,
+        reward,
+        mix,
+        rules,
+        autoreset_mode=autoreset_mode,
+        engine=engine,
+        observation=chosen(observation, sizes),
+    )
+
+
+def make_actions(
+    discrete: bool, actions: AnyActions | None, rules: Rules
+) -> tuple[gymnasium.spaces.Box | gymnasium.spaces.Discrete, Take]:
+    """The action space of a car in an environment for other libraries, and what turns its actions into controls."""
+    if actions is not None:
+        table = chosen_table(actions, rules.tick_skip)
+        return gymnasium.spaces.Discrete(len(table)), partial(choose_controls, table=table)
+    return (DISCRETE_ACTION_SPACE, choose_controls) if discrete else (ACTION_SPACE, take_controls)
 
 
 class RocketSimVectorEnv(VectorEnv):
@@ -73,10 +97,15 @@ class RocketSimVectorEnv(VectorEnv):
         autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
         engine: str = "auto",
         discrete: bool = False,
+        observation: AnyObservation = "default",
+        actions: AnyActions | None = None,
     ) -> None:
         """`opponent`: "idle", "random", or a function from observations (B, 180) to controls (B, 8), which is called
         once a step for the B other cars of all arenas. `terms`: weights of built-in reward terms; {} gives
-        a reward of 0. `reset_mix`: share of each kind of reset. `discrete`: actions (N,) are rows of ACTION_TABLE.
+        a reward of 0. `reset_mix`: share of each kind of reset. `discrete`: actions (N,) are rows of ACTION_TABLE, or
+        of `actions`, a table of your own, with which they always are. `observation`: what all cars see, by default 180
+        numbers. Both as in the settings env.observation and env.actions: see `observations.chosen` and
+        `own_actions.chosen_table`.
 
         Raises ValueError if a value is not allowed or no collision meshes are found.
         """
@@ -90,21 +119,24 @@ class RocketSimVectorEnv(VectorEnv):
                 f"opponent={opponent!r}: give 'idle', 'random' or a function from observations to controls"
             )
         self._batch = make_batch(
-            num_envs, blue, orange, terms, reset_mix, rules, collision_meshes, engine, autoreset_mode
+            num_envs, blue, orange, terms, reset_mix, rules, collision_meshes, engine, autoreset_mode, observation
         )
         count = len(self._batch.arenas)
         self.metadata, self.autoreset_mode, self.num_envs = self._batch.metadata, self._batch.autoreset_mode, count
-        self._take = choose_controls if discrete else take_controls
-        self.single_observation_space = OBSERVATION_SPACE
-        self.single_action_space = DISCRETE_ACTION_SPACE if discrete else ACTION_SPACE
-        self.observation_space = batch_space(OBSERVATION_SPACE, count)
+        self.single_action_space, self._take = make_actions(discrete, actions, rules)
+        self.single_observation_space = self._batch.single_observation_space
+        self.observation_space = batch_space(self.single_observation_space, count)
         self.action_space = batch_space(self.single_action_space, count)
         self._opponent = opponent
         mine = self._batch.car_slot == 0
         self._mine, self._others = np.flatnonzero(mine), np.flatnonzero(~mine)
-        self._observations = np.zeros((self._batch.num_envs, OBSERVATION_SPACE.shape[0]), np.float32)
+        self._observations = np.zeros((self._batch.num_envs, self._batch.observation.size), np.float32)
         self._controls = np.zeros((self._batch.num_envs, 8), np.float32)
         self._actions, self._replies = np.zeros((count, 8), np.float32), np.zeros((len(self._others), 8), np.float32)
+
+    @property
+    def rules(self) -> Rules:
+        return self._batch.rules
 
     @property
     def state(self) -> State:

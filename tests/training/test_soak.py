@@ -22,11 +22,11 @@ OPPONENTS = ("self", "{past: 0.7, self: 0.3}", "{random: 0.3, past: 0.7}", "idle
 
 def stages() -> str:
     each = (
-        f"{{name: s{i}, until: {(i + 1) * STAGE if i < STAGES - 1 else 'null'}, teams: {{{TEAMS[i % 3]}: 1}}, "
+        f"s{i}: {{until: {(i + 1) * STAGE if i < STAGES - 1 else 'null'}, teams: {{{TEAMS[i % 3]}: 1}}, "
         f"opponent: {OPPONENTS[i % 4]}, reward: {{}}, reset: {{}}}}"
         for i in range(STAGES)
     )
-    return f"curriculum.stages=[{','.join(each)}]"
+    return f"+curriculum.stages={{{','.join(each)}}}"
 
 
 def sample(main: psutil.Process) -> dict[str, float]:
@@ -55,7 +55,8 @@ def growth(rows: list[dict[str, Any]], name: str) -> float:
 
 @pytest.mark.slow
 def test_a_long_run_takes_no_more_memory_and_handles_as_it_goes(launch: Launch, tmp_path: Path) -> None:
-    run = launch("experiment=debug", LONG, stages(), "env.num_envs=8", "env.workers=2", "learner.batch_size=2_048",
+    run = launch("experiment=debug", LONG, "~curriculum.stages", stages(),
+        "env.num_envs=8", "env.workers=2", "learner.batch_size=2_048",
         "learner.minibatch_size=512", "checkpoint_interval=10_000", "curriculum.pool_size=8", "hardware.threads=1",
         "hydra.run.dir=run",
     )  # fmt: skip
