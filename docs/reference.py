@@ -313,8 +313,7 @@ def _observation() -> Iterator[str]:
         "\nThe update computes probabilities and entropy of the allowed actions alone; what is forbidden gets no "
         "gradient. If a table has no other row, all are allowed. A car that lands or takes a pad between two decisions "
         "has to wait for the next one. The mask is part of the policy: it is in every checkpoint, an opponent, a rated "
-        "version and a watched bot have their own, and a resumed run keeps it. Such a "
-        "bot cannot be exported yet."
+        "version and a watched bot have their own, and a resumed run keeps it."
     )
 
 

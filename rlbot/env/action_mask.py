@@ -7,7 +7,7 @@ that takes a pad or lands while it acts has to wait for its next decision.
 A mask is packed: a bit for each action, 1 if it is allowed; the first action is the lowest bit of the first byte.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numba import njit
@@ -21,6 +21,14 @@ _JUMP, _BOOST = CONTROL_NAMES.index("jump"), CONTROL_NAMES.index("boost")
 ROOF_HEIGHT = np.float32(
     150.0
 )  # uu; the centre of a car whose roof touches the floor or a ramp below 45 degrees is lower
+
+
+class HasCars(Protocol):
+    """What cars are in: a BatchEnv, or anything else with a state and the arena and the slot of each car (C,)."""
+
+    state: State
+    car_arena: NDArray[np.int64]
+    car_slot: NDArray[np.int64]
 
 
 def mask_size(num_actions: int) -> int:

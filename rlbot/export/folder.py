@@ -75,7 +75,8 @@ def _bot_folder(bot: Bot, about: BotInfo, made: dict[str, bytes]) -> dict[str, b
     arrays = weights(bot)
     made[files.WEIGHTS] = _npz(arrays)
     document = manifest(bot, about)
-    network = Network(document["network"], arrays, document["action_table"])
+    masked = document["observation"] if document["action_mask"] else None
+    network = Network(document["network"], arrays, document["action_table"], masked)
     recorded = self_play.record(bot, accept=lambda scene: _plays_alike(document, network, scene))
     made[files.RECORDING] = _npz(recorded.arrays())
     words = {
@@ -100,8 +101,6 @@ def built_in(bot: Bot) -> PolicyNetwork:
         raise ValueError(
             f"checkpoint={bot.path}: it sees {sees}; only bots with env.observation=default can be exported"
         )
-    if bot.network.action_mask:
-        raise ValueError(f"checkpoint={bot.path}: it was trained with env.action_mask=true and cannot be exported")
     return bot.network
 
 
@@ -141,6 +140,7 @@ def manifest(bot: Bot, about: BotInfo) -> dict[str, Any]:
         },
         "controls": list(CONTROL_NAMES),
         "action_table": bot.network.action_table.tolist(),
+        "action_mask": bot.network.action_mask,
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlbot.model.actor_critic import ActorCritic
+from rlbot.export.network import FORBIDDEN, MASK_COLUMNS, MASK_HEIGHT, Exported
 from rlbot.policy.actor import Network
 
 OPSET, IR_VERSION = 20, 9  # of ONNX 1.15 (2023); onnxruntime runs it from 1.17 on
@@ -52,7 +52,7 @@ class _Graph:
         return x
 
 
-def onnx_file(model: ActorCritic, network: Network) -> bytes:
+def onnx_file(exported: Exported, network: Network) -> bytes:
     """observations (B, 180) -> controls (B, 8), logits (B, outputs), value (B,), for any B.
 
     Raises ValueError if the package onnx is not installed.
@@ -61,9 +61,13 @@ def onnx_file(model: ActorCritic, network: Network) -> bytes:
         import onnx
     except ImportError as error:
         raise ValueError(f"format=onnx: the package onnx is missing; {HINT}") from error
+    model = exported.model
     graph = _Graph(onnx, {name: each.detach().numpy() for name, each in model.state_dict().items()})
     features = graph.trunk("actor_trunk", network)
-    graph.linear(features, "actor_output", "logits")
+    if network.action_mask:
+        _mask(graph, graph.linear(features, "actor_output"), exported.allowed.numpy())
+    else:
+        graph.linear(features, "actor_output", "logits")
     _HEADS[network.action_head](graph)
     critic = features if model.critic_trunk is None else graph.trunk("critic_trunk", network)
     value = graph.linear(critic, "critic_output")
@@ -100,6 +104,27 @@ def run(data: bytes, observations: NDArray[np.float32]) -> dict[str, NDArray[np.
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     names = [each.name for each in session.get_outputs()]
     return dict(zip(names, session.run(names, {"observations": observations}), strict=True))
+
+
+def _mask(graph: _Graph, logits: str, by_effects: NDArray[np.bool_]) -> None:
+    """Writes "logits", as network.Exported does."""
+    zero = graph.constant("mask.zero", np.array([0], np.float32))
+    boost, has_flip, has_jumped, air_time, up, height = (
+        graph.add("Gather", ["observations", graph.constant(f"mask.column_{column}", np.array([column]))], axis=1)
+        for column in MASK_COLUMNS
+    )
+    held = graph.add("Not", [graph.add("Greater", [air_time, zero])])
+    rises = graph.add("And", [graph.add("Greater", [has_jumped, zero]), held])
+    low = graph.add("Less", [height, graph.constant("mask.height", np.array([MASK_HEIGHT], np.float32))])
+    on_roof = graph.add("And", [graph.add("Less", [up, zero]), low])
+    jump = graph.add("Or", [graph.add("Or", [graph.add("Greater", [has_flip, zero]), rises]), on_roof])
+    effects = [graph.add("Greater", [boost, zero]), jump]
+    boost, jump = (graph.add("Cast", [each], to=graph.onnx.TensorProto.INT64) for each in effects)
+    index = graph.add("Add", [boost, graph.add("Add", [jump, jump])])
+    index = graph.add("Squeeze", [index, graph.constant("mask.last_axis", np.array([1]))])
+    allowed = graph.add("Gather", [graph.constant("mask.allowed", by_effects), index], axis=0)
+    forbidden = graph.constant("mask.forbidden", np.array([FORBIDDEN], np.float32))
+    graph.add("Where", [allowed, logits, forbidden], "logits")
 
 
 def _table(graph: _Graph) -> None:

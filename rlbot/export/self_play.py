@@ -109,6 +109,7 @@ class Play:
 
     def __init__(self, sizes: tuple[int, int]) -> None:
         self.arenas = make_arenas([sizes], 1, engine=ENGINE)
+        self.car_arena, self.car_slot = self.arenas.car_arena, self.arenas.car_slot
         self.state, self._spare = self.arenas.state(), self.arenas.state()
         self.slots = self.arenas.slots[0]
         self.decided = np.zeros((len(self.slots), 8), np.float32)  # controls that the cars chose last
@@ -122,7 +123,7 @@ class Play:
         """(C, 180) of all cars."""
         observations = np.zeros((len(self.slots), OBSERVATION_SIZE), np.float32)
         every = np.arange(len(self.slots))
-        observe(DEFAULT, self.state, self.decided, self.arenas.car_arena, self.arenas.car_slot, every, observations)
+        observe(DEFAULT, self.state, self.decided, self.car_arena, self.car_slot, every, observations)
         return observations
 
     def step(self, controls: NDArray[np.float32]) -> None:
@@ -172,11 +173,11 @@ def _play(bot: Bot, scene: Scene, seed: int) -> Recording:
         recording.pads.append(capture.pads(play.state, 0)[PACKET_PADS])
         recording.cars.append(capture.cars(play.state, 0, play.applied_by_slot())[PACKET_SLOTS])
         if tick % bot.tick_skip == 0:
-            observations = play.observe()
-            logits = bot.policy.logits(observations[own : own + 1])
-            recording.clear.append(_is_clear(bot, logits[0]))
-            play.decided[:] = bot.policy.sample(observations, seed, tick, cars)[2]
-            play.decided[own] = bot.policy.mode(observations[own : own + 1])[0]
+            observations, masks = play.observe(), bot.policy.masks(play, cars)
+            mine = observations[own : own + 1], None, None if masks is None else masks[own : own + 1]
+            recording.clear.append(_is_clear(bot, bot.policy.logits(*mine)[0]))
+            play.decided[:] = bot.policy.sample(observations, seed, tick, cars, None, masks)[2]
+            play.decided[own] = bot.policy.mode(*mine)[0]
             recording.observations.append(observations[own].copy())
             recording.controls.append(play.decided[own].copy())
         if tick % bot.tick_skip == bot.action_delay:

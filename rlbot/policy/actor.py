@@ -14,8 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rlbot.env.action import ACTION_TABLE, Table
-from rlbot.env.action_mask import Masks, mask_size, masks_of, patterns
-from rlbot.env.batch import BatchEnv
+from rlbot.env.action_mask import HasCars, Masks, mask_size, masks_of, patterns
 from rlbot.model.activations import NO_ACTIVATION, activate, number
 from rlbot.policy.heads import HEADS, Floats, Head
 from rlbot.policy.matmul import matmul, padded, whole_tiles
@@ -245,7 +244,7 @@ class Policy:
         self._forward = network.forward(vector) if forward is None else forward
         self._log_std = network.views(vector).get("head.log_std", np.zeros(8, np.float32))
 
-    def masks(self, env: BatchEnv, cars: Any) -> Masks | None:
+    def masks(self, env: HasCars, cars: Any) -> Masks | None:
         """The action masks of some rows `cars` of `env`, as it is now; None if the network chooses from all actions."""
         if self._patterns is None:
             return None

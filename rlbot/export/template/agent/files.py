@@ -49,7 +49,8 @@ def load_network(folder: Path, manifest: Mapping[str, Any]) -> Network:
         if manifest["network"]["observation_size"] != SIZE:
             raise BrokenFolder(f"the network sees {manifest['network']['observation_size']} numbers, not {SIZE}")
         weights = read_arrays(folder, manifest, WEIGHTS)
-        network = Network(manifest["network"], weights, manifest["action_table"])
+        masked = manifest["observation"] if manifest.get("action_mask") else None
+        network = Network(manifest["network"], weights, manifest["action_table"], masked)
         network.likeliest(network.logits(np.zeros(SIZE, np.float32)))  # the first call is slow
     except KeyError as error:
         raise BrokenFolder(f"{folder}: {MANIFEST} or {WEIGHTS} lacks {error}") from error

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .mask import Mask
+
 Floats = NDArray[np.float32]
 EPSILON = 1e-5  # of layer norm
 LOG_STD_RANGE = (-5.0, 1.0)
@@ -16,8 +18,11 @@ AXES = np.arange(8) < 5  # throttle, steer, pitch, yaw, roll; then the buttons j
 class Network:
     """The trained actor, and the table of controls that it chooses from."""
 
-    def __init__(self, description: Mapping[str, Any], arrays: Mapping[str, Floats], table: Any) -> None:
-        """`description`: "network" of the manifest; `arrays`: the weights by name; `table` (K, 8): "action_table".
+    def __init__(
+        self, description: Mapping[str, Any], arrays: Mapping[str, Floats], table: Any, masked: Any = None
+    ) -> None:
+        """`description`: "network" of the manifest; `arrays`: the weights by name; `table` (K, 8): "action_table";
+        `masked`: "observation" of the manifest if the policy has an action mask, else None.
 
         Raises KeyError for an array that is missing, ValueError for one that has no place.
         """
@@ -29,6 +34,7 @@ class Network:
 
         self.head, self.activation = description["action_head"], description["activation"]
         self.table = np.array(table, np.float32)
+        self.mask = None if masked is None else Mask(masked, self.table)
         self.layers = []
         for i in range(len(description["hidden"])):
             norm = take(f"actor_trunk.norms.{i}") if description["layer_norm"] else None
@@ -39,7 +45,7 @@ class Network:
             raise ValueError(f"the network has no {min(left)}")
 
     def logits(self, observation: Floats) -> Floats:
-        """Returns the logits (outputs,) for an observation (180,)."""
+        """Returns the logits (outputs,) for an observation (180,); -inf for actions that the mask forbids."""
         x = observation
         for weight, bias, norm in self.layers:
             x = x @ weight + bias
@@ -48,6 +54,8 @@ class Network:
                 x = x / np.sqrt((x * x).mean() + np.float32(EPSILON)) * norm[0] + norm[1]
             x = activate(x, self.activation)
         result: Floats = x @ self.output[0] + self.output[1]
+        if self.mask is not None:
+            result[~self.mask.allowed(observation)] = -np.inf
         return result
 
     def likeliest(self, logits: Floats) -> Floats:
