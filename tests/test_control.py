@@ -136,6 +136,42 @@ def test_all_ranks_follow_rank_0(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert load_checkpoint(newest)[1]["config"]["learner"]["entropy_coef"] == 0.5
 
 
+def test_a_job_is_stopped_and_the_sweep_goes_on(
+    launch: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "outputs" / "latest").mkdir(parents=True)  # a run that has ended
+    sweep = launch("-m", *(each for each in SETTINGS if "run.dir" not in each), "env.workers=0", "seed=0,1")
+    sweep.says("] Timestep: ")
+    (home,) = (tmp_path / "multirun").glob("*/*")
+    ask = Ask(capsys, Path("latest"))
+    assert ask("stop") == 0 and ask.told.startswith("[OK] Stopping at "), ask.told
+    sweep.says("[START] Job 1: ")
+    sweep.says("] Timestep: ", again=True)
+    ask = Ask(capsys, home)
+    assert ask("save") == 0 and ask.told.startswith("[OK] Checkpoint saved at "), ask.told
+    assert ask("stop") == 0
+    assert sweep.status() == 0 and sweep.having("[OK] Jobs of the sweep: 2 stopped"), sweep.lines
+    assert len(sweep.having("[OK] rlbot.control stopped the run")) == 2 and not sweep.having("[ERROR]")
+    assert all(list((home / job / "checkpoints").glob("step_*")) for job in "01")
+    assert ask("stop") == 1 and ask.told == f"[ERROR] no training runs in {home}"
+
+
+def test_of_jobs_in_parallel_one_must_be_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    jobs = [tmp_path / "multirun" / "2026-01-02" / "03-04-05" / name for name in ("0", "1")]
+    for folder in (*jobs, tmp_path / "multirun" / "2026-01-02" / "02-00-00" / "0"):
+        folder.mkdir(parents=True)
+    with locked(jobs[0], print):
+        assert control.find_training("latest") == jobs[0]
+        with locked(jobs[1], print):
+            assert control.main(["run=latest", "stop"]) == 1
+            assert capsys.readouterr().err == f"[ERROR] run=latest: jobs 0, 1 train; name one: run={jobs[0]}\n"
+            assert control.find_training(str(jobs[1])) == jobs[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
