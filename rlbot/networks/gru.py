@@ -25,8 +25,22 @@ class GRU(nn.Module):
         self.actor, self.critic = head(width, num_outputs, 0.01), head(width, 1, 1.0)
 
     def forward(self, observations: Tensor, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        reset, update, new = self.input(self.encoder(observations)).chunk(3, 1)
+        states = self._next(self.input(self.encoder(observations)), states)
+        return self.actor(states), self.critic(states), states
+
+    def unroll(self, observations: Tensor, states: Tensor, begins: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for sequences: observations (B, L, observation_size), states (B, width) before them, whether an
+        episode begins with a step (B, L) -> logits (B, L, num_outputs), values (B, L, 1). All layers but one compute
+        all steps at once."""
+        found = []
+        for seen, begin in zip(self.input(self.encoder(observations)).unbind(1), begins.unbind(1), strict=True):
+            states = self._next(seen, states.masked_fill(begin.unsqueeze(1), 0.0))
+            found.append(states)
+        every = torch.stack(found, 1)
+        return self.actor(every), self.critic(every)
+
+    def _next(self, seen: Tensor, states: Tensor) -> Tensor:
+        reset, update, new = seen.chunk(3, 1)
         reset_before, update_before, new_before = self.recurrent(states).chunk(3, 1)
         candidate = torch.tanh(new + torch.sigmoid(reset + reset_before) * new_before)
-        states = candidate + torch.sigmoid(update + update_before) * (states - candidate)
-        return self.actor(states), self.critic(states), states
+        return candidate + torch.sigmoid(update + update_before) * (states - candidate)

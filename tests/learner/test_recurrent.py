@@ -251,3 +251,16 @@ def test_what_was_seen_some_steps_ago_is_learned_with_a_memory_alone() -> None:
     learned = remembered(PPO(gru, hardware=hardware, sequence_length=16, **settings), 15)
     forgetful = remembered(PPO(ActorCritic(2, head, (32,)), hardware=hardware, **settings), 15)
     assert learned > 0.7 and abs(forgetful) < 0.2
+
+
+def test_an_unroll_that_disagrees_with_the_steps_is_found() -> None:
+    class Forgets(GRU):
+        def unroll(self, observations: Tensor, states: Tensor, begins: Tensor) -> tuple[Tensor, Tensor]:
+            return super().unroll(observations, states, torch.ones_like(begins))
+
+    obs = torch.randn(4, OBS)
+    sound, broken = (make_ppo(lambda size, outputs, made=made: made(size, outputs, 8)).model for made in (GRU, Forgets))
+    assert isinstance(sound, OwnActorCritic) and isinstance(broken, OwnActorCritic)
+    assert sound.unroll_error(obs) < 1e-5 < 1e-3 < broken.unroll_error(obs)
+    model = make_ppo(Linear, observation_size=1).model
+    assert isinstance(model, OwnActorCritic) and model.unroll_error(torch.randn(4, 1)) == 0

@@ -4,14 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor, nn
 
-from rlbot.env import ACTION_TABLE
+from rlbot.env import ACTION_TABLE, BatchEnv, Rules
 from rlbot.env.counts import COUNTS
 from rlbot.env.observation import OBSERVATION_SIZE, columns
 from rlbot.policy import Bot, Network
+from rlbot.policy.own_network import OwnNetwork
 from rlbot.rating import matches
 from rlbot.rating.matches import Conditions, Pairing, common_timing, play
 from rlbot.recording.recording import from_bytes
+from rlbot.reward import Reward
+from rlbot.values.target import Target
 
 LEFT, AHEAD, RIGHT = (int(np.flatnonzero(([1, s, 0, s, 0, 0, 1, 0] == ACTION_TABLE).all(1))[0]) for s in (-1, 0, 1))
 
@@ -125,3 +130,40 @@ def test_traces_are_seen_by_the_first_player() -> None:
     mean = results.traces.boost[1] / results.traces.boost_count[1]
     np.testing.assert_allclose(mean, 100 / 3, atol=0.5, err_msg="who does not move keeps its boost")
     assert len(results.traces.shots) == results.count("shots")[:, 0].sum()
+
+
+class Counter(nn.Module):
+    """Its state is the number of steps since the episode began."""
+
+    state_size = 1
+
+    def __init__(self, observation_size: int, num_outputs: int) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.zeros(num_outputs))
+
+    def forward(self, observations: Tensor, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self.logits.expand(len(states), -1), states[:, 0], states + 1
+
+
+def test_what_a_recurrent_bot_remembers_begins_with_each_kickoff() -> None:
+    network = OwnNetwork(OBSERVATION_SIZE, "table", Target("tests.rating.test_matches.Counter", {}))
+    bot = Bot(network, np.zeros(network.size(), np.float32), 8, 0, 0, Path("counter"))
+    env = BatchEnv([(1, 1)] * 2, Reward([]), {"kickoff": 1.0}, Rules(time_limit=None, no_touch_limit=None))
+    observations, _ = env.reset(seed=0)
+    cars = np.array([0, 2])  # the blue ones
+    act = matches.actor(bot, False, 0, env, cars, cars)
+    seen = []
+    for step in range(6):
+        if step == 3:  # the ball of the second arena rolls into a goal
+            arrays, document = env.snapshot()
+            arrays["ball"][1, :9] = [0, 5100, 93, 0, 3000, 0, 0, 0, 0]
+            observations = env.restore(arrays, document)
+        for _ in range(2):  # asked again in the same step, it decides anew
+            act(observations[cars], step)
+            given = matches.seen_by(act)
+            assert given is not None and given.inputs.shape == (2, OBSERVATION_SIZE + 1)
+        seen.append(given.inputs[:, -1].tolist())
+        observations = env.step(np.zeros((4, 8), np.float32))[0]
+    assert seen[:4] == [[0, 0], [1, 1], [2, 2], [3, 3]]
+    began = env.steps[1]
+    assert 0 < began < 3 and seen[5] == [5, began - 1]
