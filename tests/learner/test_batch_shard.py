@@ -12,8 +12,11 @@ from rlbot.learner import PPO
 from rlbot.learner.batch_shard import BatchShard
 from rlbot.model.actor_critic import ActorCritic
 from rlbot.model.heads import make_head
+from rlbot.model.own import AnyModel, OwnActorCritic
+from rlbot.networks import GRU
 from rlbot.processes.torchrun import World
 from tests.learner.conftest import OBS, SETTINGS, TABLE
+from tests.learner.test_recurrent import run
 from tests.together import together
 
 STEPS, AGENTS = 7, 3  # rank 0 plays one agent, rank 1 two
@@ -28,7 +31,9 @@ CASES: dict[str, dict[str, Any]] = {
         "normalize_return": False,
     },
     "as it comes": {"minibatch_size": 8, "normalize_advantage": False, "normalize_return": False},
+    "recurrent": {"minibatch_size": 8, "sequence_length": 4},
 }
+STATE = 8  # of the recurrent network
 
 
 class Fixed(Group):
@@ -54,20 +59,22 @@ def test_moments_are_of_all_rows() -> None:
     assert mean.tolist() == [2.0, 5.0] and deviation.tolist() == [1.0, 0.0]
 
 
-def rollout(seed: int, start: int, stop: int, broken: bool = False) -> Rollout:
+def rollout(
+    seed: int, start: int, stop: int, broken: bool = False, steps: int = STEPS, input_size: int = OBS
+) -> Rollout:
     """The agents [start, stop) of a rollout of AGENTS; `broken`: with rewards of agent 1, the first of rank 1, that are
     NaN."""
     rng = np.random.default_rng(seed)
-    part = Rollout(STEPS, stop - start, OBS, (), np.int64)
-    for _ in range(STEPS):
-        obs, final_obs = rng.normal(size=(2, AGENTS, OBS))
+    part = Rollout(steps, stop - start, input_size, (), np.int64)
+    for _ in range(steps):
+        obs, final_obs = rng.normal(size=(2, AGENTS, input_size))
         actions, rewards = rng.integers(0, len(TABLE), AGENTS), rng.normal(size=AGENTS)
         terminated, truncated = rng.random((2, AGENTS)) < 0.15
         log_probs = np.log(1 / len(TABLE)) + rng.normal(size=AGENTS) * 0.1
         rewards[1] = np.nan if broken else rewards[1]
         every = (obs, actions, log_probs, rewards, terminated, truncated, final_obs)
         part.add(*(each[start:stop] for each in every))
-    part.finish(rng.normal(size=(AGENTS, OBS))[start:stop])
+    part.finish(rng.normal(size=(AGENTS, input_size))[start:stop])
     return part
 
 
@@ -78,10 +85,15 @@ def learn(group: Group) -> dict[str, Any]:
     found = {}
     for name, settings in CASES.items():
         hardware.seed(3)
-        ppo = PPO(ActorCritic(OBS, make_head("table", TABLE), (32, 32)), hardware=hardware, **{**SETTINGS, **settings})
+        head, shape = make_head("table", TABLE), {}
+        model: AnyModel = ActorCritic(OBS, head, (32, 32))
+        if name == "recurrent":
+            model, shape = OwnActorCritic(OBS, head, GRU(OBS, len(TABLE), STATE), run, STATE), {"steps": 8}
+            shape["input_size"] = OBS + STATE
+        ppo = PPO(model, hardware=hardware, **{**SETTINGS, **settings})
         metrics, faults = [], []
         for seed in range(3):
-            metrics.append(ppo.update(rollout(seed, start, stop, broken=seed == 1)))
+            metrics.append(ppo.update(rollout(seed, start, stop, broken=seed == 1, **shape)))
             faults.append(ppo.fault.name if ppo.fault else None)
         state = ppo.state()[0] | ppo.model.state_dict()
         found[name] = metrics, faults, {key: each.numpy() for key, each in state.items()}
