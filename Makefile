@@ -12,7 +12,7 @@ COMPUTES := $(addprefix tests/,policy collect model learner training/test_loop.p
 	test_train.py::test_a_run_that_is_stopped_and_resumed_three_times_ends_with_the_same_bits)
 
 .DEFAULT_GOAL := help
-.PHONY: help train evaluate watch viewer lint-viewer export test test-slow test-gpu test-narrow validate bench learncheck lint format tensorboard clean
+.PHONY: help train evaluate watch viewer lint-viewer export test test-native test-slow test-gpu test-narrow validate bench learncheck lint format tensorboard clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -33,7 +33,11 @@ viewer: viewer/node_modules/installed ## Check and bundle the page of rlbot.watc
 	cd viewer && npm run lint && npm run build
 
 test: .venv/installed-dev .venv/native ## Run the tests, the slow ones left out
+	@if [ -e .venv/native ] && command -v cargo >/dev/null; then $(MAKE) --no-print-directory test-native; fi
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-native: ## Run the tests of native/ in Rust; they need neither Python nor the collision meshes
+	cargo test --lib --quiet --locked --no-default-features --manifest-path native/Cargo.toml
 
 test-slow: .venv/installed-dev .venv/native ## Run the slow tests
 	$(BIN)/python -m pytest -m slow $(ARGS)

@@ -125,7 +125,11 @@ pub fn pad_order(arena: &Arena, positions: &[[f32; 2]]) -> Result<[usize; PADS],
 /// Whether no number is NaN and every position is near the field. The broadphase converts positions to integers
 /// without a check.
 fn sound(phys: &PhysState) -> bool {
-    phys.pos.abs().max_element() < FAR && phys.vel.is_finite() && phys.ang_vel.is_finite() && phys.rot_mat.is_finite()
+    // Not `max_element() < FAR`, which may leave a NaN out.
+    phys.pos.abs().cmplt(Vec3A::splat(FAR)).all()
+        && phys.vel.is_finite()
+        && phys.ang_vel.is_finite()
+        && phys.rot_mat.is_finite()
 }
 
 /// Returns what is wrong with a state that is to be set, if anything is.
@@ -476,3 +480,6 @@ fn said(panic: &(dyn Any + Send)) -> &str {
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("without a word")
 }
+
+#[cfg(test)]
+mod tests;

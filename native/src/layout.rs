@@ -89,3 +89,18 @@ pub mod car {
         ("handbrake", HANDBRAKE),
     ];
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_ascend_within_the_row() {
+        for (named, width) in [(arena::NAMED.as_slice(), ARENA_WIDTH), (car::NAMED.as_slice(), CAR_WIDTH)] {
+            assert!(named.is_sorted_by(|(_, a), (_, b)| a < b));
+            assert!(named.last().is_some_and(|&(_, at)| at < width));
+        }
+        assert_eq!(arena::PAD_TIMER + PADS, ARENA_WIDTH);
+        assert_eq!(arena::PAD_ACTIVE + PADS, arena::PAD_TIMER);
+    }
+}
