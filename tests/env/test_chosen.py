@@ -1,7 +1,10 @@
 """The environments for other libraries with another observation and other actions: the same as a batch has, and the
 checkers of each library."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +20,7 @@ from rlbot.env import BatchEnv, RocketSimEnv, RocketSimVectorEnv, Rules
 from rlbot.env.observations import Observation
 from rlbot.reward import Reward, Term
 from rlbot.values.target import Target
+from tests.launching import ROOT
 
 SHORT = Rules(time_limit=1.0)  # 15 steps
 TERMS = {"touch": 1.0}
@@ -139,3 +143,15 @@ def test_what_is_no_choice_is_told_in_a_line(arguments: dict[str, Any], message:
         with pytest.raises(ValueError, match=re.escape(message)) as caught:
             make(**arguments)
         assert "\n" not in str(caught.value)
+
+
+def test_without_rlgym_one_line_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("class Mine:\n    def build_obs(self):\n        pass\n", encoding="utf-8")
+    make = "from rlbot.env import RocketSimEnv; RocketSimEnv(observation={'_target_': 'mine.py:Mine'})"
+    code = f"import sys; sys.modules['rlgym'] = None; {make}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    wanted = "ValueError: env.observation: RLGym's parts need RLGym: pip install 'rlbot-trainer[rlgym]'"
+    assert done.stderr.splitlines()[-1:] == [wanted]

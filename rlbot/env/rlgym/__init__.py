@@ -16,7 +16,14 @@ def adapted(function: Callable[..., Any], label: str) -> Any:
     the environment takes in its place. `label`: the dotted name of the setting.
 
     An argument of such a class may be a part as well, {_target_: ...}; `_args_` has those without a name; lists become
-    tuples. Raises ImportError if RLGym is not installed."""
+    tuples. Raises ValueError if RLGym is not installed."""
+    try:
+        return _adapted(function, label)
+    except ImportError as error:
+        raise ValueError(f"{label}: {error}") from error
+
+
+def _adapted(function: Callable[..., Any], label: str) -> Any:
     part = getattr(function, "func", function)
     if not isinstance(part, type):
         return function

@@ -27,15 +27,14 @@ class SharedInfo(dict[str, Any]):
 
 
 class Game:
-    """What RLGym's parts of one batch share. `states`, `agents` and `shared_info`: those of each arena. `cars`: the
-    arena of each car, and which of its agents it is. `fresh`: the arenas whose episodes begin. `behind`: whether the
-    batch has made a step since `advance`. `seconds`: spent on RLGym's parts, in `steps` steps."""
+    """What RLGym's parts of one batch share. `states`, `agents` and `shared_info`: those of each arena. `fresh`: the
+    arenas whose episodes begin. `behind`: whether the batch has made a step since `advance`. `seconds`: spent on
+    RLGym's parts, in `steps` steps."""
 
     def __init__(self, arenas: Arenas, parts: Sequence["_Part"], controls: NDArray[np.float32]) -> None:
         """`controls` (C, 8): always those of the last step."""
         self._reader, self._tick_skip = GameStates(arenas), arenas.tick_skip
         self.agents, self.slots = self._reader.agents, arenas.slots
-        self.cars = [(n, i) for n, agents in enumerate(self.agents) for i in range(len(agents))]
         self._first = np.cumsum([0, *map(len, self.agents)]).tolist()
         self._controls = controls
         self.states: list[Any] = [None] * len(arenas)
@@ -45,9 +44,7 @@ class Game:
         self.terminated, self.truncated = [*self._no], [*self._no]
         self.fresh, self.behind, self.seconds, self.steps = set(range(len(arenas))), False, 0.0, 0
         self._parts = parts
-        self._watching: list[Any] = [
-            part for part in parts if hasattr(part, "look")
-        ]  # those that also look at each state
+        self._watching: list[Any] = [part for part in parts if hasattr(part, "look")]
         for part in parts:
             part.attach(self)
 

@@ -35,14 +35,13 @@ class RLGymObservation(_Part):
                 shared = call(self._label, _begun, call(self._label, self._provide), agents, state, shared)
             shared[_HISTORY] = {agent: np.zeros((8, 8), np.float32) for agent in agents}
             call(self._label, builder.reset, agents, state, shared)
-            given = call(self._label, _built, builder, agents, state, shared)
-        return self._rows(given, None).shape[1]
+            return self._built(builder, agents, state, shared).shape[1]
 
     def attach(self, game: Game) -> None:
         super().attach(game)
         provide = self._provide
         self._providers = None if provide is None else [call(self._label, provide) for _ in game.agents]
-        self._seen: list[list[Any]] = [[] for _ in game.agents]  # of each arena the rows of its cars
+        self._seen = [np.zeros((0, 0), np.float32) for _ in game.agents]  # by each arena's cars: (cars, size)
         self._before = [*self._seen]
 
     def begin(self, n: int) -> None:
@@ -63,7 +62,7 @@ class RLGymObservation(_Part):
             self._remember_controls(n)
         self._before[n] = self._seen[n]
         arguments = game.agents[n], game.states[n], game.shared_info[n]
-        self._seen[n] = call(self._label, _built, self._objects[n], *arguments)
+        self._seen[n] = self._built(self._objects[n], *arguments)
 
     def take_back(self, n: int) -> None:
         """Arena n is again what it was before the last step."""
@@ -71,29 +70,32 @@ class RLGymObservation(_Part):
 
     def write(self, which: NDArray[np.int64], out: NDArray[np.float32]) -> None:
         """Write what the cars `which` (indices into C) see into their rows of `out` (C, size). Raises PartError if
-        the builder gives them another number of numbers."""
-        cars = self.game.cars
-        given = [self._seen[n][i] for n, i in (cars[row] for row in which.tolist())]
-        if given:
-            out[which] = clipped(self._rows(given, out.shape[1]))
+        the builder gives cars another number of numbers."""
+        sizes = {seen.shape[1] for seen in self._seen}
+        if sizes != {out.shape[1]}:
+            found = " or ".join(map(str, sorted(sizes)))
+            raise PartError(
+                f"{self._label} builds observations of {found} numbers, where it must be {out.shape[1]}: their size "
+                "must not depend on the number of cars (DefaultObs: give it zero_padding)"
+            )
+        out[which] = clipped(np.concatenate(self._seen)[which])
 
     def _remember_controls(self, n: int) -> None:
         game = self.game
         game.shared_info[n][_HISTORY] = dict(zip(game.agents[n], game.controls(n), strict=True))
 
-    def _rows(self, given: list[Any], size: int | None) -> NDArray[np.float32]:
-        """The observations of some cars as (K, `size`); None: any size, the same for all."""
+    def _built(self, builder: Any, agents: Any, state: Any, shared_info: Any) -> NDArray[np.float32]:
+        """What each agent sees (cars, size), in the order of `agents`."""
+        given = call(self._label, _in_order, builder, agents, state, shared_info)
         try:
             with np.errstate(over="ignore"):  # too large for float32: becomes infinite
                 rows = np.array(given, np.float32)
         except (TypeError, ValueError):
             rows = np.zeros(0, np.float32)
-        if rows.ndim != 2 or rows.shape[1] != (size or rows.shape[1]):
-            found = sorted({np.shape(row) for row in given}, key=str)
-            must = f"({size},)" if size else "(size,), the same for every car"
+        if rows.ndim != 2:
+            found = " and ".join(sorted({str(np.shape(row)) for row in given}))
             raise PartError(
-                f"{self._label} builds observations of shape {' and '.join(map(str, found))}; it must be {must}: its "
-                "size must not depend on the number of cars (DefaultObs: give it zero_padding)"
+                f"{self._label} builds observations of shape {found}; it must be (size,), alike for all cars"
             )
         return rows
 
@@ -103,7 +105,6 @@ def _begun(provider: Any, agents: Any, state: Any, shared_info: Any) -> Any:
     return provider.set_state(agents, state, provider.create(shared_info))
 
 
-def _built(builder: Any, agents: Any, state: Any, shared_info: Any) -> list[Any]:
-    """What each agent sees, in the order of `agents`."""
+def _in_order(builder: Any, agents: Any, state: Any, shared_info: Any) -> list[Any]:
     given = builder.build_obs(agents, state, shared_info)
     return [given[agent] for agent in agents]

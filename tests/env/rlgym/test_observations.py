@@ -244,7 +244,10 @@ class Silent(Diary):
     [
         (Target(f"{__name__}.Silent", {}), "env.observation fails: KeyError: 'blue-0'"),
         (Target(f"{__name__}.Silent", {"x": 1}), "env.observation fails: TypeError"),
-        (Target(f"{__name__}.Ragged", {}), "builds observations of shape (3,) and (4,); it must be (size,), the same"),
+        (
+            Target(f"{__name__}.Ragged", {}),
+            "builds observations of shape (3,) and (4,); it must be (size,), alike for all",
+        ),
         (Target(f"{__name__}.Lacks", {}), "scoreboard is not in shared_info; env.observation.shared_info may name a"),
         (
             Target(f"{__name__}.Silent", {"shared_info": {"_target_": "rlgym.nothing.Here"}}),
@@ -260,9 +263,7 @@ def test_a_builder_that_cannot_be_used_is_named(target: Target, message: str) ->
 def test_a_size_that_depends_on_the_number_of_cars_is_refused_where_it_changes() -> None:
     observation = Observation("own", BUILDERS["unpadded"])
     env = BatchEnv([(1, 1), (2, 2)], Reward([]), {"kickoff": 1.0}, observation=observation)
-    message = (
-        "env.observation builds observations of shape (132,) and (92,); it must be (92,): its size must not depend"
-    )
+    message = "builds observations of 92 or 132 numbers, where it must be 92: their size must not depend on the number"
     with pytest.raises(PartError, match=re.escape(message)):
         env.reset(seed=0)
 
