@@ -2,7 +2,7 @@
 
 from rlbot.curriculum.opponents import Odds, Opponents
 from rlbot.curriculum.pool import DRAWS, Pool
-from rlbot.curriculum.stages import KINDS, TEAM_SIZES, Stage, self_play, stage_at, team_sizes
+from rlbot.curriculum.stages import KINDS, TEAM_SIZES, Stage, orange_first, self_play, stage_at, team_sizes
 
 __all__ = [
     "DRAWS",
@@ -12,6 +12,7 @@ __all__ = [
     "Opponents",
     "Pool",
     "Stage",
+    "orange_first",
     "self_play",
     "stage_at",
     "team_sizes",

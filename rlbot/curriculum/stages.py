@@ -65,14 +65,28 @@ def team_sizes(stage: Stage, num_arenas: int) -> list[tuple[int, int]]:
     same mix as the whole batch. If the teams differ in size, they change sides from arena to arena, separately among
     self-play arenas and the others, so that the learner learns to play both sides.
     """
-    sizes, own = _sizes(stage, num_arenas), self_play(stage, num_arenas)
-    seen: Counter[tuple[str, bool]] = Counter()
     teams = []
-    for each in zip(sizes, own, strict=True):
-        blue, orange = TEAM_SIZES[each[0]]
-        teams.append((blue, orange) if seen[each] % 2 == 0 else (orange, blue))
-        seen[each] += 1
+    for name, number in _numbered(stage, num_arenas):
+        blue, orange = TEAM_SIZES[name]
+        teams.append((blue, orange) if number % 2 == 0 else (orange, blue))
     return teams
+
+
+def orange_first(stage: Stage, num_arenas: int) -> list[bool]:
+    """Returns to which arenas orange's cars are added before blue's: half of those of every team size, on either side,
+    with self-play and without."""
+    return [number // 2 % 2 == 1 for _, number in _numbered(stage, num_arenas)]
+
+
+def _numbered(stage: Stage, num_arenas: int) -> list[tuple[str, int]]:
+    """Returns the name of each arena's team size, and how many of the arenas before it are like it: of this size, and
+    self-play or not, as it is."""
+    seen: Counter[tuple[str, bool]] = Counter()
+    numbered = []
+    for each in zip(_sizes(stage, num_arenas), self_play(stage, num_arenas), strict=True):
+        numbered.append((each[0], seen[each]))
+        seen[each] += 1
+    return numbered
 
 
 def self_play(stage: Stage, num_arenas: int) -> list[bool]:

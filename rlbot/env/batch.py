@@ -107,13 +107,15 @@ class BatchEnv(VectorEnv):
         endings: Sequence[OwnEnding] = (),
         observation: Observation = DEFAULT,
         team_slots: int | None = None,
+        orange_first: Sequence[bool] = (),
     ) -> None:
         """`team_sizes`: (blue, orange) of each arena. `first_arena`: number of the first arena, if a batch is split
         over several processes; `team_slots`: those of the whole batch (rlbot.sim.team_slots_for), by default as many as
-        these arenas need. Random numbers are seeded by the number of the arena, so the split changes no result.
-        `engine`: see `rlbot.sim.choose`; its meshes must be loaded before (`rlbot.sim.load_meshes`). `endings`: what
-        ends an episode besides goals and the limits of `rules`. `observation`: what the cars see; with another than the
-        default, what is (C, 180) below is (C, observation.size).
+        these arenas need; `orange_first`: see `rlbot.sim.Arenas`. Random numbers are seeded by the number of the arena,
+        so the split changes no result. `engine`: see `rlbot.sim.choose`; its meshes must be loaded before
+        (`rlbot.sim.load_meshes`). `endings`: what ends an episode besides goals and the limits of `rules`.
+        `observation`: what the cars see; with another than the default, what is (C, 180) below is (C,
+        observation.size).
 
         Raises ValueError if a team size, a kind of reset, a rule, the mode or the engine is not allowed."""
         self.team_sizes, self.first_arena = checked_team_sizes(team_sizes), first_arena
@@ -128,7 +130,9 @@ class BatchEnv(VectorEnv):
         self._same_step = mode == AutoresetMode.SAME_STEP
         self.rules, self.reward, self.endings = rules, reward, tuple(endings)
         self.engine = version(engine)
-        self.arenas = make_arenas(self.team_sizes, rules.tick_skip, rules.action_delay, engine, team_slots)
+        self.arenas = make_arenas(
+            self.team_sizes, rules.tick_skip, rules.action_delay, engine, team_slots, orange_first
+        )
         arenas = self.arenas
         self.car_arena, self.car_slot, self.car_team = arenas.car_arena, arenas.car_slot, arenas.car_team
         # The number of each car in the whole batch, by which its random numbers are drawn.

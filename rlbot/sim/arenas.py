@@ -29,10 +29,13 @@ class Arenas(ABC):
         tick_skip: int,
         action_delay: int = 0,
         team_slots: int | None = None,
+        orange_first: Sequence[bool] = (),
     ) -> None:
         """`team_sizes`: (blue, orange) cars of each arena, at most MAX_TEAM in a team; `action_delay`: ticks at the
         start of a step in which the previous controls still apply; `team_slots`: those of a larger batch of which these
-        arenas are a part (None: as many as they need themselves)."""
+        arenas are a part (None: as many as they need themselves); `orange_first`: the arenas to which orange's cars are
+        added before blue's (by default none). It matters only in RocketSim v2, where the car that was added last wins a
+        head-on collision at full speed (docs/physics.md)."""
         assert all(0 <= size <= MAX_TEAM for sizes in team_sizes for size in sizes), team_sizes
         assert 0 <= action_delay < tick_skip, (action_delay, tick_skip)
         self.team_sizes, self.tick_skip, self.action_delay = list(team_sizes), tick_skip, action_delay
@@ -43,6 +46,7 @@ class Arenas(ABC):
             self.present[n, occupied] = True
         self.car_arena, self.car_slot = (index.astype(np.int64) for index in np.nonzero(self.present))
         self.car_team = self.car_slot // half
+        self.orange_first = [*orange_first] or [False] * len(self.slots)
 
     def __len__(self) -> int:
         return len(self.slots)

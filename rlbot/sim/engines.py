@@ -56,7 +56,8 @@ def make_arenas(
     action_delay: int = 0,
     engine: str = "auto",
     team_slots: int | None = None,
+    orange_first: Sequence[bool] = (),
 ) -> Arenas:
     """Makes N arenas of an engine whose meshes are loaded (`load_meshes`); the arguments are those of `Arenas`."""
-    arenas: Arenas = module(engine).Arenas(team_sizes, tick_skip, action_delay, team_slots)
+    arenas: Arenas = module(engine).Arenas(team_sizes, tick_skip, action_delay, team_slots, orange_first)
     return arenas

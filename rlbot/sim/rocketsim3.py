@@ -76,8 +76,9 @@ class Arenas(arenas.Arenas):
         tick_skip: int,
         action_delay: int = 0,
         team_slots: int | None = None,
+        orange_first: Sequence[bool] = (),
     ) -> None:
-        super().__init__(team_sizes, tick_skip, action_delay, team_slots)
+        super().__init__(team_sizes, tick_skip, action_delay, team_slots, orange_first)
         self._games = rlbot_native.Games(self.slots, 2 * self.team_slots, PAD_POSITION.tolist())
         self._first_car = np.concatenate([[0], self.present.sum(1).cumsum()])
         self._supersonic_time, self._ticks = np.zeros(self.num_cars), 0  # and the ticks since it was brought up to date

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from rlbot.curriculum import TEAM_SIZES, Stage, team_sizes
+from rlbot.curriculum import TEAM_SIZES, Stage, orange_first, team_sizes
 from rlbot.env import BatchEnv, Rules
 from rlbot.env.action import Table
 from rlbot.env.observations import Observation
@@ -95,6 +95,7 @@ def make_env(config: TrainConfig, stage: Stage, start: int = 0, stop: int | None
         endings=make_endings(config),
         observation=make_observation(config),
         team_slots=team_slots_for(sizes),
+        orange_first=orange_first(stage, config.env.num_envs)[start:stop],
     )
 
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from rlbot.curriculum import Stage, self_play, stage_at, team_sizes
+from rlbot.curriculum import Stage, orange_first, self_play, stage_at, team_sizes
 from rlbot.values.ramp import Ramp
 
 
@@ -55,6 +55,16 @@ def test_every_arena_has_teams_whatever_the_shares() -> None:
         for teams, share in (((1, 1), 0.1), ((2, 2), 0.2)):
             assert abs(sizes.count(teams) - share * arenas) < 1
         assert sizes.count((1, 2)) - sizes.count((2, 1)) in (0, 1)
+
+
+def test_orange_is_first_in_half_of_the_arenas_of_each_kind() -> None:
+    assert orange_first(stage(_1v1=1.0), 8) == [False, False, True, True] * 2
+    mixed = Stage("name", None, {"1v1": 0.5, "1v2": 0.3, "2v2": 0.2}, {"self": 0.5, "past": 0.5})
+    kinds = list(zip(team_sizes(mixed, 400), self_play(mixed, 400), strict=True))
+    first = orange_first(mixed, 400)
+    for kind in set(kinds):
+        of_kind = [first[n] for n in range(400) if kinds[n] == kind]
+        assert abs(sum(of_kind) - len(of_kind) / 2) <= 1, kind
 
 
 @pytest.mark.parametrize(

@@ -169,3 +169,47 @@ def test_only_what_rocketsim_says_of_nan_is_taken_for_nan(monkeypatch: pytest.Mo
     monkeypatch.setattr(arenas, "_arenas", [Failing()])
     with pytest.raises(RuntimeError, match="out of memory"):
         arenas.read(0, state)
+
+
+def test_an_arena_to_which_orange_is_added_first_has_the_same_cars_in_the_same_slots() -> None:
+    """Two blue cars, one orange: nothing touches, so the order of the cars changes nothing but their ids."""
+    arenas = Arenas([(2, 1), (2, 1)], 8, orange_first=[False, True])
+    state, after = arenas.state(), arenas.state()
+    for n in range(2):
+        arenas.place(n, placement(3), state)
+    rng = np.random.default_rng(4)
+    for step in range(25):
+        if step == 12:  # the order is the arena's, a snapshot goes on in it
+            snapshot = arenas.snapshot()
+            arenas = Arenas([(2, 1), (2, 1)], 8, orange_first=[False, True])
+            arenas.restore(snapshot)
+        arenas.step(np.tile(random_controls(rng, 3), (2, 1)), state, after)
+        state, after = after, state
+        for name in ("pos", "vel", "forward", "boost", "team", "handbrake", "has_flip", "touched"):
+            np.testing.assert_array_equal(state.cars[name][0], state.cars[name][1], err_msg=name)
+    assert state.cars["id"].tolist() == [[1, 2, 3, 0], [2, 3, 1, 0]]
+    assert state.cars["team"][1].tolist() == [0, 0, 1, 0]
+
+
+def test_head_ons_are_fair_over_arenas_of_both_orders() -> None:
+    """The car that was added last wins them; so the same 40 head-ons in an arena of each order are won by both colours
+    as often."""
+    rng, controls = np.random.default_rng(1), np.zeros((160, 8), np.float32)
+    controls[:, [0, 6]] = 1  # full throttle, boost
+    arenas = Arenas([(1, 1)] * 80, 8, orange_first=[False, True] * 40)
+    state, after = arenas.state(), arenas.state()
+    for n in range(0, 80, 2):
+        cars = []
+        for side in (-1, 1):
+            x, y, yaw, speed = rng.uniform((-40, 600, -0.05, 2210), (40, 900, 0.05, 2300))
+            yaw -= side * math.pi / 2
+            vel = (speed * math.cos(yaw), speed * math.sin(yaw), 0.0)
+            cars.append(CarPlacement((x, side * y, 17.0), yaw, vel=vel))
+        for each in (n, n + 1):
+            arenas.place(each, Placement(cars, (3500.0, 0.0, 93.15)), state)
+    for _ in range(8):
+        arenas.step(controls, state, after)
+        state, after = after, state
+    blue, orange = state.car_demos[:, 0], state.car_demos[:, 2]
+    assert orange[::2].sum() > 30 and blue[1::2].sum() > 30  # the one that was added last
+    assert abs(blue.sum() - orange.sum()) <= 8

@@ -65,7 +65,7 @@ def _take(gym, arenas, more, first, first_car, slots, arena_rows, car_rows, cars
 
     `gym`: the numbers of their get_gym_state(), in which pads, ball and cars each come twice, as seen by blue and by
     orange. `more`: the fields _MORE of the cars from number `first` on. `first_car`[n]: the first car of arena n.
-    `slots`: the slot of each car.
+    `slots`: the slot of each car, in the order in which they were added.
     """
     at = 0
     for n in arenas:
@@ -143,16 +143,32 @@ class Arenas(arenas.Arenas):
         tick_skip: int,
         action_delay: int = 0,
         team_slots: int | None = None,
+        orange_first: Sequence[bool] = (),
     ) -> None:
-        super().__init__(team_sizes, tick_skip, action_delay, team_slots)
-        made = [make_arena(sizes) for sizes in self.team_sizes]
-        self._arenas: list[Any] = [arena for arena, _ in made]
-        self._cars: list[list[Any]] = [cars for _, cars in made]
-        self._pads = [arena.get_boost_pads() for arena in self._arenas]
+        super().__init__(team_sizes, tick_skip, action_delay, team_slots, orange_first)
+        # Cars are by slot, added cars in the order in which they were added, which is also that of get_gym_state().
+        self._added_slots = [
+            [*slots[blue:], *slots[:blue]] if first else slots
+            for slots, (blue, _), first in zip(self.slots, self.team_sizes, self.orange_first, strict=True)
+        ]
+        self._added_slot = np.array([*chain.from_iterable(self._added_slots)], np.int64)
+        self._arenas: list[Any] = [None] * len(self)
+        self._added: list[list[Any]] = [[]] * len(self)
+        self._cars: list[list[Any]] = [[]] * len(self)
+        self._pads: list[list[Any]] = [[]] * len(self)
+        for n in range(len(self)):
+            self._make(n)
         self._controls = _Controls()
         self._events = np.zeros((len(self) * (PADS + 2 * self.team_slots), 2), np.int64)
         self._first_car = np.concatenate([[0], self.present.sum(1).cumsum()])
         self._touches: list[int] | None = None  # of each car, counted once they are asked for
+
+    def _make(self, n: int) -> None:
+        """Makes arena n with its cars."""
+        arena, added = make_arena(self.team_sizes[n], self.orange_first[n])
+        by_slot = dict(zip(self._added_slots[n], added, strict=True))
+        self._arenas[n], self._added[n], self._pads[n] = arena, added, arena.get_boost_pads()
+        self._cars[n] = [by_slot[slot] for slot in self.slots[n]]
 
     def step(self, controls: NDArray[np.float32], before: State, after: State) -> None:
         """The pad timers are those of `before`, counted down."""
@@ -214,8 +230,7 @@ class Arenas(arenas.Arenas):
     def rebuild(self, n: int) -> None:
         """Makes a new arena n, in 20 ms. The old one cannot be repaired: NaN stays in fields that cannot be set, and a
         ball that was NaN never falls again."""
-        self._arenas[n], self._cars[n] = make_arena(self.team_sizes[n])
-        self._pads[n] = self._arenas[n].get_boost_pads()
+        self._make(n)
         if self._touches is not None:
             self._count_touches(n, self._touches)
 
@@ -252,11 +267,11 @@ class Arenas(arenas.Arenas):
         first, last = self._first_car[start], self._first_car[stop]
         gym = [*map(_gym_bytes, self._arenas[start:stop])]
         shown = np.array([n for n, numbers in enumerate(gym, start) if numbers], np.int64)
-        more = chain.from_iterable(map(_more_of, map(_get_state, chain.from_iterable(self._cars[start:stop]))))
+        more = chain.from_iterable(map(_more_of, map(_get_state, chain.from_iterable(self._added[start:stop]))))
         packed = struct.pack("=" + _MORE_PACKED * (last - first), *more)
         _take(
             np.frombuffer(b"".join(gym), np.float32), shown, np.frombuffer(packed, _MORE_RECORD), first,
-            self._first_car, self.car_slot, state.arena_rows, state.car_rows, state.cars,
+            self._first_car, self._added_slot, state.arena_rows, state.car_rows, state.cars,
         )  # fmt: skip
         if len(shown) < len(gym):
             for n in sorted({*range(start, stop)} - {*shown.tolist()}):

@@ -71,14 +71,17 @@ def _config() -> Any:
     )
 
 
-def make_arena(sizes: tuple[int, int]) -> tuple[Any, list[Any]]:
-    """Returns an arena and its cars, blue's, then orange's, which RocketSim updates in the accepted order.
+def make_arena(sizes: tuple[int, int], orange_first: bool = False) -> tuple[Any, list[Any]]:
+    """Returns an arena and its cars, in the order in which they were added: blue's, then orange's, or the other way
+    round. RocketSim updates them in the accepted order.
 
     This takes about 30 ms, most of it to put the field into the cells and for the first tick. If no order is accepted,
     because a C++ library behaves differently, the last arena is returned: it works, but arenas may differ in the last
     digits after cars touch.
     """
     teams = [BLUE] * sizes[0] + [ORANGE] * sizes[1]
+    if orange_first:
+        teams.reverse()
     rejected = []  # kept for now: otherwise the next arena would get the same memory
     for _ in range(_MAX_TRIES):
         arena = RocketSim.Arena(RocketSim.GameMode.SOCCAR, config=_config())
