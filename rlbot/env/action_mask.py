@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from rlbot.env.action import CONTROL_NAMES
+from rlbot.env.action import ACTION_TABLE, CONTROL_NAMES
 from rlbot.sim import State
 
 Masks = NDArray[np.uint8]  # (M, ceil(K / 8)) for M cars and K actions
@@ -71,6 +71,12 @@ def _write(cars, car_arena, car_slot, patterns, out):  # type: ignore[no-untyped
         if car.has_flip > 0 or rises or on_roof:  # has_flip: on the ground, too
             effects += 2
         out[c] = patterns[effects]
+
+
+def allowed(env: HasCars, cars: Any, table: NDArray[np.float32] | None) -> NDArray[np.bool_]:
+    """Which rows of `table` (K, 8) some cars (M,) of `env` may choose, (M, K); None: rows of ACTION_TABLE."""
+    table = ACTION_TABLE if table is None else table
+    return unpack(masks_of(env.state, patterns(table), env.car_arena[cars], env.car_slot[cars]), len(table))
 
 
 def masks_of(state: State, patterns: Masks, car_arena: NDArray[np.int64], car_slot: NDArray[np.int64]) -> Masks:

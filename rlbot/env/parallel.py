@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from rlbot.env.action_mask import allowed
 from rlbot.env.observations import AnyObservation
 from rlbot.env.own_actions import AnyActions
 from rlbot.env.rules import Rules
@@ -64,7 +65,7 @@ class parallel_env(ParallelEnv[str, NDArray[np.float32], Any]):  # type: ignore[
         self.agents: list[str] = []
         # Every agent has spaces of its own, so that seeding one leaves the others alone.
         seen = self._batch.single_observation_space
-        done, self._take = make_actions(discrete, actions, rules)
+        done, self._take, self._table = make_actions(discrete, actions, rules)
         self.observation_spaces = {agent: deepcopy(seen) for agent in self.possible_agents}
         self.action_spaces = {agent: deepcopy(done) for agent in self.possible_agents}
         self._controls = np.zeros((len(teams), 8), np.float32)
@@ -92,7 +93,7 @@ class parallel_env(ParallelEnv[str, NDArray[np.float32], Any]):  # type: ignore[
         if self._view is not None:
             self._view.clear()
         observations, _ = self._batch.reset(seed=seed)
-        return self._by_agent(observations), {agent: {} for agent in self.agents}
+        return self._by_agent(observations), self._infos()
 
     def step(
         self, actions: Mapping[str, Any]
@@ -100,7 +101,8 @@ class parallel_env(ParallelEnv[str, NDArray[np.float32], Any]):  # type: ignore[
         dict[str, NDArray[np.float32]], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]
     ]:
         """Advance by tick_skip ticks under the actions of all agents. Returns observations, rewards, terminations,
-        truncations and infos; those of the step that ends an episode hold "ended", see BatchEnv. After it there are no
+        truncations and infos; those of the step that ends an episode hold "ended", see BatchEnv. Discrete actions have
+        an "action_mask" there (K,), 1 where an action has an effect (`rlbot.env.action_mask`). After it there are no
         agents, and all five are empty until the next `reset`.
 
         Raises ValueError, which names the agent, if an agent's action is missing, has another shape or is not finite,
@@ -114,9 +116,10 @@ class parallel_env(ParallelEnv[str, NDArray[np.float32], Any]):  # type: ignore[
             self._take(actions[agent], self._controls[row], f"action of {agent}")
         observations, rewards, terminated, truncated, info = self._batch.step(self._controls)
         self._steps += 1
-        infos: dict[str, dict[str, Any]] = {agent: {} for agent in self.agents}
+        infos = self._infos()
         if info:
-            infos = {agent: {"ended": int(info["ended"][0])} for agent in self.agents}
+            for each in infos.values():
+                each["ended"] = int(info["ended"][0])
         result = (
             self._by_agent(observations), self._by_agent(rewards.tolist()), self._by_agent(terminated.tolist()),
             self._by_agent(truncated.tolist()), infos,
@@ -130,6 +133,12 @@ class parallel_env(ParallelEnv[str, NDArray[np.float32], Any]):  # type: ignore[
         if self._view is None:
             return None
         return self._view.draw(self._batch.state, self._steps * self._seconds_per_step)
+
+    def _infos(self) -> dict[str, dict[str, Any]]:
+        if self._table is None:
+            return {agent: {} for agent in self.agents}
+        masks = allowed(self._batch, slice(None), self._table).astype(np.int8)
+        return {agent: {"action_mask": mask} for agent, mask in self._by_agent(masks).items()}
 
     def _by_agent(self, rows: Iterable[_Row]) -> dict[str, _Row]:
         return dict(zip(self.possible_agents, rows, strict=True))

@@ -7,8 +7,9 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
+from rlbot.env.action_mask import allowed
 from rlbot.env.own_actions import AnyActions
-from rlbot.env.vector import make_actions
+from rlbot.env.vector import RocketSimVectorEnv, make_actions
 
 try:
     from stable_baselines3.common.vec_env import VecEnv
@@ -35,10 +36,10 @@ class SB3VecEnv(VecEnv):  # type: ignore[misc] # mypy does not look at it
             raise ValueError(f"envs are in autoreset mode {getattr(mode, 'value', mode)}: must be SameStep")
         self.envs = envs
         self._actions: NDArray[Any] = np.zeros(0)
-        self._controls, space = None, envs.single_action_space
+        self._controls, self._table, space = None, None, envs.single_action_space
         if discrete or actions is not None:
             batch: Any = envs.unwrapped
-            space, self._take = make_actions(discrete, actions, batch.rules)
+            space, self._take, self._table = make_actions(discrete, actions, batch.rules)
             self._controls = np.zeros((envs.num_envs, 8), np.float32)
         super().__init__(envs.num_envs, envs.single_observation_space, space)
 
@@ -70,12 +71,22 @@ class SB3VecEnv(VecEnv):  # type: ignore[misc] # mypy does not look at it
             }
         return observations, rewards, dones, infos
 
+    def action_masks(self) -> NDArray[np.bool_]:
+        """(rows, K): which of the K discrete actions have an effect now, as MaskablePPO of sb3-contrib asks; see
+        `rlbot.env.action_mask`."""
+        envs: Any = self.envs.unwrapped
+        if isinstance(envs, RocketSimVectorEnv):
+            return envs.action_masks() if self._table is None else envs.allowed(self._table)
+        return allowed(envs, slice(None), self._table)
+
     def close(self) -> None:
         self.envs.close()
 
     def get_attr(self, attr_name: str, indices: _Indices = None) -> list[Any]:
-        """The attribute of the batch, once for each of `indices`; `set_attr` and `env_method` act on the batch, too."""
-        return [getattr(self.envs, attr_name)] * len(self._rows(indices))
+        """The attribute of the batch, once for each of `indices`; `set_attr` and `env_method` act on the batch, too.
+        Only `action_masks` is of each row."""
+        holder = self if attr_name == "action_masks" else self.envs
+        return [getattr(holder, attr_name)] * len(self._rows(indices))
 
     def set_attr(self, attr_name: str, value: Any, indices: _Indices = None) -> None:
         setattr(self.envs, attr_name, value)
@@ -83,6 +94,8 @@ class SB3VecEnv(VecEnv):  # type: ignore[misc] # mypy does not look at it
     def env_method(
         self, method_name: str, *method_args: Any, indices: _Indices = None, **method_kwargs: Any
     ) -> list[Any]:
+        if method_name == "action_masks":
+            return list(self.action_masks()[self._rows(indices)])
         return [getattr(self.envs, method_name)(*method_args, **method_kwargs)] * len(self._rows(indices))
 
     def env_is_wrapped(self, wrapper_class: type, indices: _Indices = None) -> list[bool]:

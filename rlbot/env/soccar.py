@@ -50,13 +50,19 @@ class RocketSimEnv(gymnasium.Env[NDArray[np.float32], Any]):
             1, blue, orange, opponent, terms, reset_mix, rules, collision_meshes, engine=engine, observation=observation
         )
         self.observation_space = self._game.single_observation_space
-        self.action_space, self._take = make_actions(discrete, actions, rules)
+        self.action_space, self._take, self._table = make_actions(discrete, actions, rules)
         self.render_mode = render_mode
         self._view = TopView() if render_mode is not None else None
         self._over, self._steps, self._seconds_per_step = False, 0, rules.seconds_per_step
         if render_mode is not None:  # recorders play the pictures back at the pace of the game
             self.metadata = {**self.metadata, "render_fps": round(1 / rules.seconds_per_step)}
         self._action = np.zeros(ACTION_SPACE.shape, np.float32)
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """(K,): which of the K actions (rows of ACTION_TABLE, or of `actions`) have an effect now, as MaskablePPO of
+        sb3-contrib asks; see `rlbot.env.action_mask`."""
+        mask: NDArray[np.bool_] = self._game.allowed(self._table)[0]
+        return mask
 
     @property
     def state(self) -> State:

@@ -11,7 +11,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from rlbot.env.action import NonFiniteControls, choose_controls, take_controls
+from rlbot.env.action import ACTION_TABLE, NonFiniteControls, choose_controls, take_controls
+from rlbot.env.action_mask import allowed
 from rlbot.env.batch import ACTION_SPACE, DISCRETE_ACTION_SPACE, BatchEnv
 from rlbot.env.observations import AnyObservation, chosen
 from rlbot.env.own_actions import AnyActions, chosen_table
@@ -66,12 +67,13 @@ def make_batch(
 
 def make_actions(
     discrete: bool, actions: AnyActions | None, rules: Rules
-) -> tuple[gymnasium.spaces.Box | gymnasium.spaces.Discrete, Take]:
-    """The action space of a car in an environment for other libraries, and what turns its actions into controls."""
+) -> tuple[gymnasium.spaces.Box | gymnasium.spaces.Discrete, Take, NDArray[np.float32] | None]:
+    """The action space of a car in an environment for other libraries, what turns its actions into controls, and the
+    table (K, 8) from which it chooses; None: its actions are controls."""
     if actions is not None:
         table = chosen_table(actions, rules.tick_skip)
-        return gymnasium.spaces.Discrete(len(table)), partial(choose_controls, table=table)
-    return (DISCRETE_ACTION_SPACE, choose_controls) if discrete else (ACTION_SPACE, take_controls)
+        return gymnasium.spaces.Discrete(len(table)), partial(choose_controls, table=table), table
+    return (DISCRETE_ACTION_SPACE, choose_controls, ACTION_TABLE) if discrete else (ACTION_SPACE, take_controls, None)
 
 
 class RocketSimVectorEnv(VectorEnv):
@@ -123,7 +125,7 @@ class RocketSimVectorEnv(VectorEnv):
         )
         count = len(self._batch.arenas)
         self.metadata, self.autoreset_mode, self.num_envs = self._batch.metadata, self._batch.autoreset_mode, count
-        self.single_action_space, self._take = make_actions(discrete, actions, rules)
+        self.single_action_space, self._take, self._table = make_actions(discrete, actions, rules)
         self.single_observation_space = self._batch.single_observation_space
         self.observation_space = batch_space(self.single_observation_space, count)
         self.action_space = batch_space(self.single_action_space, count)
@@ -137,6 +139,14 @@ class RocketSimVectorEnv(VectorEnv):
     @property
     def rules(self) -> Rules:
         return self._batch.rules
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """(N, K): which of the K actions (rows of ACTION_TABLE, or of `actions`) have an effect now."""
+        return self.allowed(self._table)
+
+    def allowed(self, table: NDArray[np.float32] | None) -> NDArray[np.bool_]:
+        """As `action_masks`, for the rows of any table (K, 8)."""
+        return allowed(self._batch, self._mine, table)
 
     @property
     def state(self) -> State:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rlbot.env import ACTION_TABLE, BatchEnv, Rules
+from rlbot.env import ACTION_TABLE, BatchEnv, RocketSimEnv, RocketSimVectorEnv, Rules
 from rlbot.env.action_mask import mask_size, masks_of, pack, patterns, unpack
 from rlbot.reward import Reward
 from rlbot.sim import State
@@ -87,3 +87,39 @@ def test_a_forbidden_press_changes_nothing(engine: str, tick_skip: int) -> None:
         np.testing.assert_array_equal(env.state.car_rows[same], without.car_rows[same])
         compared += int((same[env.car_arena] & (controls != released).any(1)).sum())
     assert compared > 500
+
+
+def test_the_environments_for_other_libraries_tell_them() -> None:
+    """In each it is the mask of the state as it is now, of the table that was chosen."""
+    own = [*(tuple(row) for row in ACTION_TABLE[[0, 3]]), (1, 0, 0, 0, 0, 1, 0, 0)]
+    empty = {"discrete": True, "reset_mix": {"airborne": 1.0}}
+    for table, chosen in ((ACTION_TABLE, empty), (np.array(own, np.float32), {**empty, "actions": own})):
+        one, many = RocketSimEnv(**chosen), RocketSimVectorEnv(3, opponent="random", **chosen)
+        rng, found = np.random.default_rng(0), set()
+        for env in (one, many):
+            env.reset(seed=0)
+        for _ in range(60):
+            single, several = one.action_masks(), many.action_masks()
+            for mask, state, n in [(single, one.state, 0), *((several[n], many.state, n) for n in range(3))]:
+                wanted = masks_of(state, patterns(table), np.array([n]), np.array([0]))
+                np.testing.assert_array_equal(mask, unpack(wanted, len(table))[0])
+                found.add(int(mask.sum()))
+            if any(one.step(rng.choice(np.flatnonzero(single)))[2:4]):
+                one.reset()
+            many.step(np.array([rng.choice(np.flatnonzero(mask)) for mask in several]))
+        assert len(found) > 1
+    for env in (RocketSimEnv(reset_mix={"kickoff": 1.0}), RocketSimVectorEnv(3, reset_mix={"kickoff": 1.0})):
+        env.reset(seed=0)
+        assert env.action_masks().shape[-1] == 90 and env.action_masks().all(), "of the table that most bots have"
+
+
+def test_pettingzoo_has_them_in_infos() -> None:
+    pytest.importorskip("pettingzoo", reason="needs PettingZoo: extra dev")
+    from rlbot.env import parallel_env
+
+    env = parallel_env(1, 1, discrete=True, reset_mix={"kickoff": 1.0})
+    _, infos = env.reset(seed=0)
+    assert {name: info["action_mask"].sum() for name, info in infos.items()} == {"blue_0": 90, "orange_0": 90}
+    _, _, _, _, infos = env.step({"blue_0": 3, "orange_0": 3})
+    assert infos["blue_0"]["action_mask"].dtype == np.int8 and infos["blue_0"]["action_mask"].shape == (90,)
+    assert parallel_env(1, 1).reset(seed=0)[1] == {"blue_0": {}, "orange_0": {}}

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import rlbot
-from rlbot.env import ACTION_TABLE, BatchEnv, RocketSimEnv, Rules
+from rlbot.env import ACTION_TABLE, BatchEnv, RocketSimEnv, RocketSimVectorEnv, Rules
+from rlbot.env.action_mask import allowed
 from rlbot.reward import Reward, Term
 from tests.conftest import random_controls
 
@@ -107,3 +108,18 @@ def test_without_stable_baselines_one_line_says_what_to_install() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=300)
     wanted = "ImportError: SB3VecEnv needs stable-baselines3: pip install stable-baselines3"
     assert done.stderr.splitlines()[-1:] == [wanted]
+
+
+@pytest.mark.parametrize("what", ["cars", "games", "games by rows"])
+def test_action_masks_are_where_maskable_ppo_asks_for_them(what: str) -> None:
+    """sb3-contrib asks has_attr("action_masks"), then env_method("action_masks") for a row of each environment."""
+    games = RocketSimVectorEnv(3, discrete=what == "games")
+    inner = batch() if what == "cars" else games
+    envs = VecMonitor(SB3VecEnv(inner, discrete=what != "games"))
+    envs.reset()
+    masks = np.stack(envs.env_method("action_masks"))
+    assert envs.has_attr("action_masks") and masks.shape == (envs.num_envs, 90) and masks.dtype == np.bool_
+    batched = inner if what == "cars" else games._batch
+    rows = np.arange(5) if what == "cars" else games._mine
+    np.testing.assert_array_equal(masks, allowed(batched, rows, ACTION_TABLE))
+    np.testing.assert_array_equal(envs.env_method("action_masks", indices=[1])[0], masks[1])
