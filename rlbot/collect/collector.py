@@ -85,11 +85,13 @@ class Collector:
         warn: Callable[[str], None],
         forward: Forward | None = None,
         sequence_length: int = 1,
+        page_lock: Callable[[Any], Callable[[], None]] | None = None,
     ) -> None:
         """team_sizes: (blue, orange) of every arena of the stage. workers: number of worker processes to start; 0: play
         in this process. `warn` gets a line for every worker that died and was replaced. forward: the forward pass of
         the current weights, to act in this process, which needs overlap=False; None: the workers act. sequence_length:
-        of which the steps of a rollout are a multiple. Raises RuntimeError if a worker dies at its start."""
+        of which the steps of a rollout are a multiple. page_lock: locks the memory of the rollouts for the learner's
+        device, see Hardware. Raises RuntimeError if a worker dies at its start."""
         assert forward is None or not overlap
         agents = [
             sum(size * matchup.learns(n, team) for team, size in enumerate(sizes)) for n, sizes in enumerate(team_sizes)
@@ -109,6 +111,7 @@ class Collector:
         )  # fmt: skip
         buffers = tuple(RawArray("b", Rollout.num_bytes(shape)) for _ in range(2 if overlap else 1))
         self._rollouts = [Rollout(*shape, memory=buffer) for buffer in buffers]
+        self._unlock = [page_lock(buffer) for buffer in buffers] if page_lock else []
         self._turn = 0  # index of the rollout that is being collected, or will be next
         self._begun = False
         self._plan: Plan | None = None  # of that rollout, if it is decided already
@@ -140,7 +143,7 @@ class Collector:
             together = None if forward is None or exchange is None else in_blocks(forward, exchange.blocks)
             self._workers = [LocalWorker(task, self._memory, together) for task in self._tasks]
         try:
-            self.env_info: EnvInfo = next(iter([worker.receive(starting=True) for worker in self._workers]))
+            self.env_info: EnvInfo = next(iter([worker.receive() for worker in self._workers]))
         except ChildDied as death:
             self.close()
             raise RuntimeError(f"{death} before it played; fewer env.workers take less memory") from death
@@ -244,7 +247,7 @@ class Collector:
         self._tasks[i] = dataclasses.replace(task, matchup=matchup)
         self._workers[i] = worker = Worker(self._tasks[i], self._memory)
         with suppress(ChildDied):
-            worker.receive(starting=True)
+            worker.receive()
             worker.send(*self._sent[i])
 
     def _metrics(self, stats: RolloutStats) -> dict[str, float]:
@@ -325,3 +328,5 @@ class Collector:
         """Ends the workers."""
         for worker in self._workers:
             worker.close()
+        while self._unlock:
+            self._unlock.pop()()

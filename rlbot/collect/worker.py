@@ -19,7 +19,7 @@ from rlbot.processes.environment_variables import load_numba
 from rlbot.processes.spawn import ChildDied, ChildProcess, Parent
 
 _SILENCE = 60.0  # s without a step after which a worker counts as hung; a step takes milliseconds
-_START_SILENCE = 300.0  # s that a start may take: the first time, Numba compiles
+_START_SILENCE = 300.0  # s that a start and a first step may take: the first time, Numba compiles
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class LocalWorker:
         with threadpool_limits(1, "blas"):
             self._answer = self.execute(command, argument, lambda: None)
 
-    def receive(self, starting: bool = False) -> Any:
+    def receive(self) -> Any:
         return self._answer
 
     def close(self) -> None:
@@ -111,6 +111,7 @@ class Worker:
         """Starts the process and returns at once; the first `receive` waits until it is ready."""
         self.index = task.index
         self._beats = np.frombuffer(memory.beats, np.int64)
+        self._first = int(self._beats[self.index])  # steps of the workers that had its place before
         self._child = ChildProcess(_main, task, memory, name=f"worker {task.index}")
         self.process = self._child.process
         self._heard = -1, time.monotonic()  # the last number of beats, and when it was first seen
@@ -120,20 +121,21 @@ class Worker:
         self._heard = -1, time.monotonic()
         self._child.send((command, argument))
 
-    def receive(self, starting: bool = False) -> Any:
+    def receive(self) -> Any:
         """Returns the answer to the last command. Raises ChildDied if the worker ended or hangs, and raises again what
         the worker raised."""
         while not self._child.wait(1.0):
-            self._require_beats(_START_SILENCE if starting else _SILENCE)
+            self._require_beats()
         return self._child.receive()
 
     def check(self) -> None:
         """Raises what `receive` would raise now; otherwise returns at once."""
         if self._child.wait(0.0):
             self._child.receive()
-        self._require_beats(_SILENCE)
+        self._require_beats()
 
-    def _require_beats(self, limit: float) -> None:
+    def _require_beats(self) -> None:
+        limit = _START_SILENCE if self._beats[self.index] == self._first else _SILENCE
         if self._beats[self.index] != self._heard[0]:
             self._heard = int(self._beats[self.index]), time.monotonic()
         if time.monotonic() - self._heard[1] > limit:

@@ -1,6 +1,7 @@
 """The hardware of a run: device, precision and threads. It is chosen once, at the start."""
 
 import random
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -116,7 +117,9 @@ class Hardware:
         """Chooses the hardware, and sets the number of threads, the handling of denormals and whether float32 products
         are TF32 in this process.
 
-        threads=None: PyTorch's choice, or this process's share of the cores if that is less or there are several ranks.
+        threads=None: with a GPU one, since workers use the other cores, and a thread that waits for a core holds up all
+        others; on the CPU PyTorch's choice, or this process's share of the cores if that is less or there are several
+        ranks.
         width: units of the network's widest layer, by which precision="auto" chooses on a GPU. Raises ValueError that
         names the setting if this machine cannot do what was asked for, or if the ranks chose differently.
         """
@@ -126,6 +129,8 @@ class Hardware:
         chosen_precision, why = _choose_precision(precision, chosen, width)
         _require_agreement(group, f"{chosen.type} in {chosen_precision}")
         cores = max(available_cores() // group.world.local_size, 1)
+        if threads is None and chosen.type == "cuda":
+            threads = 1
         # PyTorch does not know of limits on CPU time.
         if threads is None and (group.size > 1 or cores < torch.get_num_threads()):
             threads = cores
@@ -160,12 +165,38 @@ class Hardware:
         return ROWS[self.device.type]
 
     def tensor(self, array: np.ndarray[Any, Any]) -> torch.Tensor:
-        """Returns `array` on the device. On the CPU it shares the memory. A GPU copies it from page-locked memory while
-        the host continues."""
+        """Returns `array` on the device. On the CPU it shares the memory. A GPU copies it while the host continues:
+        from where it is if that is page-locked (`page_lock`), so it must not change before the copy is made; otherwise
+        from a page-locked copy."""
         tensor = torch.from_numpy(array)
         if self.device.type == "cpu":
             return tensor
-        return tensor.pin_memory().to(self.device, non_blocking=True)
+        locked = tensor if tensor.is_pinned() else tensor.pin_memory()
+        return locked.to(self.device, non_blocking=True)
+
+    def array(self, tensor: torch.Tensor) -> np.ndarray[Any, Any]:
+        """Returns `tensor` as an array, when the device has computed it. The process sleeps meanwhile: it would take a
+        core from the workers if it asked the device all the time, as PyTorch does."""
+        if self.device.type == "cuda":
+            event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+            event.record()
+            event.synchronize()
+        array: np.ndarray[Any, Any] = tensor.cpu().numpy()
+        return array
+
+    def page_lock(self, memory: Any) -> Callable[[], None]:
+        """Locks a buffer into memory, from which a GPU then copies directly. Returns what unlocks it; call that before
+        the buffer is freed. Does nothing without a GPU, and where the system does not allow it.
+
+        https://docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART__MEMORY.html (cudaHostRegister)
+        """
+        if self.device.type == "cpu":
+            return lambda: None
+        whole = np.frombuffer(memory, np.uint8)
+        address, cudart = whole.ctypes.data, torch.cuda.cudart()  # type: ignore[no-untyped-call]
+        if int(cudart.cudaHostRegister(address, whole.nbytes, 0)) != 0:
+            return lambda: None
+        return lambda: cudart.cudaHostUnregister(address)
 
     def scaler(self) -> torch.amp.GradScaler:
         """Returns a new gradient scaler. It is enabled only in fp16, where gradients below 6e-8 would become 0."""

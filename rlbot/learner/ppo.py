@@ -183,7 +183,7 @@ class PPO:
         sequences = Sequences(rollout.num_agents, self.sequence_length)
         seen = self._seen(sequences, observations, rollout)
         log_probs, values = self._evaluate_before(sequences, observations, seen, behaviour)
-        host_values = torch.cat([values, self._values(beyond)]).cpu().numpy()
+        every_value = torch.cat([values, self._values(beyond)])  # a GPU computes it while the host goes on
 
         terminated, truncated = rollout.terminated, rollout.truncated
         rewards, scale = rollout.rewards, 1.0
@@ -191,6 +191,7 @@ class PPO:
             self.return_scale.update(rewards, terminated | truncated, shard)
             scale = self.return_scale.scale
             rewards = rewards / np.float32(scale)
+        host_values = self.hardware.array(every_value)
         end = count + rollout.num_agents
         table, final_values = host_values[:end].reshape(-1, rollout.num_agents), host_values[end:]
         following = next_values(table, rollout.final_index, final_values)
@@ -266,7 +267,7 @@ class PPO:
                 kl = shard.group.sum(torch.stack(steps[-parts:])[:, KL].contiguous()).nanmean()
                 if kl.item() > self.target_kl:
                     break
-        everyone = np.stack(shard.group.gather(torch.stack(steps).cpu().numpy()))
+        everyone = np.stack(shard.group.gather(self.hardware.array(torch.stack(steps))))
         table: np.ndarray[Any, np.dtype[np.float32]] = everyone.sum(0)
         table[:, RATIO_MAX:] = everyone[:, :, RATIO_MAX:].max(0)
         bad = np.flatnonzero(table[:, BAD])
@@ -461,7 +462,7 @@ def _summary(
     the standard deviation of the advantages."""
     with np.errstate(invalid="ignore"):  # rewards that are not finite give NaN here; no warning is needed
         columns = np.stack([each.ravel() for each in (values, advantages, returns, returns - values)], axis=1)
-    means, deviations = (each.tolist() for each in shard.moments(torch.from_numpy(columns)))
+    means, deviations = (each.tolist() for each in shard.moments(columns))
     metrics = {
         "value/explained_variance": 1.0 - (deviations[3] / deviations[2]) ** 2 if deviations[2] else float("nan"),
         "value/mean": means[0],

@@ -52,7 +52,7 @@ class ReturnScale:
         if len(self.running) != shard.agents:
             self.running = np.zeros(shard.agents)
         running = self.running[shard.start : shard.stop].copy()
-        moments = moments_of(torch.from_numpy(_discounted_sums(rewards, done, self.gamma, running)).reshape(-1, 1))
+        moments = moments_of(_discounted_sums(rewards, done, self.gamma, running).reshape(-1, 1))
         parts = shard.group.gather((bool(np.isfinite(rewards).all()), running, moments))
         if all(finite for finite, *_ in parts):
             self.running = np.concatenate([running for _, running, _ in parts])

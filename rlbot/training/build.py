@@ -116,6 +116,7 @@ def build(
             warn,
             make_forward(config, model, hardware),
             config.learner.sequence_length if network.state_size else 1,
+            hardware.page_lock,
         )
 
     ppo = make_ppo(config, model, hardware, warn)

@@ -212,9 +212,9 @@ def test_a_worker_that_is_replaced_may_die_at_its_start() -> None:
                 if next(deaths):
                     receive = worker.Worker.receive
 
-                    def killed(self: worker.Worker, starting: bool = False) -> object:
+                    def killed(self: worker.Worker) -> object:
                         self.process.kill()
-                        return receive(self, starting)
+                        return receive(self)
 
                     patch.setattr(worker.Worker, "receive", killed)
                 start(i, death)

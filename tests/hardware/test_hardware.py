@@ -1,4 +1,5 @@
 import random
+from multiprocessing.sharedctypes import RawArray
 
 import numpy as np
 import pytest
@@ -147,3 +148,19 @@ def test_on_a_gpu() -> None:
     assert hardware.device.type == "cuda" and hardware.precision in ("tf32", "fp32")
     assert Hardware.choose("cuda", "fp16").scaler().is_enabled()
     hardware.synchronize()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_a_gpu_copies_from_page_locked_memory() -> None:
+    hardware = Hardware.choose()
+    memory = RawArray("f", range(100_000))
+    array = np.frombuffer(memory, np.float32)
+    unlock = hardware.page_lock(memory)
+    assert torch.from_numpy(array).is_pinned()
+    hardware.page_lock(memory)()  # it is locked already: nothing happens, and what follows works
+    assert torch.from_numpy(array).is_pinned()
+    assert (hardware.array(hardware.tensor(array[500:]) * 2) == array[500:] * 2).all()
+    unlock()
+    assert not torch.from_numpy(array).is_pinned()
+    assert (hardware.array(hardware.tensor(array[500:])) == array[500:]).all()

@@ -55,7 +55,7 @@ def test_rows_of_the_whole_batch_and_where_they_lie() -> None:
 
 
 def test_moments_are_of_all_rows() -> None:
-    mean, deviation = BatchShard(SINGLE, 2).moments(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))
+    mean, deviation = BatchShard(SINGLE, 2).moments(np.array([[1.0, 5.0], [3.0, 5.0]], np.float32))
     assert mean.tolist() == [2.0, 5.0] and deviation.tolist() == [1.0, 0.0]
 
 

@@ -26,7 +26,7 @@ def test_a_bandit_with_two_contexts(head: str, backend: Backend) -> None:
     hardware = Hardware.choose(device, precision)
     hardware.seed(0)
     model = ActorCritic(2, make_head(head, TABLE), (32,)).to(hardware.device)
-    settings = SETTINGS | {"learning_rate": 1e-2, "epochs": 4, "minibatch_size": 64}
+    settings = SETTINGS | {"learning_rate": 3e-3, "epochs": 4, "minibatch_size": 64}
     ppo = PPO(model, hardware=hardware, **settings)
     rng, generator = np.random.default_rng(0), torch.Generator(hardware.device).manual_seed(0)
     rollout = Rollout(4, 64, 2, model.head.action_shape, model.head.action_dtype)
