@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -195,6 +195,8 @@ class Hardware:
         whole = np.frombuffer(memory, np.uint8)
         address, cudart = whole.ctypes.data, torch.cuda.cudart()  # type: ignore[no-untyped-call]
         if int(cudart.cudaHostRegister(address, whole.nbytes, 0)) != 0:
+            with suppress(RuntimeError):
+                torch.zeros(1, device=self.device)  # raises that error, as the next kernel would otherwise
             return lambda: None
         return lambda: cudart.cudaHostUnregister(address)
 

@@ -12,28 +12,27 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU"),
 ]
-TOTAL = 3000
+TOTAL = 1500
 # Three stages, the second against the past; the learner trains while the workers play.
 ARGUMENTS = [
-    "experiment=debug", "seed=3", "curriculum.stages.outnumbered.until=2000", "learner.anneal_learning_rate=false",
+    "experiment=debug", "seed=3", "curriculum.stages.outnumbered.until=1000", "learner.anneal_learning_rate=false",
     "log_interval=0", "hardware.device=cuda",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("precision", ["tf32", "fp16"])
-def test_a_run_that_is_resumed_twice_ends_with_the_same_bits(precision: str, tmp_path: Path) -> None:
-    """With other numbers of workers, within a stage and in the next one."""
-    words = [*ARGUMENTS, f"hardware.precision={precision}"]
+def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
+    """Also with another number of workers, and stages after it."""
     straight, resumed = tmp_path / "straight", tmp_path / "resumed"
     for folder in (straight, resumed):
         folder.mkdir()
     outcomes = [
-        run_command(straight, "rlbot.train", *words, "env.workers=2", f"total_timesteps={TOTAL}", "hydra.run.dir=run"),
-        run_command(resumed, "rlbot.train", *words, "env.workers=1", "total_timesteps=700", "hydra.run.dir=run"),
-        run_command(resumed, "rlbot.train", "resume=run", "env.workers=3", "total_timesteps=1500"),
-        run_command(resumed, "rlbot.train", "resume=run", "env.workers=2", f"total_timesteps={TOTAL}"),
+        run_command(
+            straight, "rlbot.train", *ARGUMENTS, "env.workers=2", f"total_timesteps={TOTAL}", "hydra.run.dir=run"
+        ),
+        run_command(resumed, "rlbot.train", *ARGUMENTS, "env.workers=1", "total_timesteps=700", "hydra.run.dir=run"),
+        run_command(resumed, "rlbot.train", "resume=run", "env.workers=3", f"total_timesteps={TOTAL}"),
     ]
-    assert [(status, err) for status, _, err in outcomes] == [(0, "")] * 4
+    assert [(status, err) for status, _, err in outcomes] == [(0, "")] * 3
     assert "no CUDA graph" not in "".join(out for _, out, _ in outcomes)
     one, other = (load_checkpoint(max((each / "run" / "checkpoints").glob("step_*"))) for each in (straight, resumed))
     for group in one[0]:
