@@ -112,7 +112,7 @@ class OwnNetwork(AnyNetwork):
 
         def run(inputs: Floats) -> tuple[Floats, Floats]:
             with torch.inference_mode():
-                rows = torch.from_numpy(np.ascontiguousarray(inputs))
+                rows = torch.tensor(inputs)  # a copy begins at a cache line: the last bits may depend on it
                 logits, values, *states = outputs(self, module, *self.split(rows))
                 return torch.cat([logits, *states], 1).numpy(), values.numpy()
 

@@ -200,3 +200,15 @@ def test_a_bot_remembers_each_row_until_it_is_reset(file: Path) -> None:
 def test_a_size_of_the_state_that_is_no_whole_number(file: Path) -> None:
     with pytest.raises(ValueError, match=r"net\.py:NoSize: its state_size is 2\.5; it must be a whole number"):
         network(file, "NoSize").size()
+
+
+@pytest.mark.parametrize("name", ["Attention", "GRU"])
+def test_the_bits_do_not_depend_on_where_the_rows_are_in_memory(name: str) -> None:
+    network = OwnNetwork(OBSERVATION_SIZE, "table", Target(f"rlbot.networks.{name}", {}))
+    forward = network.forward(np.random.default_rng(0).normal(size=network.size()).astype(np.float32))
+    rows = np.random.default_rng(1).normal(size=(2, network.input_size)).astype(np.float32)
+    memory = np.empty(rows.size + 16, np.float32)
+    for start in range(16):
+        moved = memory[start : start + rows.size].reshape(rows.shape)
+        moved[:] = rows
+        np.testing.assert_array_equal(forward(moved), forward(rows))
