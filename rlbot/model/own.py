@@ -86,12 +86,13 @@ class OwnActorCritic(nn.Module):
 
     @torch.inference_mode()
     def unroll_error(self, obs: Tensor) -> float:
-        """The largest difference in logits and values between the module's `unroll` and its steps one by one, in three
-        steps with obs (B, observation_size) each; an episode begins with the last. 0 if it has no `unroll`."""
+        """The largest difference between the module's `unroll` and its steps one by one, as a share of the largest
+        logit or value, in three steps with obs (B, observation_size) each; an episode begins with the last. 0 if it has
+        no `unroll`."""
         rows = obs.unsqueeze(1).expand(-1, 3, -1), obs.new_zeros(len(obs), self.state_size)
         begins = torch.tensor([False, False, True], device=obs.device).expand(len(obs), 3)
         pairs = zip(self._unroll(*rows, begins), self._step_by_step(*rows, begins), strict=True)
-        return max(float((one - other).abs().max()) for one, other in pairs)
+        return max(float((one - other).abs().max() / other.abs().max().clamp(min=1e-6)) for one, other in pairs)
 
     def unused(self, inputs: Tensor) -> list[str]:
         """Returns the names of the weights that have no part in the outputs, and so would never learn."""

@@ -261,6 +261,6 @@ def test_an_unroll_that_disagrees_with_the_steps_is_found() -> None:
     obs = torch.randn(4, OBS)
     sound, broken = (make_ppo(lambda size, outputs, made=made: made(size, outputs, 8)).model for made in (GRU, Forgets))
     assert isinstance(sound, OwnActorCritic) and isinstance(broken, OwnActorCritic)
-    assert sound.unroll_error(obs) < 1e-5 < 1e-3 < broken.unroll_error(obs)
+    assert sound.unroll_error(obs) < 1e-4 and broken.unroll_error(obs) > 0.05
     model = make_ppo(Linear, observation_size=1).model
     assert isinstance(model, OwnActorCritic) and model.unroll_error(torch.randn(4, 1)) == 0
