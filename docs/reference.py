@@ -16,6 +16,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from rlbot.env import ACTION_TABLE, CONTROL_NAMES
 from rlbot.env.observation import OBSERVATION, OBSERVATION_SIZE
+from rlbot.env.observations import SIX_CARS
 from rlbot.reward import TERMS, terms
 from rlbot.settings.explain import composed
 from rlbot.settings.forms import ObservationChoice, OpponentConfig, PlayerConfig, Reset, TrackerConfig, Until
@@ -47,7 +48,7 @@ MEANINGS = {
 
 # What is written for a type that has a form of its own.
 FORMS = {
-    ObservationChoice: "`default`, `relative`, `small`, or `{_target_: ...}`",
+    ObservationChoice: "`default`, `relative`, `small`, `six_cars`, or `{_target_: ...}`",
     OpponentConfig: "name, path, `{_target_: ...}`, or mapping of names to shares",
     PlayerConfig: "name, path, or `{_target_: ...}`",
     Reset: "share",
@@ -120,7 +121,7 @@ FIELDS = {
     "car_goals": "a count: take the difference", "car_saves": "a count: take the difference",
     "car_shots": "a count: take the difference", "car_demos": "a count: take the difference",
     "car_boost_pickups": "a count: take the difference", "car_team": "0 blue, 1 orange",
-    "present": "1 if there is a car in the slot; slots 0 and 1 are blue, 2 and 3 orange",
+    "present": "1 if there is a car in the slot; the first half of the slots is blue, the second orange",
 }  # fmt: skip
 
 
@@ -289,6 +290,15 @@ def _observation() -> Iterator[str]:
         columns = f"{first}" if size == 1 else f"{first}-{first + size - 1}"
         yield f"| {columns} | `{name}` | {COLUMNS[key]} |"
         first += size
+    shown = [name.partition(".")[0] for name, _ in SIX_CARS.columns if name.endswith(".present")]
+    yield "\n## Teams of three\n"
+    yield (
+        f"With `env.observation=six_cars` a car observes {SIX_CARS.size} numbers: those about itself, ball, goals and "
+        f"boost pads as above, and then {', '.join(f'`{name}`' for name in shown)}, each with the same columns as "
+        "`mate` above. Mates and opponents come in the order of their places in the team, beginning with the car's own "
+        "place, those that are not there last: so in 2v2 the third opponent is always absent. It is for every team "
+        "size from 1v1 to 3v3."
+    )
     yield "\n## Actions\n"
     yield (
         f"The environment takes {len(CONTROL_NAMES)} controls for each car, in this order: {', '.join(CONTROL_NAMES)}. "
@@ -353,7 +363,7 @@ def _rewards() -> Iterator[str]:
     yield "\n## A term of your own\n"
     yield (
         "Write a function of (state before the step, state after it, and any arguments of its own) that returns an "
-        "array of N arenas x 4 car slots; [your-own-parts.md](your-own-parts.md) has an example. Every worker process "
+        "array of N arenas x P car slots; [your-own-parts.md](your-own-parts.md) has an example. Every worker process "
         "calls it once a step for all its arenas, so use array code, not loops. The result must depend only on the "
         "two states, and for each arena only on that arena: a resumed run would lose what a function keeps from call "
         "to call, and which arenas are in a batch depends on the number of workers. Every start checks this: it "
@@ -362,16 +372,19 @@ def _rewards() -> Iterator[str]:
         "a number that is not finite in the check before training. Later, such a number undoes the arena's step: "
         "[troubleshooting.md](troubleshooting.md#numbers-that-are-not-finite).\n"
     )
-    yield "Both states hold these float32 arrays in the world frame (uu, uu/s, rad/s, seconds; N arenas):\n"
+    yield (
+        "Both states hold these float32 arrays in the world frame (uu, uu/s, rad/s, seconds) for N arenas and P car "
+        "slots: 4, or 6 if an arena of the stage has a team of three:\n"
+    )
     yield "| array | shape | |\n|---|---|---|"
-    for dtype, prefix, lead in ((ARENA, "", "N"), (CAR, "car_", "N, 4")):
+    for dtype, prefix, lead in ((ARENA, "", "N"), (CAR, "car_", "N, P")):
         for field in dtype.names or ():
             name = field if field == "present" else prefix + field
             shape = ", ".join([lead, *map(str, dtype[field].shape)])
             if name in FIELDS:
                 yield f"| `{name}` | ({shape}) | {FIELDS[name]} |"
     yield (
-        "\nA slot without a car is all zeros. `after.team_sign()`, of shape (4,), is 1 for blue and -1 for orange: "
+        "\nA slot without a car is all zeros. `after.team_sign()`, of shape (P,), is 1 for blue and -1 for orange: "
         "multiply x and y by it to see the field as blue does."
     )
 

@@ -73,9 +73,10 @@ def _tournament(config: EvaluateConfig, directory: Path) -> float:
 
 
 def _conditions(config: EvaluateConfig, players: "list[tuple[str, Player]]") -> "Conditions":
-    from rlbot.rating.matches import Conditions, common_engine, common_timing
+    from rlbot.rating.matches import Conditions, check_teams, common_engine, common_timing
 
     opponents = config.team_size if config.opponent_team_size is None else config.opponent_team_size
+    check_teams(players, max(config.team_size, opponents))
     pace = common_timing(players)
     return Conditions(
         config.team_size,

@@ -67,7 +67,7 @@ def turned(state: State) -> State:
     other.pad_timer[:] = state.pad_timer[:, ::-1]
     other.pad_active[:] = state.pad_active[:, ::-1]
     other.blue_score[:], other.orange_score[:] = state.orange_score, state.blue_score
-    other.cars[:] = state.cars[:, [2, 3, 0, 1]]
+    other.cars[:] = np.roll(state.cars, state.team_slots, axis=1)
     for name in ("pos", "vel", "ang_vel", "forward", "right", "up"):
         other.cars[name][..., :2] *= -1
     return other

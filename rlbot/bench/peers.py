@@ -76,7 +76,7 @@ def make_rlgym(config: EnvConfig, sizes: tuple[int, int], seed: int, n: int) -> 
         limits.append(TimeoutCondition(config.time_limit))
     return RLGym(
         state_mutator=MutatorSequence(FixedTeamSizeMutator(*sizes), _Mix(config, sizes, [seed, n])),
-        obs_builder=DefaultObs(zero_padding=2),
+        obs_builder=DefaultObs(zero_padding=max(2, *sizes)),
         action_parser=RepeatAction(LookupTableAction(), repeats=config.tick_skip),
         reward_fn=CombinedReward(
             (GoalReward(), 10.0), (TouchReward(), 1.0), (_EachCar(_speed_to_ball), 0.05),

@@ -8,7 +8,7 @@ from typing import Any
 from rlbot.values.ramp import Ramp, value_at
 
 KINDS = ("self", "past", "random", "idle")  # of opponents; any other name is the path of a policy
-TEAM_SIZES = {"1v1": (1, 1), "1v2": (1, 2), "2v2": (2, 2)}
+TEAM_SIZES = {"1v1": (1, 1), "1v2": (1, 2), "1v3": (1, 3), "2v2": (2, 2), "2v3": (2, 3), "3v3": (3, 3)}
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Stage:
     """One stage, which lasts until timestep `until` (None: to the end of the run) or until all of `skills` are reached
     (see `rlbot.curriculum.skill`), whichever comes first.
 
-    teams: shares of "1v1", "1v2", "2v2" among the arenas. opponents: shares of "self", "past", "random", "idle" and
+    teams: shares of TEAM_SIZES among the arenas. opponents: shares of "self", "past", "random", "idle" and
     paths of policies (see `self_play` and `Opponents`). reward: weights that replace those of the run in this stage.
     reset_mix: the resets of the settings that replace the run's, if not empty. weights: those of the run.
     """

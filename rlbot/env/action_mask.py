@@ -18,8 +18,9 @@ from rlbot.sim import State
 
 Masks = NDArray[np.uint8]  # (M, ceil(K / 8)) for M cars and K actions
 _JUMP, _BOOST = CONTROL_NAMES.index("jump"), CONTROL_NAMES.index("boost")
-# uu; the centre of a car is lower if its roof touches the floor, or a ramp of less than 45 degrees.
-ROOF_HEIGHT = np.float32(150.0)
+ROOF_HEIGHT = np.float32(
+    150.0
+)  # uu; the centre of a car whose roof touches the floor or a ramp below 45 degrees is lower
 
 
 class HasCars(Protocol):

@@ -15,8 +15,8 @@ from rlbot.env.action import ACTION_TABLE, NonFiniteControls, take_controls
 from rlbot.env.counts import COUNTS, NOBODY, count
 from rlbot.env.finite import all_finite
 from rlbot.env.nonfinite import NonFinite, NonFiniteCount, NonFiniteCounts
-from rlbot.env.observation import LIMIT, OBSERVATION_SIZE
-from rlbot.env.observations import DEFAULT, Observation, observe
+from rlbot.env.observation import LIMIT
+from rlbot.env.observations import Observation, observe, usual
 from rlbot.env.own_ending import TERMINATED, Clocks, OwnEnding, end
 from rlbot.env.own_reset import OwnReset
 from rlbot.env.rules import Rules, checked_reset_mix, checked_team_sizes
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from rlbot.env.rlgym.game import Game
     from rlbot.env.rlgym.observations import RLGymObservation
 
-OBSERVATION_SPACE = gymnasium.spaces.Box(-LIMIT, LIMIT, (OBSERVATION_SIZE,), np.float32)
 ACTION_SPACE = gymnasium.spaces.Box(-1.0, 1.0, (8,), np.float32)
 DISCRETE_ACTION_SPACE = gymnasium.spaces.Discrete(len(ACTION_TABLE))  # for environments that choose from the table
 
@@ -105,7 +104,7 @@ class BatchEnv(VectorEnv):
         autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
         engine: str = "auto",
         endings: Sequence[OwnEnding] = (),
-        observation: Observation = DEFAULT,
+        observation: Observation | None = None,
         team_slots: int | None = None,
         orange_first: Sequence[bool] = (),
     ) -> None:
@@ -114,8 +113,8 @@ class BatchEnv(VectorEnv):
         these arenas need; `orange_first`: see `rlbot.sim.Arenas`. Random numbers are seeded by the number of the arena,
         so the split changes no result. `engine`: see `rlbot.sim.choose`; its meshes must be loaded before
         (`rlbot.sim.load_meshes`). `endings`: what ends an episode besides goals and the limits of `rules`.
-        `observation`: what the cars see; with another than the default, what is (C, 180) below is (C,
-        observation.size).
+        `observation`: what the cars see; by default the 180 numbers of rlbot.env.observation, with a team of three
+        those of rlbot.env.six_cars. With any other what is (C, 180) below is (C, observation.size).
 
         Raises ValueError if a team size, a kind of reset, a rule, the mode or the engine is not allowed."""
         self.team_sizes, self.first_arena = checked_team_sizes(team_sizes), first_arena
@@ -138,7 +137,8 @@ class BatchEnv(VectorEnv):
         # The number of each car in the whole batch, by which its random numbers are drawn.
         self.car_number = (first_arena + self.car_arena) * 2 * arenas.team_slots + self.car_slot
         self.num_envs = self.arenas.num_cars
-        self.observation = observation
+        self.observation = observation = usual(arenas.team_slots) if observation is None else observation
+        observation.require(arenas.team_slots)
         self.single_observation_space = gymnasium.spaces.Box(-LIMIT, LIMIT, (observation.size,), np.float32)
         self.single_action_space = ACTION_SPACE
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)

@@ -23,7 +23,7 @@ GOAL_Y = _F(5120.0)
 GOAL_Z = _F(321.0)  # half the height of the goal
 LIMIT = _F(10.0)  # all numbers are clipped to [-LIMIT, LIMIT]
 
-_OTHER_CAR = (
+OTHER_CAR = (
     ("present", 1),
     ("pos", 3),
     ("vel", 3),
@@ -37,8 +37,8 @@ _OTHER_CAR = (
     ("on_ground", 1),
     ("has_flip", 1),
 )
-# (name, size) of every part of the observation, in order.
-OBSERVATION: tuple[tuple[str, int], ...] = (
+# (name, size) of every part that is not about other cars, in order.
+ALONE: tuple[tuple[str, int], ...] = (
     ("ball.pos", 3),
     ("ball.vel", 3),
     ("ball.ang_vel", 3),
@@ -69,10 +69,15 @@ OBSERVATION: tuple[tuple[str, int], ...] = (
     ("goal.opponent_local_pos", 3),
     ("goal.own_local_pos", 3),
     ("pads.timer", 34),  # 0: ready, 1: just taken; pads of the own half come first
-    *((f"mate.{name}", size) for name, size in _OTHER_CAR),
-    *((f"opponent_1.{name}", size) for name, size in _OTHER_CAR),
-    *((f"opponent_2.{name}", size) for name, size in _OTHER_CAR),
 )
+
+
+def with_others(*others: str) -> tuple[tuple[str, int], ...]:
+    """ALONE, and then every part about each of these other cars."""
+    return (*ALONE, *((f"{other}.{name}", size) for other in others for name, size in OTHER_CAR))
+
+
+OBSERVATION = with_others("mate", "opponent_1", "opponent_2")
 OBSERVATION_SIZE = sum(size for _, size in OBSERVATION)
 
 
@@ -165,7 +170,19 @@ def _own_car(out, at, car, controls, sign):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _other_car(out, at, other, car, sign):  # type: ignore[no-untyped-def]
+def alone(out, arena, car, controls, sign, pad_cooldown):  # type: ignore[no-untyped-def]
+    """Everything that is not about other cars."""
+    at = _ball(out, 0, arena, car, sign)
+    at = _own_car(out, at, car, controls, sign)
+    for i in range(34):
+        pad = i if sign > 0 else 33 - i
+        out[at + i] = arena.pad_timer[pad] / pad_cooldown[pad]
+    return at + 34
+
+
+@njit(cache=True)
+def other_car(out, at, other, car, sign):  # type: ignore[no-untyped-def]
+    """Everything about another car; zeros if there is none."""
     if other.present == 0:
         out[at : at + 26] = 0.0
         return at + 26
@@ -188,19 +205,12 @@ def write(arenas, cars, controls, car_arena, car_slot, pad_cooldown, which, out)
     half = cars.shape[1] // 2  # the first slot of orange
     for c in which:
         n, slot = car_arena[c], car_slot[c]
-        arena, car, row = arenas[n], cars[n, slot], out[c]
-        blue = slot < half
-        sign = ONE if blue else -ONE
-        at = _ball(row, 0, arena, car, sign)
-        at = _own_car(row, at, car, controls[c], sign)
-        for i in range(34):
-            pad = i if blue else 33 - i
-            row[at + i] = arena.pad_timer[pad] / pad_cooldown[pad]
-        at += 34
-        mine, theirs = (0, half) if blue else (half, 0)  # the first slots of both teams
-        place = slot - mine
-        at = _other_car(row, at, cars[n, mine + 1 - place], car, sign)
-        at = _other_car(row, at, cars[n, theirs + place], car, sign)  # opponent_1 has the car's own place in its team
-        at = _other_car(row, at, cars[n, theirs + 1 - place], car, sign)
+        car, row = cars[n, slot], out[c]
+        mine, theirs = (0, half) if slot < half else (half, 0)  # the first slots of both teams
+        place, sign = slot - mine, ONE if slot < half else -ONE
+        at = alone(row, arenas[n], car, controls[c], sign, pad_cooldown)
+        at = other_car(row, at, cars[n, mine + 1 - place], car, sign)
+        at = other_car(row, at, cars[n, theirs + place], car, sign)  # opponent_1 has the car's own place in its team
+        at = other_car(row, at, cars[n, theirs + 1 - place], car, sign)
         for i in range(at):
             row[i] = min(max(row[i], -LIMIT), LIMIT)

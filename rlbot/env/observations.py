@@ -4,17 +4,18 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.env import observation as default
-from rlbot.env import relative
+from rlbot.env import relative, six_cars
 from rlbot.env.observation import LIMIT
 from rlbot.env.rlgym import adapted
 from rlbot.env.seeing import Cars
-from rlbot.sim import PAD_COOLDOWN, State
+from rlbot.sim import MAX_TEAM, PAD_COOLDOWN, State
+from rlbot.sim.state import TEAM_SLOTS
 from rlbot.values.convert import checked
 from rlbot.values.target import PartError, Target, call
 
@@ -25,11 +26,20 @@ _KEY = "env.observation"
 
 Function = Callable[[State, Cars], Mapping[str, Any]]
 
-# The built-in observations: their columns, and the compiled function that writes them.
-_BUILT_IN: dict[str, tuple[tuple[tuple[str, int], ...], Callable[..., None]]] = {
-    "default": (default.OBSERVATION, default.write),
-    "relative": (relative.RELATIVE, relative.relative),
-    "small": (relative.SMALL, relative.small),
+Columns = tuple[tuple[str, int], ...]  # name and size of every part, in order
+
+
+class _BuiltIn(NamedTuple):
+    columns: Columns
+    write: Callable[..., None]  # compiled
+    largest_team: int = MAX_TEAM  # that it is for
+
+
+_BUILT_IN = {
+    "default": _BuiltIn(default.OBSERVATION, default.write, 2),
+    "relative": _BuiltIn(relative.RELATIVE, relative.relative, 2),
+    "small": _BuiltIn(relative.SMALL, relative.small),
+    "six_cars": _BuiltIn(six_cars.SIX_CARS, six_cars.six_cars),
 }
 OBSERVATIONS = tuple(_BUILT_IN)
 
@@ -75,13 +85,36 @@ class Observation:
         return made
 
     @cached_property
-    def columns(self) -> tuple[tuple[str, int], ...]:
+    def columns(self) -> Columns:
         """Name and size of every part, in order. Raises ValueError if the user's function cannot be loaded or used."""
         if self.target is None:
-            return _BUILT_IN[self.name][0]
+            return _BUILT_IN[self.name].columns
         if self.is_rlgym:
             return ((re.split(r"[.:]", self.target.name)[-1], self.builder().size(self.sizes)),)
-        state = State(1)
+        return self._own_columns(TEAM_SLOTS)
+
+    @property
+    def largest_team(self) -> int:
+        """The most cars of a team in an arena that it is for."""
+        return _BUILT_IN[self.name].largest_team if self.target is None else MAX_TEAM
+
+    def require(self, team_slots: int, setting: str = "observation") -> None:
+        """Raises ValueError, which names the `setting`, if it is not for a batch with so many slots a team."""
+        if team_slots > self.largest_team:
+            raise ValueError(
+                f"{setting}={self.name}: is for teams of at most {self.largest_team} cars, six_cars for teams of three"
+            )
+        if self.target is None or self.is_rlgym or team_slots == TEAM_SLOTS:
+            return
+        if (other := self._own_columns(team_slots)) != self.columns:
+            raise ValueError(
+                f"{self.label} returns {_listed(self.columns)} for a state of {2 * TEAM_SLOTS} car slots, "
+                f"{_listed(other)} for one of {2 * team_slots};\nits columns must not depend on the number of slots"
+            )
+
+    def _own_columns(self, team_slots: int) -> Columns:
+        """The columns that the user's function returns for a state of zeros."""
+        state = State(1, team_slots=team_slots)
         state.present[:] = 1
         none = np.zeros(1, np.int64)
         cars = Cars(none, none, np.zeros((1, 8), np.float32), np.ones(1, np.float32))
@@ -120,7 +153,7 @@ class Observation:
         return Observation, (self.name, self.target, self.source, self.sizes)
 
 
-DEFAULT = Observation()
+DEFAULT, SIX_CARS = Observation(), Observation("six_cars")
 AnyObservation = str | Mapping[str, Any] | Target | Observation
 
 
@@ -143,6 +176,11 @@ def chosen(given: AnyObservation, sizes: tuple[int, int]) -> Observation:
     return own if own.is_rlgym else Observation("own", target)
 
 
+def usual(team_slots: int) -> Observation:
+    """The observation of a batch for which none was chosen."""
+    return DEFAULT if team_slots <= DEFAULT.largest_team else SIX_CARS
+
+
 def observe(
     observation: Observation,
     state: State,
@@ -159,7 +197,7 @@ def observe(
     slot of each car. Raises PartError if the user's function fails or returns other columns than before.
     """
     if observation.target is None:
-        write = _BUILT_IN[observation.name][1]
+        write = _BUILT_IN[observation.name].write
         write(state.arenas, state.cars, controls, car_arena, car_slot, PAD_COOLDOWN, which, out)
         return
     slot = car_slot[which]
@@ -177,5 +215,5 @@ def clipped(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(np.isfinite(rows), np.clip(rows, -LIMIT, LIMIT), rows)
 
 
-def _listed(columns: tuple[tuple[str, int], ...]) -> str:
+def _listed(columns: Columns) -> str:
     return ", ".join(f"{name} ({size})" for name, size in columns)

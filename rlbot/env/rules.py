@@ -5,11 +5,11 @@ from dataclasses import dataclass, fields
 from typing import Annotated, get_type_hints
 
 from rlbot.env.own_reset import OwnReset
+from rlbot.sim import MAX_TEAM
 from rlbot.values.convert import Names, checked, delay_fault, share_fault
 from rlbot.values.kinds import Natural, NonNegative, Positive, TickSkip
 
 TICKS_PER_SECOND = 120
-MAX_TEAM = 2  # cars
 _ResetKind = Annotated[str, Names("rlbot.env.reset", "RESETS")]
 
 
@@ -52,11 +52,13 @@ def checked_reset_mix(reset_mix: Mapping[str, float | OwnReset]) -> dict[str, fl
 
 
 def checked_team_sizes(team_sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """(blue, orange) of each arena. Raises ValueError if a size is not 0 to 2, an arena has no car, or there is no
+    """(blue, orange) of each arena. Raises ValueError if a size is not 0 to 3, an arena has no car, or there is no
     arena."""
     if len(team_sizes) == 0:
         raise ValueError("team_sizes=[]: needs at least one arena, such as (1, 1)")
     for n, sizes in enumerate(team_sizes):
         if len(sizes) != 2 or any(size not in range(MAX_TEAM + 1) for size in sizes) or sum(sizes) == 0:
-            raise ValueError(f"team_sizes.{n}={tuple(sizes)}: must be (blue, orange), 0 to 2 cars each, at least one")
+            raise ValueError(
+                f"team_sizes.{n}={tuple(sizes)}: must be (blue, orange), 0 to {MAX_TEAM} cars each, at least one"
+            )
     return [(int(blue), int(orange)) for blue, orange in team_sizes]

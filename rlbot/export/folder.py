@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.env import CONTROL_NAMES
-from rlbot.env.observation import OBSERVATION
-from rlbot.env.observations import DEFAULT
+from rlbot.env.observations import DEFAULT, SIX_CARS
 from rlbot.export import self_play
 from rlbot.export.template.agent import files, geometry, observation, self_test, tracker
 from rlbot.export.template.agent.network import Network
@@ -96,10 +95,10 @@ def built_in(bot: Bot) -> PolicyNetwork:
     if isinstance(bot.network, OwnNetwork):
         own = bot.network.target.name
         raise ValueError(f"checkpoint={bot.path}: its network is {own}; only networks of model.hidden can be exported")
-    if bot.observation != DEFAULT:
+    if bot.observation not in (DEFAULT, SIX_CARS):
         sees = bot.observation.target.name if bot.observation.target else bot.observation.name
         raise ValueError(
-            f"checkpoint={bot.path}: it sees {sees}; only bots with env.observation=default can be exported"
+            f"checkpoint={bot.path}: it sees {sees}; only bots with env.observation=default or six_cars can be exported"
         )
     return bot.network
 
@@ -120,7 +119,8 @@ def manifest(bot: Bot, about: BotInfo) -> dict[str, Any]:
         "engine": bot.engine,
         "deterministic": about.deterministic,
         "network": built_in(bot).document(),
-        "observation": [list(each) for each in OBSERVATION],
+        "observation": [list(each) for each in bot.observation.columns],
+        "observation_from": bot.observation.document(),
         "constants": {
             "ticks_per_second": round(1 / geometry.TICK),
             "position_and_velocity_scale": observation.SPEED,
@@ -165,7 +165,7 @@ def weights(bot: Bot) -> dict[str, NDArray[np.float32]]:
 def network_folder(bot: Bot, about: BotInfo, name: str, data: bytes) -> dict[str, bytes]:
     """Every file of a folder that holds only the network, as the file `name`."""
     text = Template((Path(__file__).parent / "network.md").read_text(encoding="utf-8")).substitute(
-        name=about.name, file=name, outputs=bot.network.head.outputs, tick_skip=bot.tick_skip
+        name=about.name, file=name, outputs=bot.network.head.outputs, size=bot.observation.size, tick_skip=bot.tick_skip
     )
     return with_manifest({name: data, "README.md": text.encode("utf-8")}, manifest(bot, about))
 

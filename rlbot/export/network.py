@@ -32,7 +32,7 @@ TOLERANCE = 1e-4  # largest difference of logits and value between two runtimes
 
 
 class Exported(nn.Module):
-    """observations (B, 180) -> controls (B, 8) of the most likely actions, logits (B, outputs), value (B,)."""
+    """observations (B, size) -> controls (B, 8) of the most likely actions, logits (B, outputs), value (B,)."""
 
     allowed: Tensor  # (4, actions): what the action mask allows, by what `_effects` returns
 
@@ -91,7 +91,7 @@ def torchscript(model: Exported) -> bytes:
 
 
 def sample(bot: Bot) -> "NDArray[np.float32]":
-    """Observations (64, 180) for comparing runtimes."""
+    """Observations (64, size) for comparing runtimes."""
     return np.random.default_rng(0).normal(size=(64, bot.network.observation_size)).astype(np.float32)
 
 

@@ -53,7 +53,7 @@ class _Graph:
 
 
 def onnx_file(exported: Exported, network: Network) -> bytes:
-    """observations (B, 180) -> controls (B, 8), logits (B, outputs), value (B,), for any B.
+    """observations (B, size) -> controls (B, 8), logits (B, outputs), value (B,), for any B.
 
     Raises ValueError if the package onnx is not installed.
     """

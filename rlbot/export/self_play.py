@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.env import reset
-from rlbot.env.observation import OBSERVATION_SIZE
-from rlbot.env.observations import DEFAULT, observe
+from rlbot.env.observations import DEFAULT, SIX_CARS, Observation, observe
 from rlbot.export.capture import Capture
 from rlbot.policy import Bot
 from rlbot.sim import PAD_POSITION, CarPlacement, Placement, make_arenas
@@ -24,6 +23,7 @@ ACTIVE = 3  # of RLBot's MatchPhase
 FIRST_FRAME = 5000
 PLAYER_IDS = np.array([23, 7, 41, 11])  # by slot
 PACKET_SLOTS = [2, 0, 3, 1]  # order of the cars in packets, unlike that of the slots
+SIX_PLAYER_IDS, SIX_PACKET_SLOTS = np.array([23, 7, 41, 11, 64, 5]), [3, 0, 4, 1, 5, 2]  # for teams of three
 PACKET_PADS = np.lexsort((PAD_POSITION[:, 0], PAD_POSITION[:, 1]))[::-1]
 TICKS = 64  # length of a scene
 CLEAR = 1e-3  # lead of the most likely action's logit that counts as clear; far above float32 rounding errors
@@ -41,8 +41,9 @@ Script = tuple[tuple[int, NDArray[np.float32] | None], ...]
 
 @dataclass(frozen=True)
 class Scene:
-    """`sizes`: blue and orange cars; `own`: slot of the car whose decisions are compared; `start`: a placement or a
-    kind of reset; `scripts`: for each slot, controls as (first tick, controls), or None if the policy plays it."""
+    """`sizes`: blue and orange cars, which are numbered in this order; `own`: the car whose decisions are compared;
+    `start`: a placement or a kind of reset; `scripts`: for a car, controls as (first tick, controls), or None if the
+    policy plays it."""
 
     sizes: tuple[int, int]
     own: int
@@ -51,9 +52,9 @@ class Scene:
     ticks: int = TICKS
 
 
-def scenes() -> list[Scene]:
+def scenes(largest_team: int = 2) -> list[Scene]:
     """The scenes of the self-test. In every team size, the own car and another car each jump, double jump, flip, are
-    demolished and take a boost pad at least once."""
+    demolished and take a boost pad at least once. With a `largest_team` of 3 there are some in larger teams, too."""
     flip = ((0, RELEASED), (4, JUMP), (16, RELEASED), (24, FLIP), (32, RELEASED))
     double_jump = ((0, JUMP), (20, RELEASED), (30, JUMP), (34, None))
     slide = ((0, HANDBRAKE), (30, FORWARD), (50, HANDBRAKE))
@@ -63,23 +64,29 @@ def scenes() -> list[Scene]:
     )
     fetch = Placement((beside_pad, away), (2000, 0, 93))
     victim, hunter = CarPlacement((0, 500, 17), 0), CarPlacement((0, 1000, 17), -pi / 2, vel=(0, -2290, 0), boost=100)
-    hunt = {0: ((0, RELEASED),), 2: ((0, BOOST),)}
+    hunt = {0: ((0, RELEASED),), 1: ((0, BOOST),)}
     demolition = Placement((victim, hunter), (2500, 2500, 93))
     return [
         Scene((1, 1), 0, "kickoff"),
         Scene((2, 2), 3, "kickoff"),
         Scene((1, 1), 0, "near_ball", {0: flip}, 96),
-        Scene((1, 2), 2, "near_ball", {3: flip}, 96),
+        Scene((1, 2), 1, "near_ball", {2: flip}, 96),
         Scene((2, 2), 1, "near_ball", {1: double_jump}),
-        Scene((1, 1), 2, "anywhere", {0: double_jump}),
+        Scene((1, 1), 1, "anywhere", {0: double_jump}),
         Scene((1, 1), 0, fetch, {0: ((0, FORWARD),)}),
-        Scene((1, 1), 2, fetch, {0: ((0, FORWARD),)}),
+        Scene((1, 1), 1, fetch, {0: ((0, FORWARD),)}),
         Scene((2, 1), 1, "anywhere", {1: slide}),
         Scene((1, 1), 0, demolition, hunt),
-        Scene((1, 1), 2, demolition, hunt),
+        Scene((1, 1), 1, demolition, hunt),
         Scene((2, 2), 0, "airborne"),
-        Scene((1, 2), 3, "airborne"),
-    ]
+        Scene((1, 2), 2, "airborne"),
+    ] + [
+        Scene((3, 3), 4, "kickoff"),
+        Scene((3, 3), 2, "near_ball"),
+        Scene((2, 3), 3, "anywhere"),
+        Scene((1, 3), 2, "near_ball"),
+        Scene((3, 1), 1, "airborne"),
+    ] * (largest_team > 2)
 
 
 @dataclass
@@ -107,8 +114,10 @@ class Recording:
 class Play:
     """One arena, tick by tick, and what its cars observe."""
 
-    def __init__(self, sizes: tuple[int, int]) -> None:
-        self.arenas = make_arenas([sizes], 1, engine=ENGINE)
+    def __init__(self, sizes: tuple[int, int], observation: Observation = DEFAULT) -> None:
+        self._observation = observation
+        team_slots = 3 if observation == SIX_CARS else None  # so that all its packets have as many rows
+        self.arenas = make_arenas([sizes], 1, engine=ENGINE, team_slots=team_slots)
         self.car_arena, self.car_slot = self.arenas.car_arena, self.arenas.car_slot
         self.state, self._spare = self.arenas.state(), self.arenas.state()
         self.slots = self.arenas.slots[0]
@@ -120,10 +129,10 @@ class Play:
         self.decided[:] = self.applied[:] = 0
 
     def observe(self) -> NDArray[np.float32]:
-        """(C, 180) of all cars."""
-        observations = np.zeros((len(self.slots), OBSERVATION_SIZE), np.float32)
+        """(C, size) of all cars."""
+        observations = np.zeros((len(self.slots), self._observation.size), np.float32)
         every = np.arange(len(self.slots))
-        observe(DEFAULT, self.state, self.decided, self.car_arena, self.car_slot, every, observations)
+        observe(self._observation, self.state, self.decided, self.car_arena, self.car_slot, every, observations)
         return observations
 
     def step(self, controls: NDArray[np.float32]) -> None:
@@ -145,7 +154,7 @@ def record(bot: Bot, seed: int = 0, accept: Callable[[Recording], bool] = lambda
     Raises RuntimeError if a scene never is.
     """
     recording = Recording()
-    for scene in scenes():
+    for scene in scenes(bot.observation.largest_team):
         for attempt in range(SEEDS):
             played = _play(bot, scene, seed + attempt)
             if accept(played):
@@ -158,20 +167,22 @@ def record(bot: Bot, seed: int = 0, accept: Callable[[Recording], bool] = lambda
 
 def _play(bot: Bot, scene: Scene, seed: int) -> Recording:
     """The own car takes the most likely action, the others draw theirs."""
-    play, capture, recording = Play(scene.sizes), Capture(PLAYER_IDS), Recording()
+    few = bot.observation == DEFAULT
+    ids, order = (PLAYER_IDS, PACKET_SLOTS) if few else (SIX_PLAYER_IDS, SIX_PACKET_SLOTS)
+    play, capture, recording = Play(scene.sizes, bot.observation), Capture(ids), Recording()
+    own, cars = scene.own, np.arange(len(play.slots))
     start = scene.start
     if isinstance(start, str):
-        start = reset.draw(np.random.default_rng([seed, scene.own]), {start: 1.0}, scene.sizes)
+        start = reset.draw(np.random.default_rng([seed, play.slots[own]]), {start: 1.0}, scene.sizes)
     play.place(start)
-    own, cars = play.slots.index(scene.own), np.arange(len(play.slots))
     held = np.zeros_like(play.decided)
     for tick in range(scene.ticks):
-        recording.player_id.append(int(PLAYER_IDS[scene.own]))
+        recording.player_id.append(int(ids[play.slots[own]]))
         recording.first.append(tick == 0)
         recording.info.append((FIRST_FRAME + tick, ACTIVE))
         recording.ball.append(capture.ball(play.state, 0))
         recording.pads.append(capture.pads(play.state, 0)[PACKET_PADS])
-        recording.cars.append(capture.cars(play.state, 0, play.applied_by_slot())[PACKET_SLOTS])
+        recording.cars.append(capture.cars(play.state, 0, play.applied_by_slot())[order])
         if tick % bot.tick_skip == 0:
             observations, masks = play.observe(), bot.policy.masks(play, cars)
             mine = observations[own : own + 1], None, None if masks is None else masks[own : own + 1]
@@ -183,10 +194,10 @@ def _play(bot: Bot, scene: Scene, seed: int) -> Recording:
         if tick % bot.tick_skip == bot.action_delay:
             held[:] = play.decided
         controls = held.copy()
-        for slot, script in scene.scripts.items():
+        for car, script in scene.scripts.items():
             _, wanted = next(each for each in reversed(script) if each[0] <= tick)
             if wanted is not None:
-                controls[play.slots.index(slot)] = wanted
+                controls[car] = wanted
         play.step(controls)
     return recording
 

@@ -129,6 +129,17 @@ def common_timing(players: Sequence[tuple[str, Player]]) -> tuple[int, int]:
     return (bots[0][1].tick_skip, bots[0][1].action_delay) if bots else (8, 0)
 
 
+def check_teams(players: Sequence[tuple[str, Player]], largest: int) -> None:
+    """Raises ValueError, which names the player, if a bot sees too little to play in teams of up to `largest` cars."""
+    for name, player in players:
+        if isinstance(player, Bot) and player.observation.largest_team < largest:
+            raise ValueError(
+                f"{name}: was trained with env.observation={player.observation.name}, which is for teams of at most "
+                f"{player.observation.largest_team} cars;\nhere is a team of {largest}, for which it takes a bot that "
+                "was trained with env.observation=six_cars"
+            )
+
+
 def common_engine(players: Sequence[tuple[str, Player]], wanted: str = "auto") -> str:
     """The engine that a match of the named players is played on: the `wanted` one, or for "auto" the one on which the
     first bot was trained, if it is installed. Raises ValueError if the wanted one is not installed."""

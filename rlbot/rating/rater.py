@@ -31,7 +31,7 @@ from rlbot.run import valid_checkpoints
 from rlbot.run.files import from_json, to_json, write_atomic
 from rlbot.sim import FIRST_ENGINE, version
 
-RATED = ("1v1", "2v2")  # a rating needs even teams
+RATED = ("1v1", "2v2", "3v3")  # a rating needs even teams
 _NICE = 10  # lower priority than the processes that train
 _MAX_BOTS = 20  # versions held in memory as opponents
 _PAUSE = 0.2  # s between two checks in `wait`

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from rlbot.settings.forms import OpponentConfig, PlayerConfig, Reset
-from rlbot.settings.names import built_in_resets, built_in_terms, unknown_name
+from rlbot.settings.names import built_in_resets, built_in_terms, largest_team, unknown_name
 from rlbot.settings.schema import (
     BenchConfig,
     EvaluateConfig,
@@ -166,6 +166,7 @@ def _check_training(config: TrainConfig) -> Iterator[str]:
     yield from _check_trackers(config)
     yield from _check_batch(config)
     yield from _check_stages(config.curriculum.stages, config.resume is not None)
+    yield from _check_largest_team(config)
     yield from _check_skills(config)
     for i, anchor in enumerate(config.rating.anchors):
         if anchor.player.name in ("latest", "random", "idle"):
@@ -253,6 +254,23 @@ def _check_stages(stages: Mapping[str, StageConfig], resumed: bool) -> Iterator[
             if players.setdefault(own, target) != target:
                 yield f"{key}.opponent.{own}: is another player in an earlier stage; give it another name"
         yield from _check_opponents(f"{key}.opponent", stage.opponent, resumed)
+
+
+def _check_largest_team(config: TrainConfig) -> Iterator[str]:
+    """What the cars see must be for teams as large as they are trained in."""
+    trained = [
+        (f"curriculum.stages.{name}.teams.{teams}", teams)
+        for name, stage in config.curriculum.stages.items()
+        for teams, share in stage.teams.items()
+        if share > 0
+    ]
+    if isinstance(config, BenchConfig):
+        trained = [(f"bench.teams.{i}", teams) for i, teams in enumerate(config.bench.teams)]
+    seen = config.env.observation
+    for key, teams in trained:
+        if "3" in teams and seen.target is None and largest_team(seen.name) < 3:
+            yield f"{key}: env.observation={seen.name} is for smaller teams; add env.observation=six_cars"
+            return
 
 
 def _check_trackers(config: TrainConfig) -> Iterator[str]:

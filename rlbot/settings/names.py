@@ -92,6 +92,13 @@ def built_in_resets() -> list[str]:
     return list(RESETS)
 
 
+def largest_team(observation: str) -> int:
+    """The most cars of a team that a built-in observation is for."""
+    from rlbot.env.observations import Observation  # see below
+
+    return Observation(observation).largest_team
+
+
 def built_in_terms() -> list[str]:
     from rlbot.reward import TERMS  # imported here because Numba is slow to import: other errors come at once
 

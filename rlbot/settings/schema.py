@@ -210,8 +210,8 @@ class WatchSettings:
 class WatchConfig:
     checkpoint: PlayerConfig | None
     opponent: PlayerConfig | None
-    team_size: Annotated[int, Range(1, 2)]
-    opponent_team_size: Annotated[int, Range(1, 2)] | None
+    team_size: TeamSize
+    opponent_team_size: TeamSize | None
     deterministic: bool
     seed: Annotated[int, Range(0, 2**31 - 1)]
     run: str | None

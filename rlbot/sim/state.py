@@ -90,7 +90,7 @@ PAD_COOLDOWN: NDArray[np.float32] = np.where(_PADS[:, 2] > 0, 10.0, 4.0).astype(
 def team_slots_for(team_sizes: Sequence[tuple[int, int]]) -> int:
     """How many slots each team has in a batch of arenas with these (blue, orange) cars: 2, or 3 if there is a team of
     three. All arenas of a batch have as many, also if several processes share it."""
-    return max(TEAM_SLOTS, *(max(sizes) for sizes in team_sizes))
+    return max([TEAM_SLOTS, *(max(sizes) for sizes in team_sizes)])
 
 
 class State:

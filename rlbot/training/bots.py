@@ -2,7 +2,7 @@
 from the state are made anew from their files."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlbot.bots import StateBot, by_name
-from rlbot.curriculum import KINDS
+from rlbot.curriculum import KINDS, TEAM_SIZES, Stage
 from rlbot.env.action import checked_table
 from rlbot.policy import Bot, load
 from rlbot.policy.bot import read_mask, read_network, read_observation
 from rlbot.rating import tournament
-from rlbot.rating.matches import load_bot
-from rlbot.rating.rater import Anchor
+from rlbot.rating.matches import check_teams, load_bot
+from rlbot.rating.rater import Anchor, rated_teams
 from rlbot.settings.schema import TrainConfig
 from rlbot.values.player_names import weights_of
+from rlbot.values.target import Target
 
 _BOT = "bot/"  # prefix of the names of their weights in a checkpoint
 
@@ -26,24 +27,34 @@ _BOT = "bot/"  # prefix of the names of their weights in a checkpoint
 def load_bots(config: TrainConfig, saved: Mapping[str, Bot]) -> dict[str, Bot | StateBot]:
     """Returns the opponents that are not in KINDS, by name. Bots that are named by a path are taken from `saved` (the
     run's checkpoint) if they are in it, otherwise read from the path. Raises ValueError that names the setting if a bot
-    cannot be read, or was trained with another tick_skip or action_delay."""
+    cannot be read, was trained with another tick_skip or action_delay, or sees too little for the teams of a stage."""
     bots: dict[str, Bot | StateBot] = {}
     for stage_name, stage in config.curriculum.stages.items():
         setting = f"curriculum.stages.{stage_name}.opponent"
+        largest = _largest_team(stage.teams)
         for name in stage.opponent.shares:
-            if name in KINDS or name in bots:
+            if name in KINDS:
                 continue
-            target = stage.opponent.targets.get(name)
-            if target is not None:
-                bots[name] = StateBot(name, target, f"{setting}.{name}").prepare()
-                continue
-            if weights_of(name) is not None:
-                bots[name] = by_name(name, setting).prepare()
-                continue
-            bot = saved.get(name) or load(name, setting=setting)
-            _check_pace(bot, config, f"{setting}={name}")
-            bots[name] = bot
+            if name not in bots:
+                bots[name] = _opponent(name, stage.opponent.targets.get(name), config, saved, setting)
+            check_teams([(f"{setting}={name}", bots[name])], largest)
     return bots
+
+
+def _opponent(
+    name: str, target: Target | None, config: TrainConfig, saved: Mapping[str, Bot], setting: str
+) -> Bot | StateBot:
+    if target is not None:
+        return StateBot(name, target, f"{setting}.{name}").prepare()
+    if weights_of(name) is not None:
+        return by_name(name, setting).prepare()
+    bot = saved.get(name) or load(name, setting=setting)
+    _check_pace(bot, config, f"{setting}={name}")
+    return bot
+
+
+def _largest_team(teams: Mapping[str, float]) -> int:
+    return max(max(TEAM_SIZES[name]) for name, share in teams.items() if share > 0)
 
 
 def _check_pace(bot: Bot, config: TrainConfig, named: str) -> None:
@@ -56,17 +67,19 @@ def _check_pace(bot: Bot, config: TrainConfig, named: str) -> None:
         )
 
 
-def load_anchors(config: TrainConfig) -> tuple[Anchor, ...]:
+def load_anchors(config: TrainConfig, stages: Sequence[Stage]) -> tuple[Anchor, ...]:
     """Returns the players of rating.anchors. Raises ValueError that names the setting if one cannot be read, or was
-    trained with another tick_skip or action_delay."""
+    trained with another tick_skip or action_delay, or sees too little for the teams that are rated."""
     if not config.rating.enabled:
         return ()
+    largest = max(max(TEAM_SIZES[name]) for name in rated_teams(stages))
     found = []
     for i, each in enumerate(config.rating.anchors):
         setting = f"rating.anchors.{i}"
         player = load_bot(each.player.name, each.player.target, setting)
         if isinstance(player, Bot):
             _check_pace(player, config, f"{setting}={each.player.name}")
+        check_teams([(f"{setting}={each.player.name}", player)], largest)
         found.append(player)
     named = tournament.named((), found)
     return tuple(

@@ -86,7 +86,7 @@ def build(
     )
     stages = make_stages(config)
     bots = group.first(load_bots(config, saved_bots or {}) if group.rank == 0 else {})
-    anchors = load_anchors(config) if group.rank == 0 else ()
+    anchors = load_anchors(config, stages) if group.rank == 0 else ()
     for bot in (*bots.values(), *(each.player for each in anchors)):
         if isinstance(bot, StateBot) and (note := pace_note(bot, config.env.tick_skip)):
             warn(note)

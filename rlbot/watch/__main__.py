@@ -56,11 +56,11 @@ def _live(config: WatchConfig, stack: ExitStack) -> "LiveMatch":
     for engine in built():  # a bot plays on the one that it was trained on
         load_meshes(config.collision_meshes, engine)
     blue, orange = _player(config.checkpoint, "checkpoint"), _player(config.opponent, "opponent")
-    follower = None if config.run is None else RunFollower(config.run, orange)
-    first = follower.first() if follower else lineup(blue or "random", orange)
+    sizes = config.team_size, config.opponent_team_size or config.team_size
+    follower = None if config.run is None else RunFollower(config.run, orange, max(sizes))
+    first = follower.first() if follower else lineup(blue or "random", orange, largest_team=max(sizes))
     if follower and not follower.found:
         print(f"[WARN] {first.title}", flush=True)
-    sizes = config.team_size, config.opponent_team_size or config.team_size
     visualiser = None if config.watch.stream is None else stack.enter_context(RocketSimVis())
     return LiveMatch(
         first,

@@ -30,7 +30,7 @@ def export(recording: Recording, path: Path, meshes: str | None = None) -> int:
 def title(recording: Recording) -> str:
     """The names of the players and the final score."""
     names = [
-        " and ".join(dict.fromkeys(car["name"] for car in recording.header["cars"] if (car["slot"] < 2) == blue))
+        " and ".join(dict.fromkeys(car["name"] for car in recording.header["cars"] if (car["team"] == "blue") == blue))
         for blue in (True, False)
     ]
     return f"{names[0]} {recording.score[0]}:{recording.score[1]} {names[1]}"

@@ -115,6 +115,25 @@ def test_what_is_handed_over_does_not_depend_on_the_number_of_workers(stage: int
         assert played[0][3] == other[3]
 
 
+def test_teams_of_three_in_some_workers_only() -> None:
+    """The slots are those of the whole batch, also in a worker whose own arenas have no team of three."""
+    teams = "curriculum.stages.outnumbered.teams={1v1: 3, 1v3: 1, 3v3: 1, 1v2: 0}"
+    settings = [
+        "env.observation=six_cars",
+        f"++{teams}",
+        "curriculum.stages.outnumbered.opponent={self: 0.5, past: 0.5}",
+    ]
+    played = []
+    for workers in (0, 1, 3):
+        with collector(f"env.workers={workers}", *settings, stage=1) as (made, warnings):
+            played.append((arrays(made), arrays(made), *made.snapshot()))
+            assert not warnings
+    for other in played[1:]:
+        for mine, theirs in zip(played[0][:3], other[:3], strict=True):
+            assert_same(mine, theirs)
+        assert played[0][3] == other[3]
+
+
 def of_one_process(group: Group) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, Any]]:
     """Two rollouts that a process of a group plays its share of; the second one, and the snapshot after it."""
     parts = build(command.compose([*SETTINGS, *MIXED, "env.workers=0"]), print, group)

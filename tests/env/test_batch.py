@@ -292,7 +292,7 @@ def test_a_next_step_batch_goes_on_from_a_snapshot_between_two_episodes() -> Non
     ("wrong", "message"),
     [
         ({"team_sizes": []}, "team_sizes=[]: needs at least one arena"),
-        ({"team_sizes": [(1, 1), (3, 1)]}, "team_sizes.1=(3, 1): must be (blue, orange), 0 to 2 cars each"),
+        ({"team_sizes": [(1, 1), (4, 1)]}, "team_sizes.1=(4, 1): must be (blue, orange), 0 to 3 cars each"),
         ({"team_sizes": [(0, 0)]}, "team_sizes.0=(0, 0): must be"),
         ({"team_sizes": [(1, 1, 1)]}, "team_sizes.0=(1, 1, 1): must be"),
         ({"team_sizes": [(1.5, 1)]}, "team_sizes.0=(1.5, 1): must be"),

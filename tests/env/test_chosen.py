@@ -126,7 +126,7 @@ def test_stable_baselines3_checks_and_trains(choices: tuple[dict[str, Any], int,
     [
         (
             {"observation": "wide"},
-            "observation='wide': must be one of default, relative, small, a Target, or {",
+            "observation='wide': must be one of default, relative, small, six_cars, a Target, or {",
         ),
         ({"observation": None}, "observation=None: must be one of default"),
         ({"observation": {"name": "small"}}, "observation._target_=null: must be module.function"),

@@ -92,6 +92,23 @@ def test_by_hand(name: str, other_side: bool) -> None:
     assert told(steps, other_side) == expected
 
 
+@pytest.mark.parametrize("other_side", [False, True])
+def test_a_team_of_three(other_side: bool) -> None:
+    """The third car passes to the first, which scores an own goal; the first of orange touched the ball before."""
+    before, counts, last = state((3, 3)), np.zeros((6, len(COUNTS))), np.full((1, 2), NOBODY)
+    before.ball_pos[:], arena, slot = (0, 0, 93), np.zeros(6, np.int64), np.arange(6)
+    for touching, ball, conceded in ((3, WIDE, 0), (2, WIDE, 0), (0, AT_BLUE, 0), (None, IN_BLUE, 1)):
+        after = before.copy()
+        after.ball_pos[:], after.ball_vel[:], after.orange_score[:] = *ball, conceded
+        after.car_touched[0] = np.arange(6) == touching
+        one, two = (turned(before), turned(after)) if other_side else (before, after)
+        count(one.arenas, two.arenas, one.cars, two.cars, arena, slot, np.zeros(1, bool), last, counts)
+        before = after
+    rows = np.roll(counts, 3, axis=0) if other_side else counts
+    found = {name: np.flatnonzero(rows[:, COUNTS.index(name)]).tolist() for name in ("passes", "own_goals", "goals")}
+    assert found == {"passes": [2], "own_goals": [0], "goals": [3, 4, 5]}
+
+
 def test_who_touched_last_is_kept_in_a_snapshot_and_forgotten_by_the_next_episode() -> None:
     envs = [BatchEnv([(2, 2)] * 2, Reward([]), {"near_ball": 1.0}, Rules(no_touch_limit=None)) for _ in range(2)]
     env = envs[0]

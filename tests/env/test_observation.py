@@ -3,6 +3,7 @@
 import math
 import random
 
+import gymnasium
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rlbot.env import BatchEnv
-from rlbot.env.batch import OBSERVATION_SPACE
 from rlbot.env.observation import LIMIT, OBSERVATION, OBSERVATION_SIZE, columns
 from rlbot.env.observations import DEFAULT, observe
 from rlbot.env.reset import RESETS
@@ -19,6 +19,7 @@ from rlbot.sim import PAD_COOLDOWN, Arenas, CarPlacement, Placement, State, load
 from tests.conftest import random_controls, turned
 
 SLOTS = 4
+OBSERVATION_SPACE = gymnasium.spaces.Box(-LIMIT, LIMIT, (OBSERVATION_SIZE,), np.float32)
 
 
 def seen(arenas: Arenas, state: State, controls: NDArray[np.float32] | None = None) -> NDArray[np.float32]:

@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from rlbot.env import ACTION_TABLE, reset
-from rlbot.env.observation import OBSERVATION, columns
+from rlbot.env.observation import columns
+from rlbot.env.observations import DEFAULT, SIX_CARS, Observation
 from rlbot.export.capture import Capture, rotator
 from rlbot.export.folder import BotInfo, manifest, weights
-from rlbot.export.self_play import PACKET_PADS, PACKET_SLOTS, PLAYER_IDS, Play
+from rlbot.export.self_play import PACKET_PADS, PACKET_SLOTS, PLAYER_IDS, SIX_PACKET_SLOTS, SIX_PLAYER_IDS, Play
 from rlbot.export.template.agent.geometry import directions, inside, on_ground
 from rlbot.export.template.agent.network import Network
 from rlbot.export.template.agent.observation import observe
@@ -26,7 +27,6 @@ from rlbot.sim import PAD_COOLDOWN, PAD_POSITION
 from tests.policy.test_bot import HEADS, observations
 from tests.policy.test_bot import write as write_checkpoint
 
-NAMES = [f"{name}[{i}]" if size > 1 else name for name, size in OBSERVATION for i in range(size)]
 PADS = [(float(x), float(y), float(c)) for (x, y), c in zip(PAD_POSITION, PAD_COOLDOWN, strict=True)]
 FLATS = [pytest.param(Plain(), id="plain")]
 try:
@@ -65,29 +65,37 @@ def seen(tracked: Tracker, name: str, player_id: int = 5) -> Any:
 
 
 @pytest.mark.parametrize("flat", FLATS)
-@pytest.mark.parametrize(("sizes", "hold_extends_timeout"), [((1, 1), False), ((1, 2), True), ((2, 2), False)])
+@pytest.mark.parametrize(
+    ("sizes", "hold_extends_timeout", "observation"),
+    [
+        ((1, 1), False, DEFAULT), ((1, 2), True, DEFAULT), ((2, 2), False, DEFAULT),
+        ((3, 3), False, SIX_CARS), ((2, 3), True, SIX_CARS), ((2, 1), False, SIX_CARS),
+    ],
+)  # fmt: skip
 def test_every_car_sees_what_it_would_see_in_training(
-    sizes: tuple[int, int], hold_extends_timeout: bool, flat: Any
+    sizes: tuple[int, int], hold_extends_timeout: bool, observation: Observation, flat: Any
 ) -> None:
     """Whatever RLBot's dodge_timeout is. One thing is not always known: the wheels of a car that jumps or dodges near a
     goal post or an edge of the walls."""
-    rng, play = np.random.default_rng(0), Play(sizes)
+    rng, play, few = np.random.default_rng(0), Play(sizes, observation), observation == DEFAULT
+    ids, order = (PLAYER_IDS, PACKET_SLOTS) if few else (SIX_PLAYER_IDS, SIX_PACKET_SLOTS)
+    names = [name for name, size in observation.columns for _ in range(size)]
     cars, compared, unsure = len(play.slots), 0, 0
     for kind in ("kickoff", "near_ball", "airborne", "anywhere"):
         play.place(reset.draw(rng, {kind: 1.0}, play.arenas.team_sizes[0]))
-        capture, tracked = Capture(PLAYER_IDS, hold_extends_timeout), tracker([PADS[i] for i in PACKET_PADS])
+        capture, tracked = Capture(ids, hold_extends_timeout), tracker([PADS[i] for i in PACKET_PADS])
         chosen = rng.integers(90, size=cars)
         for tick in range(200):
             if tick % 8 == 0:
                 chosen = np.where(rng.random(cars) < 0.5, rng.integers(90, size=cars), chosen)
-            row = capture.cars(play.state, 0, play.applied_by_slot())[PACKET_SLOTS]
+            row = capture.cars(play.state, 0, play.applied_by_slot())[order]
             pads = capture.pads(play.state, 0)[PACKET_PADS]
             tracked.update(packet(flat, tick, ACTIVE, capture.ball(play.state, 0), pads, row), min(tick, 1))
             play.decided[:] = rng.random((cars, 8))
             expected = play.observe()
             for i, slot in enumerate(play.slots):
-                found = observe(tracked, int(PLAYER_IDS[slot]), play.decided[i].tolist())
-                wrong = {NAMES[k] for k in np.flatnonzero(np.abs(found - expected[i]) > 1e-5)}
+                found = observe(tracked, int(ids[slot]), play.decided[i].tolist(), observation.size)
+                wrong = {names[k] for k in np.flatnonzero(np.abs(found - expected[i]) > 1e-5)}
                 assert {name.partition(".")[2] for name in wrong} <= {"on_ground", "has_flip"}, (tick, wrong)
                 unsure, compared = unsure + bool(wrong), compared + 1
             play.step(ACTION_TABLE[chosen])

@@ -17,11 +17,14 @@ import pytest
 
 from rlbot.env import ACTION_TABLE
 from rlbot.env.observation import OBSERVATION, columns
+from rlbot.env.observations import SIX_CARS
 from rlbot.export import folder
 from rlbot.export.folder import TEMPLATE, BotInfo
 from rlbot.export.self_play import PACKET_SLOTS, PLAYER_IDS, record
 from rlbot.export.template.agent.recording import CAR_COLUMNS
-from rlbot.policy import Bot
+from rlbot.policy import Bot, load
+from tests.export.conftest import exported
+from tests.policy.test_bot import write as write_checkpoint
 
 try:
     import tomllib
@@ -198,6 +201,25 @@ def test_the_recorded_play_has_everything_in_it(trained: Bot) -> None:
     assert sizes == {(1, 1), (1, 2), (2, 1), (2, 2)}
     assert set(recorded["player_id"]) == set(PLAYER_IDS) and sorted(PACKET_SLOTS) != PACKET_SLOTS
     assert recorded["clear"].mean() > 0.9
+
+
+@pytest.mark.parametrize("rlgym", [False, True])
+def test_a_bot_for_teams_of_three(rlgym: bool, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """It repeats its play in 3v3 as well, is read back as it was, and says which observation it has."""
+    path, _ = write_checkpoint(tmp_path, "model.hidden=[64,64]", "env.observation=six_cars", "curriculum=all_sizes")
+    bot_of_six = load(path)
+    python = request.getfixturevalue("rlgym_python" if rlgym else "bot_python")
+    home = exported(tmp_path / "six", bot_of_six, python, rlgym)
+    status, out, err = bot(python, home, "--self-test")
+    assert (status, err) == (0, "") and "1216 packets; 152 observations" in out
+    with np.load(home / "self_test.npz") as recorded:
+        team, first = recorded["cars"][:, :, 1], np.flatnonzero(recorded["first"])
+        sizes = {tuple((team[i] == side).sum() for side in (0, 1)) for i in first}
+    assert sizes == {(1, 1), (1, 2), (2, 1), (2, 2), (3, 3), (2, 3), (1, 3), (3, 1)}
+    again = load(home)
+    assert again.observation == SIX_CARS
+    rows = np.random.default_rng(0).normal(size=(8, 232)).astype(np.float32)
+    np.testing.assert_array_equal(again.act(rows, True), bot_of_six.act(rows, True))
 
 
 def test_play_that_is_never_accepted_ends_the_export(trained: Bot) -> None:

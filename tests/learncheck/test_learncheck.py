@@ -163,7 +163,7 @@ def test_a_training_that_fails_is_named(tmp_path: Path) -> None:
         ("learncheck.seeds=[]", r"learncheck\.seeds=\[\]: needs at least one, such as \[0\]"),
         ("learncheck.seeds=[1,2,1]", r"learncheck\.seeds=\[1, 2, 1\]: names one of them twice"),
         ("learncheck.teams=[]", r"learncheck\.teams=\[\]: needs at least one, such as \[1v1\]"),
-        ("learncheck.teams=[3v3]", r"learncheck\.teams\.0=3v3: must be one of 1v1, 1v2, 2v2"),
+        ("learncheck.teams=[4v4]", r"learncheck\.teams\.0=4v4: must be one of 1v1, 1v2, 1v3, 2v2, 2v3, 3v3"),
         (
             "learncheck.interval=100_000",
             r"interval=100000: must be at least checkpoint_interval=250000; set that lower",

@@ -69,6 +69,26 @@ def test_what_was_saved_comes_back(match: Recording, tmp_path: Path) -> None:
     assert np.isnan(again.decisions["value"][-1]).all(), "nothing is decided in the last frame"
 
 
+def test_a_match_of_3v3_comes_back(tmp_path: Path) -> None:
+    match = played(1.0, team_size=3)
+    match.save(tmp_path / "match.npz")
+    again = recording.load(tmp_path / "match.npz")
+    assert again.slots == [0, 1, 2, 3, 4, 5] and again.header["team_slots"] == 3
+    assert [car["team"] for car in again.header["cars"]] == ["blue"] * 3 + ["orange"] * 3
+    for name in ("car_pos", "car_team", "present"):
+        np.testing.assert_array_equal(again.states.fields()[name], match.states.fields()[name], err_msg=name)
+    np.testing.assert_array_equal(again.decisions["controls"], match.decisions["controls"])
+    assert len(again.placement(5).cars) == 6
+
+
+def test_a_file_that_does_not_name_its_slots_has_two_a_team(match: Recording) -> None:
+    header = {name: value for name, value in match.header.items() if name != "team_slots"}
+    older = Recording(header, match.ticks, match.states, match.decisions)
+    again = from_bytes(older.to_bytes(), "old")
+    assert again.slots == [0, 1, 2, 3] and again.states.team_slots == 2
+    np.testing.assert_array_equal(again.states.car_pos, match.states.car_pos)
+
+
 def test_numpy_reads_it(match: Recording, tmp_path: Path) -> None:
     match.save(tmp_path / "match.npz")
     with np.load(tmp_path / "match.npz") as arrays:

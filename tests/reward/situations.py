@@ -7,16 +7,17 @@ from numpy.typing import NDArray
 
 from rlbot.reward import Reward, Term, terms
 from rlbot.reward.compose import TermTotals
-from rlbot.sim import State
+from rlbot.sim import State, team_slots_for
 
 ALL = np.arange(len(terms.TERMS))
 
 
 def state(*team_sizes: tuple[int, int]) -> State:
     """Zeros but for the cars that are there."""
-    made = State(len(team_sizes))
+    made = State(len(team_sizes), team_slots=team_slots_for(team_sizes))
+    half = made.team_slots
     for n, (blue, orange) in enumerate(team_sizes):
-        made.present[n, :blue] = made.present[n, 2 : 2 + orange] = 1
+        made.present[n, :blue] = made.present[n, half : half + orange] = 1
     return made
 
 

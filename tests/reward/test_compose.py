@@ -79,6 +79,16 @@ def test_team_spirit_keeps_a_part_and_shares_the_rest() -> None:
         np.testing.assert_allclose(rewards[0], expected, err_msg=str(spirit))
 
 
+def test_the_transforms_with_teams_of_three() -> None:
+    """boost_keep is 1, 0.5 and 0 for blue, and 1 and 0.5 for two of orange."""
+    before, after = state((3, 2)), state((3, 2))
+    after.car_boost[0, [0, 1, 3, 4]] = 100, 25, 100, 25
+    spirit = paid(before, after, [Term("boost_keep", 1.0)], spirit=0.4)
+    np.testing.assert_allclose(spirit[0], [0.6 + 0.2, 0.3 + 0.2, 0.2, 0.6 + 0.3, 0.3 + 0.3, 0], rtol=1e-6)
+    zero_sum = paid(before, after, [Term("boost_keep", 1.0)], ["boost_keep"])
+    np.testing.assert_allclose(zero_sum[0], [1 - 0.75, 0.5 - 0.75, -0.75, 1 - 0.5, 0.5 - 0.5, 0], rtol=1e-6)
+
+
 def test_the_books_hold_every_term_before_and_after_the_transforms() -> None:
     before, after = state((1, 1)), state((1, 1))
     after.car_boost[0, [0, 2]] = 100, 25

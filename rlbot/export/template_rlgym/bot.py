@@ -54,7 +54,8 @@ class TrainedBot(RLGymBot):
 
 
 def obs_builder(manifest: dict[str, Any]) -> TrainedObs:
-    return TrainedObs([cooldown for _, _, cooldown in manifest["constants"]["boost_pads"]], elapsed_timers=True)
+    cooldowns = [cooldown for _, _, cooldown in manifest["constants"]["boost_pads"]]
+    return TrainedObs(cooldowns, elapsed_timers=True, size=manifest["network"]["observation_size"])
 
 
 def self_test(manifest: dict[str, Any]) -> list[str]:

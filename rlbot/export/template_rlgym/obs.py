@@ -1,4 +1,4 @@
-"""The 180 numbers that the policy was trained to see, as an observation builder of RLGym v2.
+"""The numbers that the policy was trained to see, as an observation builder of RLGym v2.
 
 It takes the GameState of rlgym-compat in the game, and that of RLGym's own engine in the simulation.
 """
@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from agent.observation import SIZE, observe
+from agent.observation import USUAL, observe
 from rlgym.api import ObsBuilder
 
 NOTHING = [0.0] * 8
@@ -16,16 +16,16 @@ NOTHING = [0.0] * 8
 class TrainedObs(ObsBuilder):
     """What every car sees. The controls that a car chose last are in shared_info["previous_controls"], see act.py."""
 
-    def __init__(self, cooldowns: list[float], elapsed_timers: bool) -> None:
-        """`cooldowns`: of the 34 boost pads, in s.
+    def __init__(self, cooldowns: list[float], elapsed_timers: bool, size: int = USUAL) -> None:
+        """`cooldowns`: of the 34 boost pads, in s. `size`: of an observation.
 
         `elapsed_timers`: the state's boost_pad_timers hold the seconds SINCE a pick-up, as rlgym-compat 2.3.6 fills
         them in the game; False for seconds until the pad is back, as in RLGym.
         """
-        self._cooldowns, self._elapsed_timers = cooldowns, elapsed_timers
+        self._cooldowns, self._elapsed_timers, self._size = cooldowns, elapsed_timers, size
 
     def get_obs_space(self, agent: Any) -> tuple[str, int]:
-        return "real", SIZE
+        return "real", self._size
 
     def reset(self, agents: list[Any], initial_state: Any, shared_info: dict[str, Any]) -> None:
         shared_info["previous_controls"] = {}
@@ -40,7 +40,7 @@ class TrainedObs(ObsBuilder):
             cooldowns=self._cooldowns,
         )
         previous = shared_info.get("previous_controls", {})
-        return {agent: observe(tracked, agent, previous.get(agent, NOTHING)) for agent in agents}
+        return {agent: observe(tracked, agent, previous.get(agent, NOTHING), self._size) for agent in agents}
 
     def _until(self, timer: float, pad: int) -> float:
         if not self._elapsed_timers:

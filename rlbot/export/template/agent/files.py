@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .network import Network
-from .observation import SIZE
+from .observation import OTHERS
 from .pilot import Pilot
 from .tracker import Tracker
 
@@ -46,12 +46,13 @@ def read_arrays(folder: Path, manifest: Mapping[str, Any], name: str) -> dict[st
 def load_network(folder: Path, manifest: Mapping[str, Any]) -> Network:
     """Returns the network with its weights. Raises BrokenFolder that names what is missing."""
     try:
-        if manifest["network"]["observation_size"] != SIZE:
-            raise BrokenFolder(f"the network sees {manifest['network']['observation_size']} numbers, not {SIZE}")
+        size = manifest["network"]["observation_size"]
+        if size not in OTHERS:
+            raise BrokenFolder(f"the network sees {size} numbers, not {' or '.join(map(str, OTHERS))}")
         weights = read_arrays(folder, manifest, WEIGHTS)
         masked = manifest["observation"] if manifest.get("action_mask") else None
         network = Network(manifest["network"], weights, manifest["action_table"], masked)
-        network.likeliest(network.logits(np.zeros(SIZE, np.float32)))  # the first call is slow
+        network.likeliest(network.logits(np.zeros(size, np.float32)))  # the first call is slow
     except KeyError as error:
         raise BrokenFolder(f"{folder}: {MANIFEST} or {WEIGHTS} lacks {error}") from error
     except (ValueError, IndexError) as error:

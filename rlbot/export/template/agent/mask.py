@@ -23,7 +23,7 @@ class Mask:
         self._boosts, self._jumps = table[:, BOOST] > 0, table[:, JUMP] > 0
 
     def allowed(self, observation: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Returns which actions (K,) may be chosen for an observation (180,)."""
+        """Returns which actions (K,) may be chosen for an observation."""
         rises = observation[self._has_jumped] > 0 and observation[self._air_time] == 0
         on_roof = observation[self._up] < 0 and observation[self._height] < ROOF_HEIGHT / SPEED
         allowed = np.ones(len(self._jumps), np.bool_)

@@ -33,6 +33,7 @@ class Network:
             return np.ascontiguousarray(weight.T), bias
 
         self.head, self.activation = description["action_head"], description["activation"]
+        self.observation_size = int(description["observation_size"])
         self.table = np.array(table, np.float32)
         self.mask = None if masked is None else Mask(masked, self.table)
         self.layers = []
@@ -45,7 +46,7 @@ class Network:
             raise ValueError(f"the network has no {min(left)}")
 
     def logits(self, observation: Floats) -> Floats:
-        """Returns the logits (outputs,) for an observation (180,); -inf for actions that the mask forbids."""
+        """Returns the logits (outputs,) for an observation; -inf for actions that the mask forbids."""
         x = observation
         for weight, bias, norm in self.layers:
             x = x @ weight + bias

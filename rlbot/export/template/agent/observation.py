@@ -1,4 +1,4 @@
-"""The 180 numbers that the policy was trained to see; manifest.json names them in this order.
+"""The numbers that the policy was trained to see; manifest.json names them in this order.
 
 Every car sees the field as if it played blue: for orange x and y change sign. "Local" means along the own car's
 forward, right and up.
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from .geometry import Vector, dot
 from .tracker import Car, Tracker
 
-SIZE = 180
+USUAL, SIX_CARS = 180, 232  # numbers of an observation; the second is for teams of three
+OTHERS = {USUAL: (1, 2), SIX_CARS: (2, 3)}  # how many mates and opponents each has
 SPEED = 2300.0  # uu/s: top speed of a car; positions are divided by the same number
 CAR_SPIN, BALL_SPIN = 5.5, 6.0  # rad/s
 DEMOLITION = 3.0  # s
@@ -22,12 +23,11 @@ GRAVITY = -650.0  # uu/s^2
 BALL_RADIUS = 91.25
 GOAL_Y, GOAL_Z = 5120.0, 321.0
 LIMIT = 10.0  # all numbers are clipped to [-LIMIT, LIMIT]
-MATES, OPPONENTS = 1, 2  # how many an observation has
 NO_CAR = [0.0] * 26
 
 
-def observe(tracker: Tracker, player_id: int, previous_action: list[float]) -> NDArray[np.float32]:
-    """Returns the observation (180,) of one car. `previous_action`: the 8 controls that it chose last.
+def observe(tracker: Tracker, player_id: int, previous_action: list[float], size: int = USUAL) -> NDArray[np.float32]:
+    """Returns the observation (size,) of one car. `previous_action`: the 8 controls that it chose last.
 
     Raises KeyError if there is no such car.
     """
@@ -36,28 +36,35 @@ def observe(tracker: Tracker, player_id: int, previous_action: list[float]) -> N
     numbers = _ball(tracker, me, sign) + _own_car(me, sign) + previous_action + _goals(me, sign)
     timers = [timer / cooldown for timer, cooldown in zip(tracker.pad_timers, tracker.cooldowns, strict=True)]
     numbers += timers if me.team == 0 else timers[::-1]  # the own half comes first
-    for other in _seen(tracker, player_id):
+    for other in _seen(tracker, player_id, size):
         numbers += _other_car(other, me, sign)
     clipped: NDArray[np.float32] = np.clip(np.array(numbers), -LIMIT, LIMIT).astype(np.float32)
     return clipped
 
 
-def _seen(tracker: Tracker, player_id: int) -> list[Car | None]:
-    """Returns the mate and two opponents. If there are more, those nearest to the own car count.
+def _seen(tracker: Tracker, player_id: int, size: int) -> list[Car | None]:
+    """Returns the mates and the opponents. If there are more, those nearest to the own car count.
 
-    In training, cars of a team stand in two places: who is first and who is second. Of the opponents the one in the
-    own place comes first. Here the places follow the order of the packet.
+    In training, cars of a team stand in places: who is first, second and third. Mates and opponents come in the order
+    of their places, the own place first. Here the places follow the order of the packet.
     """
-    me = tracker.cars[player_id]
+    me, (most_mates, most_opponents) = tracker.cars[player_id], OTHERS[size]
     mine = [each for each, car in tracker.cars.items() if car.team == me.team and each != player_id]
     theirs = [each for each, car in tracker.cars.items() if car.team != me.team]
-    mate = _nearest(tracker, me, mine, MATES)
-    opponents: list[Car | None] = [tracker.cars[each] for each in _nearest(tracker, me, theirs, OPPONENTS)]
-    opponents += [None] * (OPPONENTS - len(opponents))
+    mates, opponents = _nearest(tracker, me, mine, most_mates), _nearest(tracker, me, theirs, most_opponents)
     order = list(tracker.cars)
-    if mate and order.index(mate[0]) < order.index(player_id):  # the own car is the second
-        opponents.reverse()
-    return [tracker.cars[mate[0]] if mate else None, *opponents]
+    place = sum(order.index(mate) < order.index(player_id) for mate in mates)
+    return [
+        *_from(place, [tracker.cars[each] for each in mates], most_mates, True),
+        *_from(place, [tracker.cars[each] for each in opponents], most_opponents, size == SIX_CARS),
+    ]
+
+
+def _from(place: int, cars: list[Car], count: int, absent_last: bool) -> list[Car | None]:
+    """Returns the cars from this place on and then those before it, `count` in all: None where there is no car."""
+    places = [*cars, *[None] * (count - len(cars))]
+    places = places[place:] + places[:place]
+    return sorted(places, key=lambda car: car is None) if absent_last else places
 
 
 def _nearest(tracker: Tracker, me: Car, candidates: list[int], count: int) -> list[int]:

@@ -73,7 +73,7 @@ class Pilot:
         self._next_decision = self._takes_effect = frame
 
     def _decide(self, player_id: int, frame: int) -> None:
-        self.observation = observe(self.tracker, player_id, self.decided.tolist())
+        self.observation = observe(self.tracker, player_id, self.decided.tolist(), self.network.observation_size)
         logits = self.network.logits(self.observation)
         self.decided = (
             self.network.likeliest(logits) if self.deterministic else self.network.draw(logits, self._generator)
