@@ -162,6 +162,8 @@ def read_observation(document: Mapping[str, Any], checkpoint: Path | None = None
     """Reads "observation_from" of a policy.json, which is what `Observation.document` returned. The code of one of the
     user's own is the copy in the run directory of the checkpoint, with the files that it imports; without that, the
     text in the document. Raises ValueError if this version does not know it, or it cannot be loaded."""
+    if not isinstance(document, Mapping):
+        raise ValueError(f"its {_DOCUMENT} is {type(document).__name__}, not an object")
     made = document.get("observation_from", {"name": "default"})  # older checkpoints have none
     if "target" not in made:
         if made["name"] not in OBSERVATIONS:

@@ -685,7 +685,7 @@ VALIDATE: list[tuple[list[str], str]] = [
     (["--nonsense"], "--nonsense: the only setting"),
     (["s\u00e9ed=\U0001f600"], "s\\xe9ed=\\U0001f600: the only setting"),
     ([LONG], "xxx"),
-    (["a\nb"], "a b: the only setting"),
+    (["a\nb"], "a\\nb: the only setting"),
 ]
 
 # Only in a process of its own: RocketSim reads meshes once a process, and the console belongs to it.
