@@ -169,7 +169,7 @@ def _own_car(out, at, car, controls, sign):  # type: ignore[no-untyped-def]
     return goals(out, at + 8, car, sign)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def alone(out, arena, car, controls, sign, pad_cooldown):  # type: ignore[no-untyped-def]
     """Everything that is not about other cars."""
     at = _ball(out, 0, arena, car, sign)

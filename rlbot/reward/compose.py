@@ -38,8 +38,9 @@ def _combine(  # type: ignore[no-untyped-def]
         n, slot = car_arena[c], car_slot[c]
         mine_at, theirs_at = (0, half) if slot < half else (half, 0)  # the first slots of both teams
         team = 0.0
-        for i in range(mine_at, mine_at + half):
-            team += cars[n, i].present > 0
+        if team_spirit > 0:
+            for i in range(mine_at, mine_at + half):
+                team += cars[n, i].present > 0
         total = 0.0
         for k in range(len(weights)):
             earned = raw[k, n, slot] * weights[k]

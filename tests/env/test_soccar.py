@@ -141,7 +141,7 @@ def test_the_opponent_sees_its_own_side_and_drives_its_own_cars() -> None:
 
 
 WRONG = [
-    ({"blue": 3}, "blue=3: must be at most 2"),
+    ({"blue": 4}, "blue=4: must be at most 3"),
     ({"orange": 0}, "orange=0: must be at least 1"),
     ({"opponent": "strong"}, "opponent='strong': give 'idle', 'random' or a function"),
     ({"opponent": None}, "opponent=None: give 'idle', 'random' or a function"),
