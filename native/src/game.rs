@@ -473,7 +473,7 @@ fn put(row: &mut [f32], at: usize, vector: Vec3A) {
     row[at..at + 3].copy_from_slice(&vector.to_array());
 }
 
-fn said(panic: &(dyn Any + Send)) -> &str {
+pub fn said(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()

@@ -36,7 +36,7 @@ fn load_meshes(folder: PathBuf) -> PyResult<()> {
         return Err(PyValueError::new_err(format!("no folder {}", folder.join("soccar").display())));
     }
     catch_unwind(|| rocketsim::init(&folder, true))
-        .map_err(|_| PyValueError::new_err(format!("broken meshes in {}", folder.display())))?
+        .map_err(|panic| PyValueError::new_err(game::said(panic.as_ref()).to_owned()))?
         .map_err(|error| PyValueError::new_err(error.to_string()))?;
     *loaded = Some(folder);
     Ok(())
@@ -276,6 +276,8 @@ fn finite(name: &str, numbers: &[f32]) -> PyResult<()> {
 
 #[pymodule]
 fn rlbot_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    // Each panic becomes a Python exception, which tells what it says. Rust would print it as well.
+    std::panic::set_hook(Box::new(|_| {}));
     module.add("ROCKETSIM", ROCKETSIM)?;
     module.add("ARENA_SNAPSHOT", ARENA_ROW)?;
     module.add("CAR_SNAPSHOT", CAR_ROW)?;

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rlbot.sim import find_meshes
+from tests.conftest import needs_rocketsim3
 
 
 def test_the_package_has_them() -> None:
@@ -31,11 +32,13 @@ def _python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
-def test_broken_meshes_are_an_error_of_the_setting(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["rocketsim2", pytest.param("rocketsim3", marks=needs_rocketsim3)])
+def test_broken_meshes_are_an_error_of_the_setting(engine: str, tmp_path: Path) -> None:
     (tmp_path / "soccar").mkdir()
     (tmp_path / "soccar" / "mesh_0.cmf").write_bytes(b"not a mesh")
-    done = _python(f"from rlbot.sim import load_meshes\nload_meshes({str(tmp_path)!r})")
+    done = _python(f"from rlbot.sim import load_meshes\nload_meshes({str(tmp_path)!r}, engine={engine!r})")
     assert "ValueError: env.collision_meshes=" in done.stderr and "RocketSim refuses" in done.stderr
+    assert done.stderr.startswith("Traceback")  # Rust prints nothing of its own
 
 
 def test_another_folder_in_the_same_process_is_refused(tmp_path: Path) -> None:
