@@ -59,7 +59,10 @@ def test_every_failure_is_a_line_and_the_other_checks_still_run(tmp_path: Path) 
     assert wrong == [
         "Import matplotlib", "Collision meshes", "Gymnasium's checker", "Spaces", "Reset and step",
         *(f"Stage {i} of curriculum=three_stage" for i in range(3)), "Setting env=soccar",
-        *(f"Setting curriculum={name}" for name in ("doubles", "duel", "short", "three_stage", "three_stage_mixed")),
+        *(
+            f"Setting curriculum={name}"
+            for name in ("all_sizes", "doubles", "duel", "short", "three_stage", "three_stage_mixed")
+        ),
     ]  # fmt: skip
     assert "[ERROR] Import matplotlib: RuntimeError('broken\\nfor the test')" in lines
     assert f"[ERROR] Collision meshes: env.collision_meshes={str(empty)!r}: no .cmf files" in "\n".join(lines)
