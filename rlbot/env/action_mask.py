@@ -18,9 +18,8 @@ from rlbot.sim import State
 
 Masks = NDArray[np.uint8]  # (M, ceil(K / 8)) for M cars and K actions
 _JUMP, _BOOST = CONTROL_NAMES.index("jump"), CONTROL_NAMES.index("boost")
-ROOF_HEIGHT = np.float32(
-    150.0
-)  # uu; the centre of a car whose roof touches the floor or a ramp below 45 degrees is lower
+# uu; the centre of a car whose roof touches the floor or a ramp below 45 degrees is lower.
+ROOF_HEIGHT = np.float32(150.0)
 
 
 class HasCars(Protocol):

@@ -3,14 +3,11 @@
 from functools import reduce
 from typing import Any
 
-import numpy as np
-import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
 from rlbot.hardware import Group
-from rlbot.model.running import Moments, merge_moments
+from rlbot.model.running import merge_moments, moments_of
 
 
 class BatchShard:
@@ -46,24 +43,3 @@ class BatchShard:
         """Returns the mean and (population) standard deviation of the rows (R, K) of all ranks, (K,) float64 each."""
         count, mean, m2 = reduce(merge_moments, self.group.gather(moments_of(rows)))
         return mean, (m2 / count).sqrt()
-
-
-def moments_of(rows: NDArray[Any]) -> Moments:
-    """Returns (count, mean, M2) of the rows (R, K), float64. They are summed in order, so they are the same on every
-    processor and with any number of threads."""
-    mean, m2 = _moments(rows)
-    return torch.tensor(float(len(rows)), dtype=torch.float64), torch.from_numpy(mean), torch.from_numpy(m2)
-
-
-@njit(cache=True)
-def _moments(rows: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    count, width = rows.shape
-    mean, m2 = np.zeros(width), np.zeros(width)
-    for r in range(count):
-        for k in range(width):
-            mean[k] += rows[r, k]
-    mean /= max(count, 1)
-    for r in range(count):
-        for k in range(width):
-            m2[k] += (rows[r, k] - mean[k]) ** 2
-    return mean, m2

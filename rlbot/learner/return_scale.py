@@ -6,9 +6,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rlbot.hardware import SINGLE
-from rlbot.learner.batch_shard import BatchShard, moments_of
+from rlbot.learner.batch_shard import BatchShard
 from rlbot.learner.gae import Flags, Floats
-from rlbot.model.running import RunningMeanStd
+from rlbot.model.running import RunningMeanStd, moments_of
 
 
 @njit(cache=True)

@@ -1,8 +1,12 @@
 """Running mean and variance of a stream of batches."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from numba import njit
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 Moments = tuple[Tensor, Tensor, Tensor]
@@ -20,6 +24,27 @@ def merge_moments(first: Moments, second: Moments) -> Moments:
     share = count_b / count.clamp(min=1.0)
     delta = mean_b - mean_a
     return count, mean_a + delta * share, m2_a + m2_b + delta * delta * (count_a * share)
+
+
+def moments_of(rows: NDArray[Any]) -> Moments:
+    """Returns (count, mean, M2) of the rows (R, K), float64. They are summed in order, so they are the same on every
+    processor and with any number of threads."""
+    mean, m2 = _moments(rows)
+    return torch.tensor(float(len(rows)), dtype=torch.float64), torch.from_numpy(mean), torch.from_numpy(m2)
+
+
+@njit(cache=True)
+def _moments(rows: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    count, width = rows.shape
+    mean, m2 = np.zeros(width), np.zeros(width)
+    for r in range(count):
+        for k in range(width):
+            mean[k] += rows[r, k]
+    mean /= max(count, 1)
+    for r in range(count):
+        for k in range(width):
+            m2[k] += (rows[r, k] - mean[k]) ** 2
+    return mean, m2
 
 
 class RunningMeanStd(nn.Module):
@@ -41,15 +66,6 @@ class RunningMeanStd(nn.Module):
     def moments(self) -> Moments:
         """Returns (count, mean, M2) of all rows so far."""
         return self.count, self.mean, self.var * self.count
-
-    @torch.no_grad()
-    def update(self, rows: Tensor) -> None:
-        """Adds rows (..., *shape)."""
-        flat = rows.to(self.mean).reshape(-1, *self.mean.shape)
-        if len(flat) == 0:
-            return
-        mean = flat.mean(0)
-        self.merge((self.count.new_tensor(len(flat)), mean, (flat - mean).square().sum(0)))
 
     @torch.no_grad()
     def merge(self, moments: Moments) -> None:
