@@ -3,6 +3,7 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from itertools import chain
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlbot.collect.acting import Exchange, Forward, Server, halves, in_blocks
+from rlbot.collect.acting import Actor, Exchange, Server, in_arenas, in_blocks
 from rlbot.collect.env_shard import EnvInfo, Matchup, RolloutStats
 from rlbot.collect.rollout import Rollout, Shape
 from rlbot.collect.worker import LocalWorker, Memory, Task, Worker
@@ -83,16 +84,15 @@ class Collector:
         workers: int,
         overlap: bool,
         warn: Callable[[str], None],
-        forward: Forward | None = None,
+        actor: Actor | None = None,
         sequence_length: int = 1,
         page_lock: Callable[[Any], Callable[[], None]] | None = None,
     ) -> None:
         """team_sizes: (blue, orange) of every arena of the stage. workers: number of worker processes to start; 0: play
-        in this process. `warn` gets a line for every worker that died and was replaced. forward: the forward pass of
-        the current weights, to act in this process, which needs overlap=False; None: the workers act. sequence_length:
-        of which the steps of a rollout are a multiple. page_lock: locks the memory of the rollouts for the learner's
-        device, see Hardware. Raises RuntimeError if a worker dies at its start."""
-        assert forward is None or not overlap
+        in this process. `warn` gets a line for every worker that died and was replaced. actor: acts for the workers, in
+        a thread of this process; None: they act themselves. sequence_length: of which the steps of a rollout are a
+        multiple. page_lock: locks the memory of the rollouts for the learner's device, see Hardware. Raises
+        RuntimeError if a worker dies at its start."""
         agents = [
             sum(size * matchup.learns(n, team) for team, size in enumerate(sizes)) for n, sizes in enumerate(team_sizes)
         ]
@@ -121,12 +121,15 @@ class Collector:
             Task(i, partial(make_env, a, b), matchup, int(columns[a]), int(columns[b]))
             for i, (a, b) in enumerate(zip(self._bounds, self._bounds[1:], strict=False))
         ]
-        exchange = self._server = None
-        if forward is not None:
+        self._actor, self._server, exchange = actor, None, None
+        if actor is not None:
             sizes = matchup.network.input_size, matchup.network.output_size
-            blocks = halves(columns[first : last + 1].tolist())
+            blocks = in_arenas(columns[first : last + 1].tolist(), actor.blocks)
             exchange = Exchange.make([(task.start, task.stop) for task in self._tasks], blocks, sizes)
-            self._server = Server(exchange, forward)
+            self._server = Server(exchange, actor) if workers > 0 else None
+            self._rows = [stop - start for start, stop in blocks]
+        self._thread = ThreadPoolExecutor(1, "acting")
+        self._served: Future[None] | None = None
         self._memory = Memory(
             shared.vector, shared.pool, shared.pool_size, buffers, shape, RawArray("q", parts), exchange
         )
@@ -140,7 +143,7 @@ class Collector:
         if workers > 0:
             self._workers = [Worker(task, self._memory) for task in self._tasks]
         else:
-            together = None if forward is None or exchange is None else in_blocks(forward, exchange.blocks)
+            together = None if actor is None or exchange is None else in_blocks(actor, exchange.blocks)
             self._workers = [LocalWorker(task, self._memory, together) for task in self._tasks]
         try:
             self.env_info: EnvInfo = next(iter([worker.receive() for worker in self._workers]))
@@ -166,15 +169,19 @@ class Collector:
     def _play(self) -> None:
         assert self._plan is not None
         self._rollouts[self._turn].clear()
+        self._deaths.clear()
+        if self._actor is not None:
+            self._actor.load(self._vector, self._rows)
         self._send("collect", [(self._turn, self._plan.odds, self._plan.reward)] * len(self._workers))
+        if self._server is not None:
+            self._served = self._thread.submit(self._server.serve, self._rollouts[0].num_steps, self._is_new)
         self._begun = True
 
     def wait(self) -> None:
         """Waits until the rollout that was begun, if any, is complete. Then the weights may be changed."""
         if self._begun and self._answers is None:
-            self._deaths.clear()
-            if self._server is not None and isinstance(self._workers[0], Worker):
-                self._server.serve(self._rollouts[0].num_steps, self._is_new)
+            if self._served is not None:
+                self._served.result()
             self._answers = self._receive()
 
     def collect(self, reward: Mapping[str, float] | None = None) -> tuple[Rollout, dict[str, float]]:
@@ -326,6 +333,9 @@ class Collector:
 
     def close(self) -> None:
         """Ends the workers."""
+        if self._server is not None:
+            self._server.stop()
+        self._thread.shutdown()
         for worker in self._workers:
             worker.close()
         while self._unlock:

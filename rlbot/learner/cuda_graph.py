@@ -13,7 +13,7 @@ _WARM_UPS = 3  # calls before a capture, in which libraries get their memory and
 
 
 class CudaGraph:
-    """What a function launches on the GPU, captured once and launched again by `replay`."""
+    """What a function launches on the GPU, captured once and launched again by `launch` or `replay`."""
 
     def __init__(self, function: Callable[[], Tensor], beside: "CudaGraph | None" = None) -> None:
         """Calls `function` several times. beside: a graph that never runs at the same time, whose memory this one
@@ -28,12 +28,18 @@ class CudaGraph:
                 function()
         torch.cuda.current_stream().wait_stream(side)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, pool=None if beside is None else beside._graph.pool()):
+        pool = None if beside is None else beside._graph.pool()
+        # Another thread may act with the GPU meanwhile (DeviceActor).
+        with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
             self._result = function()
 
-    def replay(self) -> Tensor:
-        """Returns what the function would return. It reads its inputs from where they were at the capture."""
+    def launch(self) -> None:
+        """Does what the function would do, with tensors that are where they were at the capture."""
         self._graph.replay()
+
+    def replay(self) -> Tensor:
+        """As `launch`; returns what the function would return."""
+        self.launch()
         return self._result.clone()
 
 

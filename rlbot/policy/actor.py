@@ -100,6 +100,10 @@ class AnyNetwork(ABC):
     def vector(self, tensors: Mapping[str, Any], out: Floats) -> None:
         """Writes the weights from a state_dict into `out` (size,). Raises ValueError if a shape does not fit."""
 
+    def state_dict(self, vector: Floats) -> dict[str, Floats]:
+        """The weights of a vector (size,) by their names, in the shapes of rlbot.model: the reverse of `vector`."""
+        return self.views(vector)
+
 
 @dataclass(frozen=True)
 class Network(AnyNetwork):
@@ -145,6 +149,10 @@ class Network(AnyNetwork):
                 raise ValueError(f"the policy's {name} is of shape {array.shape}, its network needs {shape}")
             out[at : at + array.size] = array.ravel()
             at += array.size
+
+    def state_dict(self, vector: Floats) -> dict[str, Floats]:
+        """The weights of a vector (size,) by their names, in the shapes of rlbot.model: the reverse of `vector`."""
+        return {name: each.T for name, each in self.views(vector).items()}
 
 
 def split(vector: Floats, arrays: Iterable[tuple[str, tuple[int, ...]]]) -> dict[str, Floats]:

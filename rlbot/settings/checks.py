@@ -226,8 +226,6 @@ def _check_batch(config: TrainConfig) -> Iterator[str]:
     start, total = config.learner.anneal_from, config.total_timesteps
     if config.learner.anneal_learning_rate and start >= total:
         yield f"learner.anneal_from={start}: must be below total_timesteps={total}"
-    if config.learner.overlap and config.hardware.acting == "learner":
-        yield "hardware.acting=learner: learner.overlap=true learns while the workers act; choose one of the two"
     if config.learner.overlap and config.env.workers == 0:
         yield "learner.overlap=true: needs worker processes, which env.workers=0 forbids; leave env.workers at null"
     arenas = config.env.num_envs

@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 
 from rlbot.bots import StateBot, pace_note
 from rlbot.collect import Collector, Matchup, Shared
-from rlbot.collect.acting import Forward
 from rlbot.curriculum import Pool, Stage, self_play, team_sizes
 from rlbot.env import ACTION_TABLE
 from rlbot.env.action import Table
 from rlbot.env.observations import Observation
 from rlbot.hardware import SINGLE, Group, Hardware, available_cores
 from rlbot.learner import PPO
+from rlbot.learner.device_actor import DeviceActor
 from rlbot.model.actor_critic import ActorCritic
 from rlbot.model.heads import make_head
 from rlbot.model.own import AnyModel, OwnActorCritic
-from rlbot.policy import Bot, Network
+from rlbot.policy import AnyNetwork, Bot, Network
 from rlbot.policy.own_network import OwnNetwork, outputs
 from rlbot.rating.rater import Anchor
 from rlbot.settings.schema import TrainConfig
@@ -36,6 +36,7 @@ from rlbot.training.loop import Schedule
 _OF_AN_ITERATION = (
     "entropy_coef", "clip_range", "clip_range_value", "value_coef", "target_kl", "max_grad_norm"
 )  # fmt: skip
+_MANY_WEIGHTS = 300_000  # of an actor; three layers of 256 have 210,000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +115,7 @@ def build(
             workers,
             bool(config.learner.overlap),
             warn,
-            make_forward(config, model, hardware),
+            make_actor(config, network, hardware, warn),
             config.learner.sequence_length if network.state_size else 1,
             hardware.page_lock,
         )
@@ -137,13 +138,12 @@ def build(
 
 
 def with_overlap(config: TrainConfig) -> TrainConfig:
-    """The settings with true or false in place of learner.overlap=null: true if a GPU learns and workers act. What a
+    """The settings with true or false in place of learner.overlap=null: true if a GPU learns beside workers. What a
     run began with is in its checkpoints, so that it goes on in the same way on any machine."""
     if config.learner.overlap is not None:
         return config
     gpu = config.hardware.device != "cpu" and torch.cuda.is_available()
-    learner_acts = config.hardware.acting == "learner" or config.model.network is not None
-    overlap = gpu and not learner_acts and config.env.workers != 0
+    overlap = gpu and config.env.workers != 0
     return dataclasses.replace(config, learner=dataclasses.replace(config.learner, overlap=overlap))
 
 
@@ -151,7 +151,7 @@ def make_hardware(config: TrainConfig, group: Group = SINGLE) -> Hardware:
     settings = dataclasses.asdict(config.hardware)
     del settings["time_limit"]  # used by the run itself
     del settings["distributed"]  # the group says it
-    del settings["acting"]  # see make_forward
+    del settings["acting"]  # see make_actor
     return Hardware.choose(**settings, group=group, width=max(config.model.hidden))
 
 
@@ -180,24 +180,28 @@ def make_model(config: TrainConfig) -> AnyModel:
     return ActorCritic(size, head, model.hidden, model.layer_norm, model.activation, model.shared_trunk)
 
 
-def make_forward(config: TrainConfig, model: AnyModel, hardware: Hardware) -> Forward | None:
-    """The forward pass with which the learner's process acts for its workers; None if they act themselves.
+def learner_acts(config: TrainConfig, network: AnyNetwork, device: str) -> bool:
+    """Whether the learner's process, on its `device`, acts for the workers.
 
-    By default it acts if the network is of the user's own: the workers would need PyTorch, and what they compute would
-    depend on their number."""
-    acting = config.hardware.acting
-    if acting == "workers" or (acting == "auto" and (config.model.network is None or config.learner.overlap)):
+    By default it does for a network of the user's own, for which the workers would need PyTorch, and what they compute
+    would depend on their number; but on a CPU it cannot act and learn at the same time without loss. And it does on a
+    GPU for layers with more weights than a worker can multiply in the time of the physics (docs/performance.md)."""
+    if config.hardware.acting != "auto":
+        return config.hardware.acting == "learner"
+    if device == "cpu":
+        return config.model.network is not None and not config.learner.overlap
+    return config.model.network is not None or network.size() > _MANY_WEIGHTS
+
+
+def make_actor(
+    config: TrainConfig, network: AnyNetwork, hardware: Hardware, warn: Callable[[str], None]
+) -> DeviceActor | None:
+    """What acts in the learner's process for the workers; None if they act themselves."""
+    if not learner_acts(config, network, hardware.device.type):
         return None
-
-    run = model.actor_outputs if isinstance(model, OwnActorCritic) else model.actor_logits
-
-    @torch.inference_mode()
-    def forward(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        # The last bits of a product depend on where its rows begin in memory. A copy always begins at a cache line.
-        outputs: NDArray[np.float32] = run(hardware.tensor(inputs).clone()).cpu().numpy()
-        return outputs
-
-    return forward
+    with torch.random.fork_rng(devices=[]):  # its weights are those of the learner
+        model = make_model(config).to(hardware.device)
+    return DeviceActor(model, network, hardware, warn)
 
 
 def make_ppo(config: TrainConfig, model: AnyModel, hardware: Hardware, warn: Callable[[str], None] = print) -> PPO:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from rlbot.settings.schema import TrainConfig
-from rlbot.training.build import Components, make_schedule
+from rlbot.training.build import Components, learner_acts, make_schedule
 from rlbot.training.loop import Schedule
 from rlbot.values.ramp import Ramp, shown_ramp
 
@@ -22,6 +22,8 @@ def summary(config: TrainConfig, components: Components) -> Iterator[str]:
     yield f"Mixed precision: {mixed}"
     yield f"Number of environments: {config.env.num_envs}"
     yield f"Vectorized: {_workers(config, components)}"
+    if learner_acts(config, components.network, hardware.device.type):
+        yield f"Acting: in this process, on {hardware.device}, for all of them"
     yield f"Model parameters: {sum(p.numel() for p in components.model.parameters())}"
     parts = max(1, round(learner.batch_size / learner.minibatch_size))
     size = f"about {learner.batch_size // parts}" if learner.batch_size % parts else f"{learner.batch_size // parts}"

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rlbot.collect.acting import Client, Exchange, Server, halves, in_blocks
-from tests.collect.test_collector import MIXED, arrays, assert_same, collector
+from rlbot.collect.acting import Client, Exchange, Server, Stopped, in_arenas, in_blocks
+from tests.collect.test_collector import MIXED, arrays, assert_same, collector, started
 
 NET = """
 from torch import nn
@@ -31,10 +31,11 @@ def own(tmp_path: Path) -> str:
     return f"model.network={{_target_: '{(tmp_path / 'net.py').as_posix()}:Net', width: 16}}"
 
 
-def test_halves_are_of_arenas() -> None:
-    assert halves([0, 2, 4, 5, 9]) == [(0, 4), (4, 9)]
-    assert halves([0, 2, 4, 5]) == [(0, 4), (4, 5)]  # the columns of three arenas
-    assert halves([3, 5]) == [(3, 5)]
+def test_blocks_are_of_arenas() -> None:
+    assert in_arenas([0, 2, 4, 5, 9], 2) == [(0, 4), (4, 9)]
+    assert in_arenas([0, 2, 4, 5], 2) == [(0, 4), (4, 5)]  # the columns of three arenas
+    assert in_arenas([0, 2, 4, 5, 9], 3) == [(0, 4), (4, 5), (5, 9)]
+    assert in_arenas([3, 5], 2) == [(3, 5)]
 
 
 def test_each_block_is_computed_when_all_its_workers_have_asked() -> None:
@@ -60,7 +61,7 @@ def test_each_block_is_computed_when_all_its_workers_have_asked() -> None:
     Server(exchange, forward).serve(3, lambda _: False)
     for thread in threads:
         thread.join()
-    assert computed == [[t, t, t + 1] if block == 0 else [t + 1, t + 2, t + 2] for t in range(3) for block in (0, 1)]
+    assert sorted(computed) == sorted([each for t in range(3) for each in ([t, t, t + 1], [t + 1, t + 2, t + 2])])
     assert answers == {worker: [[10.0 * (worker + t)] * 2 for t in range(3)] for worker in range(3)}
     rows = np.arange(6, dtype=np.float32)[:, None]
     np.testing.assert_array_equal(in_blocks(lambda x: x + len(x), exchange.blocks)(rows), rows + 3)
@@ -95,6 +96,13 @@ def test_a_new_process_is_led_through_the_steps_that_the_others_have_played() ->
     assert all(answer == step + 100 for _, step, answer in played)
 
 
+def test_a_server_that_is_told_to_stop_stops() -> None:
+    server = Server(Exchange.make([(0, 1)], [(0, 1)], (1, 1)), lambda observations: observations)
+    threading.Timer(0.1, server.stop).start()
+    with pytest.raises(Stopped):
+        server.serve(1, lambda _: False)
+
+
 @pytest.mark.parametrize("acting", ["model.network", "hardware.acting=learner", "model=gru"])
 def test_what_is_handed_over_does_not_depend_on_the_number_of_workers(acting: str, own: str) -> None:
     """To the last bit, also against past versions, whose networks the workers run."""
@@ -112,6 +120,35 @@ def test_what_is_handed_over_does_not_depend_on_the_number_of_workers(acting: st
         for mine, theirs in zip(played[0][:3], other[:3], strict=True):
             assert_same(mine, theirs)
         assert played[0][3] == other[3]
+
+
+@pytest.mark.parametrize("acting", ["hardware.acting=learner", "model=gru"])
+def test_the_learner_may_change_its_weights_while_it_acts_for_the_workers(acting: str) -> None:
+    """A rollout is played with the weights that were published when it began."""
+    acts = [acting, "hardware.acting=learner", *MIXED]
+    with collector("env.workers=0", *acts, stage=1) as (made, _):
+        expected = [arrays(made), arrays(made)]
+    for workers in (1, 3):
+        settings = [f"env.workers={workers}", "learner.overlap=true", *acts]
+        parts, made = started(*settings, stage=1)
+        try:
+            first = arrays(made)
+            made.begin()
+            for parameter in parts.model.parameters():
+                parameter.data += 1.0
+            assert_same(arrays(made), expected[1])
+            assert_same(first, expected[0])
+        finally:
+            made.close()
+
+
+def test_a_collector_can_be_closed_while_it_acts() -> None:
+    """As when an error or Ctrl-C ends the learner. No worker is taken for dead and replaced."""
+    with collector("env.workers=2", "learner.overlap=true", "hardware.acting=learner") as (made, warnings):
+        made.collect()
+        made.begin()
+        made.close()
+        assert not warnings and not any(worker.process.is_alive() for worker in made._workers)
 
 
 def test_the_state_of_a_car_goes_on_until_its_episode_ends() -> None:
@@ -163,5 +200,5 @@ def test_what_a_worker_raises_ends_the_rollout(own: str, tmp_path: Path) -> None
 
 def test_the_semaphores_are_those_of_spawned_processes() -> None:
     exchange = Exchange.make([(0, 1)], [(0, 1)], (2, 3))
-    assert isinstance(exchange.asked[0], type(multiprocessing.get_context("spawn").Semaphore(0)))
+    assert isinstance(exchange.asked, type(multiprocessing.get_context("spawn").Semaphore(0)))
     assert [each.shape for each in exchange.arrays()] == [(1, 2), (1, 3)]

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,14 +40,19 @@ MIXED = [
 @contextmanager
 def collector(*overrides: str, stage: int = 0) -> Iterator[tuple[Collector, list[str]]]:
     warnings: list[str] = []
-    parts = build(command.compose([*SETTINGS, *overrides]), warnings.append)
-    parts.publish()
-    fill(parts)
-    made = parts.make_collector(stage)
+    _, made = started(*overrides, stage=stage, warn=warnings.append)
     try:
         yield made, warnings
     finally:
         made.close()
+
+
+def started(*overrides: str, stage: int = 0, warn: Callable[[str], None] = print) -> tuple[Components, Collector]:
+    """The parts of a run, and its collector of a stage."""
+    parts = build(command.compose([*SETTINGS, *overrides]), warn)
+    parts.publish()
+    fill(parts)
+    return parts, parts.make_collector(stage)
 
 
 def fill(parts: Components) -> None:
@@ -191,8 +196,9 @@ def test_a_snapshot_goes_on_with_another_number_of_workers(model: str) -> None:
         assert_same(expected, arrays(other))
 
 
-def test_a_rollout_that_was_begun_with_overlap_is_played_again_from_its_states() -> None:
-    settings = ["env.workers=2", "model=gru", "hardware.acting=workers", "learner.overlap=true"]
+@pytest.mark.parametrize("acting", ["workers", "learner"])
+def test_a_rollout_that_was_begun_with_overlap_is_played_again_from_its_states(acting: str) -> None:
+    settings = ["env.workers=2", "model=gru", f"hardware.acting={acting}", "learner.overlap=true"]
     with collector(*settings) as (made, _):
         made.collect()
         made.begin()

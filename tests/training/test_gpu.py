@@ -20,16 +20,18 @@ ARGUMENTS = [
 ]  # fmt: skip
 
 
-def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
+@pytest.mark.parametrize("acting", ["workers", "learner"])
+def test_a_resumed_run_ends_with_the_same_bits(acting: str, tmp_path: Path) -> None:
     """Also with another number of workers, and stages after it."""
+    arguments = [*ARGUMENTS, f"hardware.acting={acting}"]
     straight, resumed = tmp_path / "straight", tmp_path / "resumed"
     for folder in (straight, resumed):
         folder.mkdir()
     outcomes = [
         run_command(
-            straight, "rlbot.train", *ARGUMENTS, "env.workers=2", f"total_timesteps={TOTAL}", "hydra.run.dir=run"
+            straight, "rlbot.train", *arguments, "env.workers=2", f"total_timesteps={TOTAL}", "hydra.run.dir=run"
         ),
-        run_command(resumed, "rlbot.train", *ARGUMENTS, "env.workers=1", "total_timesteps=700", "hydra.run.dir=run"),
+        run_command(resumed, "rlbot.train", *arguments, "env.workers=1", "total_timesteps=700", "hydra.run.dir=run"),
         run_command(resumed, "rlbot.train", "resume=run", "env.workers=3", f"total_timesteps={TOTAL}"),
     ]
     assert [(status, err) for status, _, err in outcomes] == [(0, "")] * 3

@@ -56,12 +56,12 @@ def test_a_run_that_is_stopped_and_resumed_ends_with_the_same_bits(launch: Launc
         (False, [], False),
         (True, ["hardware=cpu"], False),
         (True, ["env.workers=0"], False),
-        (True, ["hardware.acting=learner"], False),
+        (True, ["hardware.acting=learner"], True),
         (True, ["learner.overlap=false"], False),
         (False, ["learner.overlap=true"], True),  # so does a run that began on a GPU, as its checkpoint says
     ],
 )
-def test_null_is_on_where_a_gpu_learns_while_workers_act(
+def test_null_is_on_where_a_gpu_learns_beside_workers(
     gpu: bool, settings: list[str], overlap: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
