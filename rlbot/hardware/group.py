@@ -82,12 +82,6 @@ class Group:
                 dist.all_reduce(tensor)
         return tensor
 
-    def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Sums the gradients of `parameters` over the ranks, as one message."""
-        if self.size > 1:
-            gradients = [each.grad for each in parameters if each.grad is not None]
-            _scatter(self.sum(_flat(gradients)), gradients)
-
     @torch.no_grad()
     def copy_first(self, tensors: Iterable[Tensor]) -> None:
         """Overwrites `tensors`, all of one dtype, with those of rank 0, as one message."""

@@ -1,5 +1,6 @@
 """The shard of the batch that this rank holds, and statistics of the whole batch."""
 
+import math
 from functools import reduce
 from typing import Any
 
@@ -38,6 +39,13 @@ class BatchShard:
         step, agent = whole // self.agents, whole % self.agents
         mine = (agent >= self.start) & (agent < self.stop)
         return step[mine] * (self.stop - self.start) + agent[mine] - self.start
+
+    def room(self, rows: int) -> int:
+        """Returns a number of rows that this rank hardly ever has more of in a minibatch of `rows` of the whole batch:
+        six standard deviations above the mean, in whole blocks of 64."""
+        share = (self.stop - self.start) / self.agents
+        most = rows * share + 6.0 * math.sqrt(rows * share * (1.0 - share))
+        return min(rows, math.ceil(most / 64) * 64)
 
     def moments(self, rows: NDArray[Any]) -> tuple[Tensor, Tensor]:
         """Returns the mean and (population) standard deviation of the rows (R, K) of all ranks, (K,) float64 each."""

@@ -47,18 +47,25 @@ class StepGraphs:
     """Takes the gradient steps of an update: one graph for each number of rows, of which an update has at most two.
 
     `step(batch, rows)` takes a step and returns its metrics. It must not wait for the device, must do the same at every
-    call, and must change nothing if the rows are those of a blank batch.
+    call, and must change nothing if the rows are those of a blank batch. finish: if a step has two halves, between
+    which the ranks meet, the second one. The first one is then `step(batch, rows, weights)`, weights (B,).
     """
 
-    def __init__(self, step: Callable[[Batch, Tensor], Tensor], graph: type[CudaGraph] = CudaGraph) -> None:
-        self._step, self._graph = step, graph
+    def __init__(
+        self,
+        step: Callable[..., Tensor],
+        graph: type[CudaGraph] = CudaGraph,
+        finish: Callable[[], Tensor] | None = None,
+    ) -> None:
+        self._step, self._graph, self._second = step, graph, finish
         self.clear()
 
     def clear(self) -> None:
         """Forgets the graphs. Call it if tensors that a step reads or writes have been replaced by others."""
         self._batch: Batch | None = None
         self._constants: object = None
-        self._graphs: dict[int, tuple[Tensor, CudaGraph]] = {}
+        self._graphs: dict[int, tuple[tuple[Tensor, ...], CudaGraph]] = {}
+        self._finish: CudaGraph | None = None
 
     def fit(self, batch: Batch, sizes: Collection[int], constants: object = None) -> bool:
         """Whether the graphs can take steps of these numbers of rows of `batch`; otherwise `capture` them. constants:
@@ -71,11 +78,15 @@ class StepGraphs:
         self.clear()
         self._constants = constants
         blank = batch.blank()
-        beside = None
+        device, beside = batch.log_probs.device, None
         for size in sorted(set(sizes), reverse=True):
-            rows = torch.arange(size, device=batch.log_probs.device)
-            beside = self._graph(partial(self._step, blank, rows), beside)
-            self._graphs[size] = rows, beside
+            given: tuple[Tensor, ...] = (torch.arange(size, device=device),)
+            if self._second is not None:
+                given += (torch.ones(size, device=device),)
+            beside = self._graph(partial(self._step, blank, *given), beside)
+            self._graphs[size] = given, beside
+        if self._second is not None:
+            self._finish = self._graph(self._second, beside)
         self._batch = blank
 
     def load(self, batch: Batch) -> None:
@@ -83,8 +94,14 @@ class StepGraphs:
         assert self._batch is not None
         self._batch.copy_(batch)
 
-    def step(self, rows: Tensor) -> Tensor:
-        """Takes a step on these rows of the batch that was loaded; returns the metrics."""
-        index, graph = self._graphs[len(rows)]
-        index.copy_(rows)
+    def step(self, *given: Tensor) -> Tensor:
+        """Takes a step, or the first half of one, on these rows of the batch that was loaded; returns the metrics."""
+        places, graph = self._graphs[len(given[0])]
+        for place, each in zip(places, given, strict=True):
+            place.copy_(each)
         return graph.replay()
+
+    def finish(self) -> Tensor:
+        """Takes the second half of a step; returns its metrics."""
+        assert self._finish is not None
+        return self._finish.replay()

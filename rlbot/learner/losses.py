@@ -1,4 +1,4 @@
-"""The losses of PPO, on float32 rows of one minibatch."""
+"""The losses of PPO, of each row of a minibatch, float32."""
 
 from typing import Any
 
@@ -16,26 +16,26 @@ def importance(log_probs: Tensor, behaviour: Tensor) -> Tensor:
 
 
 def policy_loss(ratio: Tensor, advantages: Tensor, clip_range: Any) -> Tensor:
-    """The clipped surrogate loss, to be minimised; ratio = new probability / old; clip_range: a number, or a tensor
-    that holds one. Schulman et al. (2017), eq. 7."""
+    """The clipped surrogate loss of each row, to be minimised; ratio = new probability / old; clip_range: a number, or
+    a tensor that holds one. Schulman et al. (2017), eq. 7."""
     clipped = ratio.clamp(1.0 - clip_range, 1.0 + clip_range)
-    return -torch.minimum(ratio * advantages, clipped * advantages).mean()
+    return -torch.minimum(ratio * advantages, clipped * advantages)
 
 
 def value_loss(values: Tensor, returns: Tensor, old_values: Tensor, clip_range: float | None) -> Tensor:
-    """Half the mean squared error. With a clip range, each row's error is the larger one of the value and of the value
-    clipped around the old value."""
+    """Half the squared error of each row. With a clip range, it is the larger one of the value and of the value clipped
+    around the old value."""
     errors = (values - returns).square()
     if clip_range is not None:
         clipped = old_values + (values - old_values).clamp(-clip_range, clip_range)
         errors = torch.maximum(errors, (clipped - returns).square())
-    return 0.5 * errors.mean()
+    return 0.5 * errors
 
 
 def approximate_kl(log_ratio: Tensor, ratio: Tensor) -> Tensor:
-    """Estimates KL(old || new) from samples of the old policy: the mean of (ratio - 1) - log ratio, which is never
-    negative and has low variance.
+    """What each row, a sample of the old policy, adds to an estimate of KL(old || new): (ratio - 1) - log ratio, which
+    is never negative. Their mean has low variance.
 
     Schulman (2020), "Approximating KL Divergence", estimator k3.
     """
-    return ((ratio - 1.0) - log_ratio).mean()
+    return (ratio - 1.0) - log_ratio

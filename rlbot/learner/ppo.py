@@ -1,7 +1,7 @@
 """Proximal policy optimization: an update takes one rollout, changes the weights and returns metrics."""
 
 import copy
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
@@ -17,7 +17,7 @@ from rlbot.hardware import Hardware
 from rlbot.learner import diagnosis
 from rlbot.learner.batch import Batch
 from rlbot.learner.batch_shard import BatchShard
-from rlbot.learner.cuda_graph import StepGraphs
+from rlbot.learner.cuda_graph import CudaGraph, StepGraphs
 from rlbot.learner.gae import gae, next_values
 from rlbot.learner.losses import approximate_kl, importance, policy_loss, value_loss
 from rlbot.learner.return_scale import ReturnScale
@@ -63,8 +63,9 @@ class PPO:
     If hardware.group has several ranks, each rank has the rollout of some agents, and all make the update of the whole
     batch together: minibatch_size counts the rows of all ranks, and losses, gradients and statistics are summed.
 
-    On a GPU the gradient steps are CUDA graphs, except with several ranks, whose steps have different numbers of rows.
-    If they cannot be captured, `warn` gets a line that says why, and each kernel is launched by itself.
+    On a GPU the gradient steps are CUDA graphs. With several ranks a step is two of them, between which the gradients
+    are summed, and each rank's rows of a minibatch are filled up to a fixed number with rows of weight 0. If they
+    cannot be captured, `warn` gets a line that says why, and each kernel is launched by itself.
     """
 
     def __init__(
@@ -127,7 +128,11 @@ class PPO:
         self._learning_rate = learning_rate
         self._scaler = hardware.scaler()
         self._generator = torch.Generator().manual_seed(seed)
-        self._graphs = StepGraphs(self._step) if cuda and hardware.group.size == 1 else None
+        # The gradient of all parameters, which the ranks sum. None: there is one rank.
+        self._message: Tensor | None = None
+        if hardware.group.size > 1:
+            self._message = torch.zeros(sum(each.numel() for each in self._parameters), device=hardware.device)
+        self._graphs = self._make_graphs() if cuda else None
         self._warn = warn
         self.fault: NonFinite | None = None  # why the last update skipped a step; None if it took all steps
 
@@ -141,6 +146,11 @@ class PPO:
         self._learning_rate = float(value)
         group = self._optimizer.param_groups[0]
         group["lr"] = group["lr"].fill_(value) if isinstance(group["lr"], Tensor) else self._learning_rate
+
+    def _make_graphs(self, graph: type[CudaGraph] = CudaGraph) -> StepGraphs:
+        if self._message is None:
+            return StepGraphs(self._step, graph)
+        return StepGraphs(self._gradient, graph, finish=self._descend)
 
     def begin_stage(self) -> None:
         """Restarts the return statistics. Call it when another stage begins: its returns may have another scale, and
@@ -278,12 +288,14 @@ class PPO:
         return table
 
     def _stepper(self, batch: Batch, sizes: Collection[int]) -> Callable[[Tensor], Tensor]:
-        """Returns the function that takes a gradient step on some rows of the batch and returns the metrics. sizes: the
-        numbers of rows that it will get."""
+        """Returns the function that takes a gradient step on some rows of the batch of all ranks and returns the
+        metrics. sizes: the numbers of rows that it will get."""
         eager = partial(self._step, batch)
         if self._graphs is None:
             return eager
         constants = (self.clip_range_value, self.value_coef, self.max_grad_norm)
+        room = batch.shard.room(max(sizes))
+        sizes = sizes if self._message is None else {room}
         if not self._graphs.fit(batch, sizes, constants):
             try:
                 with self._rehearsal():
@@ -294,7 +306,19 @@ class PPO:
                 self._warn(f"Updates take several times as long: a gradient step is no CUDA graph here ({reason})")
                 return eager
         self._graphs.load(batch)
-        return self._graphs.step
+        return self._graphs.step if self._message is None else partial(self._padded_step, batch, room)
+
+    def _padded_step(self, batch: Batch, room: int, rows: Tensor) -> Tensor:
+        """Takes a gradient step as `_step`, by graphs for `room` rows of this rank."""
+        mine = batch.shard.rows(rows)
+        if self._graphs is None or not 0 < len(mine) <= room:
+            return self._step(batch, rows)
+        index, weights = mine[:1].repeat(room), torch.zeros(room)
+        index[: len(mine)] = mine
+        weights[: len(mine)] = self._share(rows)
+        metrics = self._graphs.step(*(self.hardware.tensor(each.numpy()) for each in (index, weights)))
+        self._meet()
+        return torch.cat([metrics, self._graphs.finish()])
 
     @contextmanager
     def _rehearsal(self) -> Iterator[None]:
@@ -329,7 +353,7 @@ class PPO:
         columns = {name: taken(getattr(batch, name)) for name in names}
 
         def gradients() -> tuple[Tensor | None, ...]:
-            loss = self._losses(batch, rows)[0]
+            loss = self._losses(batch, rows, self._share(rows))[0]
             return torch.autograd.grad(loss, self._parameters, allow_unused=True)
 
         name = diagnosis.cause(self._named, losses, columns, gradients)
@@ -342,37 +366,52 @@ class PPO:
 
     def _step(self, batch: Batch, rows: Tensor) -> Tensor:
         """Takes one gradient step on some rows of the batch of all ranks. Returns what this rank's rows add to its
-        STEP_METRICS, on the device.
+        STEP_METRICS, on the device."""
+        metrics = self._gradient(batch, batch.shard.rows(rows).to(self.hardware.device), self._share(rows))
+        self._meet()
+        return torch.cat([metrics, self._descend()])
 
-        The rows are split into parts of a size at which the hardware is fast. The sum of the parts' gradients is the
-        gradient of the mean over all rows.
+    def _share(self, rows: Tensor) -> float:
+        """The weight of a row in a mean over these rows."""
+        return 1.0 / max(len(rows) * self._length, 1)
+
+    def _gradient(self, batch: Batch, rows: Tensor, weights: Tensor | float) -> Tensor:
+        """Computes the gradient of the loss of some of this rank's rows. weights: of each row in the mean over the
+        minibatch, (B,), or one for all. Returns what they add to STEP_METRICS, but for the gradient's.
+
+        The rows are split into parts of a size at which the hardware is fast, whose gradients add up.
         """
         self._optimizer.zero_grad()
-        mine = batch.shard.rows(rows).to(self.hardware.device)
-        if len(mine):
-            parts = self._parts(mine)
-            metrics = torch.stack([self._accumulate(batch, part, len(part) / len(rows)) for part in parts])
+        if len(rows):
+            parts = self._parts(rows)
+            shares: Sequence[Tensor | float] = [weights] * len(parts)
+            if isinstance(weights, Tensor):
+                shares = self._parts(weights)
+            metrics = torch.stack([self._accumulate(batch, *each) for each in zip(parts, shares, strict=True)])
         else:  # this rank takes part in the step with a zero gradient
             metrics = batch.values.new_zeros(1, RATIO_MAX + 1)
-            for parameter in self._parameters:
-                parameter.grad = torch.zeros_like(parameter)
-        means, maxima = metrics[:, :RATIO_MAX].sum(0), metrics[:, RATIO_MAX:].amax(0)
-        return torch.cat([means, maxima, *self._descend()])
+        if self._message is not None:
+            gradients = (torch.zeros_like(each) if each.grad is None else each.grad for each in self._parameters)
+            torch.cat([each.flatten() for each in gradients], out=self._message)
+        return torch.cat([metrics[:, :RATIO_MAX].sum(0), metrics[:, RATIO_MAX:].amax(0)])
 
-    def _accumulate(self, batch: Batch, rows: Tensor, weight: float) -> Tensor:
-        """Adds the gradient of the loss of some rows, times `weight`: their share of the minibatch. Returns what they
-        add to its STEP_METRICS, and the largest ratio."""
-        loss, policy, value, entropy, log_ratio, ratio = self._losses(batch, rows)
-        self._backward(loss * weight)
+    def _meet(self) -> None:
+        """Sums the gradients of all ranks, as one message."""
+        if self._message is not None:
+            self.hardware.group.sum(self._message)
+
+    def _accumulate(self, batch: Batch, rows: Tensor, weights: Tensor | float) -> Tensor:
+        """Adds the gradient of the loss of some rows. Returns what they add to STEP_METRICS, and the largest ratio."""
+        loss, policy, value, entropy, log_ratio, ratio = self._losses(batch, rows, weights)
+        self._backward(loss)
         with torch.no_grad():
-            kl = approximate_kl(log_ratio, ratio)
-            clipped = ((ratio - 1.0).abs() > self._ramps[0]).float().mean()
-            means = torch.stack([policy, value, loss, entropy, kl, clipped]) * weight
-            return torch.cat([means, ratio.max().unsqueeze(0)])
+            kl = _weighted(approximate_kl(log_ratio, ratio), weights)
+            clipped = _weighted(((ratio - 1.0).abs() > self._ramps[0]).float(), weights)
+            return torch.stack([policy, value, loss, entropy, kl, clipped, ratio.max()])
 
-    def _losses(self, batch: Batch, rows: Tensor) -> tuple[Tensor, ...]:
-        """Returns the loss of some rows, its parts for policy and value, the entropy, and each row's log-ratio and
-        ratio."""
+    def _losses(self, batch: Batch, rows: Tensor, weights: Tensor | float) -> tuple[Tensor, ...]:
+        """Returns the loss of some rows, its parts for policy and value, the entropy, each a weighted sum, and each
+        row's log-ratio and ratio."""
         observations, actions, masks, old_log_probs, advantages, returns, old_values, *recurrent = (
             column.index_select(0, rows) for column in batch.columns().values()
         )
@@ -381,9 +420,9 @@ class PPO:
         log_ratio = log_probs - old_log_probs
         ratio = log_ratio.exp()
         clip_range, entropy_coef = self._ramps
-        policy = policy_loss(ratio, advantages, clip_range)
-        value = value_loss(values, returns, old_values, self.clip_range_value)
-        entropy = entropies.mean()
+        policy = _weighted(policy_loss(ratio, advantages, clip_range), weights)
+        value = _weighted(value_loss(values, returns, old_values, self.clip_range_value), weights)
+        entropy = _weighted(entropies, weights)
         loss = policy + self.value_coef * value - entropy_coef * entropy
         return loss, policy, value, entropy, log_ratio, ratio
 
@@ -392,13 +431,16 @@ class PPO:
         seed = torch.where(loss.detach().isfinite(), 1.0, torch.nan)
         torch.autograd.backward(self._scaler.scale(loss), seed)
 
-    def _descend(self) -> tuple[Tensor, Tensor]:
-        """Takes the gradient step if the gradient is finite. Returns (gradient norm, 1.0 if not taken), (1,) each.
+    def _descend(self) -> Tensor:
+        """Takes the gradient step if the gradient is finite. Returns (2,): the gradient's norm, and 1 if not taken.
 
         The decision stays on the device: fused Adam does not change weights and moments if its `found_inf` is set.
         GradScaler skips a step in the same way.
         """
-        self.hardware.group.sum_gradients(self._parameters)
+        if self._message is not None:
+            parts = torch.split(self._message, [each.numel() for each in self._parameters])
+            for parameter, part in zip(self._parameters, parts, strict=True):
+                parameter.grad = part.view_as(parameter)
         self._scaler.unscale_(self._optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.max_grad_norm)
         bad = (~norm.isfinite()).float()
@@ -409,7 +451,7 @@ class PPO:
             self._optimizer.found_inf = bad  # type: ignore[attr-defined]
             self._optimizer.step()
         self.model.head.keep_bounds()
-        return norm.unsqueeze(0), bad.unsqueeze(0)
+        return torch.stack([norm, bad])
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Returns copies, on the CPU, of everything except the weights that an update depends on: the optimizer's
@@ -448,6 +490,13 @@ class PPO:
         self.learning_rate = meta["learning_rate"]
         if meta["scaler"] and self._scaler.is_enabled():
             self._scaler.load_state_dict(meta["scaler"])
+
+
+def _weighted(rows: Tensor, weights: Tensor | float) -> Tensor:
+    """The sum of rows (B, ...), each times its weight: (B,), or one number for all."""
+    if isinstance(weights, Tensor):
+        weights = weights.view(-1, *[1] * (rows.dim() - 1))
+    return (rows * weights).sum()
 
 
 def _num_not_finite(fault: NonFinite) -> int:

@@ -15,15 +15,11 @@ def talk(group: Group) -> dict[str, Any]:
     """Each method once; then rank 1 ends without a word."""
     rank = group.rank
     weights = [torch.full((2, 2), float(rank)), torch.full((3,), 10.0 + rank)]
-    for each in weights:
-        each.grad = torch.full_like(each, 1.0 + rank)
-    group.sum_gradients(weights)
     group.copy_first(weights)
     told: dict[str, Any] = {
         "gather": group.gather({"rank": rank}),
         "first": group.first(f"of {rank}"),
         "sum": group.sum(torch.tensor([1.0, rank])).tolist(),
-        "gradients": [each.grad.flatten().tolist() for each in weights],
         "weights": [each.flatten().tolist() for each in weights],
     }
     try:
@@ -45,18 +41,15 @@ def test_two_processes() -> None:
     assert none is None
     assert told["gather"] == [{"rank": 0}, {"rank": 1}] and told["first"] == "of 0"
     assert told["sum"] == [2.0, 1.0]
-    assert told["gradients"] == [[3.0] * 4, [3.0] * 3]
     assert told["weights"] == [[0.0] * 4, [10.0] * 3]
     assert "rank 0 would compute on cpu in fp32, rank 1 on cpu in bf16" in told["differ"]
     assert "another process of this run ended" in told["lost"] and "\n" not in told["lost"]
 
 
 def test_alone_everything_stays_as_it_is() -> None:
-    weight = torch.ones(2, requires_grad=True)
-    weight.sum().backward()
-    SINGLE.sum_gradients([weight])
+    weight = torch.ones(2)
     SINGLE.copy_first([weight])
-    assert weight.grad is not None and weight.grad.tolist() == [1.0, 1.0]
+    assert weight.tolist() == [1.0, 1.0]
     assert SINGLE.gather(3) == [3] and SINGLE.first("a") == "a" and SINGLE.sum(weight) is weight
     SINGLE.leave()
     assert Group.join(World(), "cpu") == SINGLE

@@ -71,7 +71,7 @@ def on_tensors(ppo: PPO) -> PPO:
 
 def with_graphs(ppo: PPO) -> PPO:
     """Makes a PPO on the CPU take its steps by recorded graphs, and nothing else."""
-    ppo._graphs = StepGraphs(ppo._step, Recorded)
+    ppo._graphs = ppo._make_graphs(Recorded)
     ppo._warn = pytest.fail
     return ppo
 
