@@ -16,6 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import rlbot
 
 ROOT = Path(rlbot.__file__).parents[1]
+PATH = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])  # of the commands' own modules
 PATIENCE = 300.0  # s until a test gives up; long, because the machine may be busy
 LONG = "total_timesteps=1_000_000_000"
 
@@ -25,7 +26,7 @@ def start_command(folder: Path, *command: str, **environment: str) -> "subproces
     return subprocess.Popen(
         [sys.executable, "-m", *command],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "cp1252", **environment},
+        env={**os.environ, "PYTHONPATH": PATH, "PYTHONIOENCODING": "cp1252", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -50,7 +51,7 @@ class Training:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "rlbot.train", *arguments],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+            env={**os.environ, "PYTHONPATH": PATH, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

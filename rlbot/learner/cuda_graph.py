@@ -13,14 +13,22 @@ _WARM_UPS = 3  # calls before a capture, in which libraries get their memory and
 
 
 class CudaGraph:
-    """What a function launches on the GPU, captured once and launched again by `launch` or `replay`."""
+    """What a function launches on the GPU, captured once and launched again by `replay`."""
 
-    def __init__(self, function: Callable[[], Tensor], beside: "CudaGraph | None" = None) -> None:
+    def __init__(
+        self,
+        function: Callable[[], Tensor],
+        beside: "CudaGraph | None" = None,
+        stream: torch.cuda.Stream | None = None,
+    ) -> None:
         """Calls `function` several times. beside: a graph that never runs at the same time, whose memory this one
-        shares. Raises RuntimeError if `function` waits for the GPU, or does anything else that cannot be captured.
+        shares. stream: in which it is captured; it must be its own if it runs at the same time as other graphs, because
+        cuBLAS has a workspace for each stream. Raises RuntimeError if `function` waits for the GPU, or does anything
+        else that cannot be captured.
 
         https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
         """
+        self._function = function  # keeps the tensors that the graph reads and writes
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -30,16 +38,12 @@ class CudaGraph:
         self._graph = torch.cuda.CUDAGraph()
         pool = None if beside is None else beside._graph.pool()
         # Another thread may act with the GPU meanwhile (DeviceActor).
-        with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
+        with torch.cuda.graph(self._graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
             self._result = function()
 
-    def launch(self) -> None:
-        """Does what the function would do, with tensors that are where they were at the capture."""
-        self._graph.replay()
-
     def replay(self) -> Tensor:
-        """As `launch`; returns what the function would return."""
-        self.launch()
+        """Returns what the function would return. It reads its inputs from where they were at the capture."""
+        self._graph.replay()
         return self._result.clone()
 
 

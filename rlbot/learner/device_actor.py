@@ -37,17 +37,17 @@ class DeviceActor:
         """Takes over the weights (network.size(),). rows: the numbers of rows that it will mostly be called with."""
         tensors = {name: torch.from_numpy(each) for name, each in self._network.state_dict(weights).items()}
         self._model.load_state_dict(tensors, strict=False)  # a critic has no weights in there
-        if self._captures:
-            self._capture(set(rows) - self._graphs.keys())
+        if self._captures and self._stream is not None:
+            self._capture(set(rows) - self._graphs.keys(), self._stream)
         self._hardware.synchronize()
 
-    def _capture(self, rows: Collection[int]) -> None:
+    def _capture(self, rows: Collection[int], stream: torch.cuda.Stream) -> None:
         try:
             for count in rows:
-                self._graphs[count] = _Graph(self._run, count, self._network, self._hardware.device)
-        except RuntimeError as error:
+                self._graphs[count] = _Graph(self._run, count, self._network, stream)
+        except (RuntimeError, ValueError) as error:  # ValueError: of a network of the user's own
             self._captures = False
-            reason = str(error).partition("\n")[0]
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             self._warn(f"Acting takes longer than it could: the network is no CUDA graph here ({reason})")
 
     @torch.inference_mode()
@@ -67,22 +67,20 @@ class DeviceActor:
 class _Graph:
     """The forward pass of a fixed number of rows as a CUDA graph, with page-locked memory on the host."""
 
-    def __init__(self, run: Callable[[Tensor], Tensor], rows: int, network: AnyNetwork, device: torch.device) -> None:
-        self._inputs = torch.zeros(rows, network.input_size, pin_memory=True)
+    def __init__(
+        self, run: Callable[[Tensor], Tensor], rows: int, network: AnyNetwork, stream: torch.cuda.Stream
+    ) -> None:
+        self._given = torch.zeros(rows, network.input_size, pin_memory=True)
+        self._inputs = torch.zeros(rows, network.input_size, device=stream.device)
+        self._graph = CudaGraph(lambda: run(self._inputs), stream=stream)
         self._outputs = torch.zeros(rows, network.output_size, pin_memory=True)
-        copied = torch.zeros_like(self._inputs, device=device)
-
-        def act() -> Tensor:
-            copied.copy_(self._inputs, non_blocking=True)
-            return self._outputs.copy_(run(copied), non_blocking=True)
-
-        self._graph = CudaGraph(act)
         # Asks the GPU all the time: to sleep takes 0.05 ms longer, for which the workers wait.
         self._done = torch.cuda.Event()  # type: ignore[no-untyped-call]
 
     def __call__(self, inputs: Floats) -> Floats:
-        self._inputs.numpy()[:] = inputs
-        self._graph.launch()
+        self._given.numpy()[:] = inputs
+        self._inputs.copy_(self._given, non_blocking=True)
+        self._outputs.copy_(self._graph.replay(), non_blocking=True)
         self._done.record()
         self._done.synchronize()
         outputs: Floats = self._outputs.numpy()

@@ -151,7 +151,7 @@ def test_two_processes_update_as_one_by_graphs() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_two_processes_update_as_one_by_cuda_graphs() -> None:
-    assert_graphs_update_as_one(CudaGraph, "cuda")
+    assert_graphs_update_as_one(CudaGraph, "cuda:0")
 
 
 def test_a_rank_has_room_for_nearly_every_minibatch() -> None:

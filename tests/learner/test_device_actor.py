@@ -49,3 +49,14 @@ def test_a_graph_gives_the_bits_of_single_launches_in_any_place_of_a_block(backe
     expected = eager(inputs).copy()
     np.testing.assert_array_equal(graph(inputs), expected)
     np.testing.assert_array_equal(graph(inputs[::-1].copy()), expected[::-1])
+
+
+@pytest.mark.parametrize("backend", [ON_GPU[0]])
+def test_a_graph_writes_to_no_memory_but_its_own(backend: Backend) -> None:
+    _, actor, weights = made(backend)
+    actor.load(weights, [64])
+    others = [
+        torch.zeros(count, device=backend[1]) for count in (64 * OBS, 64 * 32, 64 * len(TABLE)) for _ in range(64)
+    ]
+    actor(np.ones((64, OBS), np.float32))
+    assert not any(each.any() for each in others)
