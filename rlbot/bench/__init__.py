@@ -3,7 +3,7 @@
 These take turns, with the same arenas, controls and kinds of reset:
 raw      bare RocketSim: set prepared controls, step. The upper limit for any Python program. That of v2 is what all
          others are compared with.
-env      BatchEnv.step with random controls: raw plus state, reward, end of episode, reset and observation.
+env      BatchEnv.step with these controls: raw plus state, reward, end of episode, reset and observation.
 collect  rollouts: the policy acts, and its experience is stored.
 train    rollouts and PPO updates, as in `python -m rlbot.train`.
 learn    the updates alone.

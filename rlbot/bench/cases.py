@@ -44,7 +44,8 @@ class Case:
         count = min(max(self.workers, 1), self.num_envs)
         bounds = [self.num_envs * i // count for i in range(count + 1)]
         settings = self.config(config)
-        return [ArenaRange(settings, a, b) for a, b in pairwise(bounds)]
+        to_ball = config.bench.controls == "to_ball"
+        return [ArenaRange(settings, a, b, to_ball) for a, b in pairwise(bounds)]
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class ArenaRange:
     config: TrainConfig
     start: int
     stop: int
+    to_ball: bool = False  # whether its cars drive to the ball, instead of at random
 
     def env(self) -> BatchEnv:
         """The environment of these arenas. Raises ValueError if there are no collision meshes."""

@@ -16,7 +16,7 @@ import numpy as np
 import RocketSim  # only the bench bypasses rlbot.sim, to measure what it adds
 
 from rlbot.bench.cases import ArenaRange
-from rlbot.bench.controls import STEPS, random_rows, record
+from rlbot.bench.controls import STEPS, record
 from rlbot.env import ACTION_TABLE, reset
 from rlbot.sim import load_meshes, make_arenas
 from rlbot.sim.rocketsim2.arenas import car_state
@@ -28,7 +28,7 @@ class Raw:
     def __init__(self, arenas: ArenaRange) -> None:
         env = arenas.env()
         load_meshes(arenas.config.env.collision_meshes, "rocketsim2")
-        recorded = record(env, arenas.config.seed)
+        recorded = record(env, arenas.config.seed, arenas.to_ball)
         self._restarts = recorded.restarts
         self._seeds = [[arenas.config.seed, n] for n in range(arenas.start, arenas.stop)]
         self._mix, self._sizes, self._ticks = env.reset_mix, env.team_sizes, env.rules.tick_skip
@@ -88,7 +88,7 @@ class Raw3:
     def __init__(self, arenas: ArenaRange) -> None:
         env = arenas.env()
         load_meshes(arenas.config.env.collision_meshes, "rocketsim3")
-        recorded = record(env, arenas.config.seed)
+        recorded = record(env, arenas.config.seed, arenas.to_ball)
         self._restarts, self._controls = recorded.restarts, ACTION_TABLE[recorded.rows]
         self._seeds = [[arenas.config.seed, n] for n in range(arenas.start, arenas.stop)]
         self._mix, self._arenas = env.reset_mix, make_arenas(env.team_sizes, env.rules.tick_skip, engine="rocketsim3")
@@ -122,7 +122,7 @@ class Env:
 
     def __init__(self, arenas: ArenaRange) -> None:
         self._env, self._seed = arenas.env(), arenas.config.seed
-        self._controls = ACTION_TABLE[random_rows(self._seed, arenas.start, self._env.num_envs)]
+        self._controls = ACTION_TABLE[record(self._env, self._seed, arenas.to_ball).rows]
         self._at = STEPS
 
     def play(self, what: str, seconds: float) -> tuple[int, float]:

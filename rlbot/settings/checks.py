@@ -156,6 +156,8 @@ def _check_training(config: TrainConfig) -> Iterator[str]:
         yield "hardware.distributed=true: only rlbot.train runs in several processes; choose another hardware"
     if isinstance(config, BenchConfig) and not config.bench.teams:
         yield "bench.teams=[]: needs at least one team size, such as [1v1]"
+    if isinstance(config, BenchConfig) and config.bench.peer is not None and config.bench.controls != "random":
+        yield f"bench.peer={config.bench.peer}: plays only bench.controls=random"
     if isinstance(config, BenchConfig) and config.bench.peer is not None and any(map(_is_own, env.reset.values())):
         yield f"bench.peer={config.bench.peer}: plays only the built-in resets; leave out those of your own"
     if isinstance(config, LearncheckConfig):

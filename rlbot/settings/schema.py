@@ -230,6 +230,7 @@ class BenchSettings:
     num_envs: tuple[Arenas, ...]
     workers: tuple[Processes, ...]
     both_engines: bool
+    controls: Literal["random", "to_ball"]
     peer: Literal["rlgym", "rlgym_learn"] | None
     profile: bool
 

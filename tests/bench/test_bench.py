@@ -19,8 +19,10 @@ from torch.utils.flop_counter import FlopCounterMode
 import rlbot
 from rlbot.bench import profile
 from rlbot.bench.cases import Case, cases
+from rlbot.bench.controls import record
 from rlbot.bench.matmuls import Products
 from rlbot.bench.raw import Env, Raw, Raw3
+from rlbot.env.counts import COUNTS
 from rlbot.processes.cores import available_cores
 from rlbot.settings.command import compose
 from rlbot.settings.schema import BenchConfig
@@ -176,9 +178,11 @@ def test_the_mixed_case_has_all_team_sizes_in_every_process() -> None:
         assert (sizes[1, 1], sizes[1, 2] + sizes[2, 1], sizes[2, 2]) == (7, 1, 2)  # shares 0.7, 0.1, 0.2
 
 
-def test_raw_plays_what_env_plays(engine: str) -> None:
+@pytest.mark.parametrize("controls", ["random", "to_ball"])
+def test_raw_plays_what_env_plays(controls: str, engine: str) -> None:
     """The ball is where it is in the environment, also in the episodes after the first."""
-    (arenas,) = Case("2v2", 2, 0).arena_ranges(tiny("env.no_touch_limit=0.5", f"env.engine={engine}"))
+    settings = ["env.no_touch_limit=0.5", f"env.engine={engine}", f"bench.controls={controls}"]
+    (arenas,) = Case("2v2", 2, 0).arena_ranges(tiny(*settings))
     raw, env = Raw(arenas) if engine == "rocketsim2" else Raw3(arenas), Env(arenas)
     restarted = set()
     for step in range(20):
@@ -190,6 +194,16 @@ def test_raw_plays_what_env_plays(engine: str) -> None:
             balls = raw._state.ball_pos
         assert np.allclose(balls, env._env.state.ball_pos, atol=1.0)
     assert restarted
+
+
+def test_cars_that_drive_to_the_ball_reach_it_often() -> None:
+    (arenas,) = Case("1v1", 4, 0).arena_ranges(tiny("env.num_envs=4"))
+    touches = []
+    for to_ball in (False, True):
+        env = arenas.env()
+        record(env, 0, to_ball)
+        touches.append(env.counts[:, COUNTS.index("touches")].sum())
+    assert touches[1] > 4 * touches[0]
 
 
 @pytest.mark.parametrize("teams", ["2v2", "mixed"])
