@@ -1,6 +1,7 @@
 """Gradient steps as CUDA graphs. A step has hundreds of kernels; a graph launches all of them at once, which takes a
 fraction of the time in which Python launches one after the other. The numbers are the same to the last bit."""
 
+import gc
 from collections.abc import Callable, Collection
 from functools import partial
 
@@ -37,6 +38,7 @@ class CudaGraph:
         torch.cuda.current_stream().wait_stream(side)
         self._graph = torch.cuda.CUDAGraph()
         pool = None if beside is None else beside._graph.pool()
+        gc.collect()  # otherwise it might free graphs and page-locked memory in the middle of the capture
         # Another thread may act with the GPU meanwhile (DeviceActor).
         with torch.cuda.graph(self._graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
             self._result = function()

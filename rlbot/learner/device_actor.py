@@ -1,6 +1,7 @@
 """The policy on the learner's device, for a learner's process that acts for its workers."""
 
 from collections.abc import Callable, Collection
+from functools import partial
 
 import numpy as np
 import torch
@@ -72,7 +73,7 @@ class _Graph:
     ) -> None:
         self._given = torch.zeros(rows, network.input_size, pin_memory=True)
         self._inputs = torch.zeros(rows, network.input_size, device=stream.device)
-        self._graph = CudaGraph(lambda: run(self._inputs), stream=stream)
+        self._graph = CudaGraph(partial(run, self._inputs), stream=stream)
         self._outputs = torch.zeros(rows, network.output_size, pin_memory=True)
         # Asks the GPU all the time: to sleep takes 0.05 ms longer, for which the workers wait.
         self._done = torch.cuda.Event()  # type: ignore[no-untyped-call]
