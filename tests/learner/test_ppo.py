@@ -33,12 +33,12 @@ def reference_step(ppo: PPO, rollout: Rollout) -> dict[str, Tensor]:
         finals = model.value(torch.from_numpy(rollout.final_observations).to(device)).cpu()
     running, sums = np.zeros(rollout.num_agents), []
     for t in range(rollout.num_steps):
-        running = running * ppo.gamma + rollout.rewards[t].astype(np.float64)
+        running = running * ppo._prepare.gamma + rollout.rewards[t].astype(np.float64)
         sums.append(running)
         running = running * ~(term[t] | trunc[t])
     rewards = (rollout.rewards / np.std(sums)).astype(np.float32)
     following = next_values(values.numpy(), rollout.final_index, finals.numpy())
-    arrays = gae(rewards, values[:-1].numpy(), following, term, trunc, ppo.gamma, ppo.gae_lambda)
+    arrays = gae(rewards, values[:-1].numpy(), following, term, trunc, ppo._prepare.gamma, ppo._prepare.gae_lambda)
     advantages, returns = (torch.from_numpy(each).flatten().to(device) for each in arrays)
     advantages = (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-8)
 

@@ -48,7 +48,7 @@ def rollouts(parts: Components) -> list[Rollout]:
         played = []
         for _ in range(2):
             played.append(collector.collect()[0])
-            if parts.ppo.overlap:
+            if parts.ppo._prepare.overlap:
                 collector.begin()
         collector.wait()
         return played
