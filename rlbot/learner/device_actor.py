@@ -37,7 +37,8 @@ class DeviceActor:
     def load(self, weights: Floats, rows: Collection[int]) -> None:
         """Takes over the weights (network.size(),). rows: the numbers of rows that it will mostly be called with."""
         tensors = {name: torch.from_numpy(each) for name, each in self._network.state_dict(weights).items()}
-        self._model.load_state_dict(tensors, strict=False)  # a critic has no weights in there
+        loaded = self._model.load_state_dict(tensors, strict=False)  # a critic has no weights in there
+        assert not loaded.unexpected_keys, loaded
         if self._captures and self._stream is not None:
             self._capture(set(rows) - self._graphs.keys(), self._stream)
         self._hardware.synchronize()

@@ -3,11 +3,14 @@
 import multiprocessing
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from rlbot.collect.acting import Client, Exchange, Server, Stopped, in_arenas, in_blocks
+from rlbot.learner.device_actor import DeviceActor
+from rlbot.training import build
 from tests.collect.test_collector import MIXED, arrays, assert_same, collector, started
 
 NET = """
@@ -120,6 +123,25 @@ def test_what_is_handed_over_does_not_depend_on_the_number_of_workers(acting: st
         for mine, theirs in zip(played[0][:3], other[:3], strict=True):
             assert_same(mine, theirs)
         assert played[0][3] == other[3]
+
+
+def test_four_blocks_as_on_a_gpu_are_the_same_with_any_number_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of five arenas, so that some workers have a part of one block, others of several."""
+    make, played = build.DeviceActor, []
+
+    def in_four(*arguments: Any) -> DeviceActor:
+        actor = make(*arguments)
+        actor.blocks = 4
+        return actor
+
+    monkeypatch.setattr(build, "DeviceActor", in_four)
+    for workers in (0, 1, 3):
+        with collector(f"env.workers={workers}", "hardware.acting=learner", *MIXED, stage=1) as (made, _):
+            assert made._memory.exchange is not None and len(made._memory.exchange.blocks) == 4
+            played.append((arrays(made), arrays(made)))
+    for other in played[1:]:
+        for mine, theirs in zip(played[0], other, strict=True):
+            assert_same(mine, theirs)
 
 
 @pytest.mark.parametrize("acting", ["hardware.acting=learner", "model=gru"])
