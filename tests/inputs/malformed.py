@@ -100,7 +100,7 @@ SETTINGS: list[tuple[list[str], str]] = [
         ["curriculum.stages.outnumbered.opponent=me"],
         "curriculum.stages.outnumbered.opponent=me: no such opponent; there are: self, past",
     ),
-    (["curriculum.stages.duel.teams={3v3:1}"], "curriculum.stages.duel.teams.3v3: no such name; there are: 1v1"),
+    (["curriculum.stages.duel.teams={4v4:1}"], "curriculum.stages.duel.teams.4v4: no such name; there are: 1v1"),
     (["user.notify.events=[stop]"], "user.notify.events.0=stop: must be one of start"),
     # across settings
     (["env.action_delay=8"], "env.action_delay=8: must be below env.tick_skip=8"),
@@ -122,7 +122,7 @@ SETTINGS: list[tuple[list[str], str]] = [
     ),
     (
         ["curriculum.stages.outnumbered.name=duel"],
-        "curriculum.stages.outnumbered.name=duel: another stage has this name",
+        "curriculum.stages.outnumbered.name: no such setting; did you mean user.name?",
     ),
     (["curriculum.stages.duel.teams={1v1:0}"], "curriculum.stages.duel.teams="),
     (
@@ -152,8 +152,8 @@ SETTINGS: list[tuple[list[str], str]] = [
     (["seed=\U0001f600"], "seed=\\U0001f600: letters beyond ASCII need quotes"),
     (["env='\u0634\u0628\u0643\u0629'"], "env=\\u0634\\u0628\\u0643\\u0629: no such option of env"),
     (["s\u00e9ed=1"], "s\\xe9ed"),
-    (["model.activation='\u202erelu'"], "model.activation=\\u202erelu: must be one of relu"),
-    (["model.activation='re\u2028lu'"], "model.activation=re\\u2028lu: must be one of relu"),
+    (["model.activation='\u202erelu'"], "model.activation=\\u202erelu: must be printable text"),
+    (["model.activation='re\u2028lu'"], "model.activation=re\\u2028lu: must be printable text"),
     (["resume='\udcff\udcfe'"], "resume=\\udcff\\udcfe: must be printable text"),
     (["learner.gamma=\udcff"], "learner.gamma=\\udcff"),
     (["\udcff=1"], "\\udcff=1"),
@@ -178,7 +178,7 @@ SETTINGS: list[tuple[list[str], str]] = [
     (["learner.target_kl=0"], "learner.target_kl=0: must be above 0"),
     (["learner.gae_lambda=1.1"], "learner.gae_lambda=1.1: must be at most 1"),
     (["learner.normalize_return=maybe"], "learner.normalize_return=maybe: must be true or false"),
-    (["learner.overlap=auto"], "learner.overlap=auto: must be true or false or null"),
+    (["learner.overlap=auto"], "learner.overlap=auto: must be true or false"),
     (["learner.overlap=true", "env.workers=0"], "learner.overlap=true: needs worker processes"),
     (["learner.minibatch_size=0"], "learner.minibatch_size=0: must be at least 1"),
     (["learner.batch_size=-1"], "learner.batch_size=-1: must be at least 1"),
@@ -205,7 +205,7 @@ SETTINGS: list[tuple[list[str], str]] = [
     (["model.hidden=[8000,8000]", "curriculum.pool_size=1000"], "curriculum.pool_size=1000: "),
     (["model.action_head=discrete"], "model.action_head=discrete: must be one of table"),
     (["model.action_head=null"], "model.action_head=null: must be text"),
-    (["model.activation=[relu]"], 'model.activation=["relu"]: must be one of relu'),
+    (["model.activation=[relu]"], 'model.activation=["relu"]: must be text'),
     (["model=null"], "model=null"),
     (["model=3"], "model=3: "),
     # env
