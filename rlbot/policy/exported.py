@@ -18,7 +18,7 @@ def is_exported(path: Path) -> bool:
     """Whether the folder has a manifest of an export."""
     try:
         document = json.loads((path / MANIFEST).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # the last one: nested too deeply
         return False
     return isinstance(document, dict) and document.get("format") == FORMAT
 

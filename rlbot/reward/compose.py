@@ -155,13 +155,13 @@ class Reward:
     @staticmethod
     def _own_term(name: str, function: Function, before: Any, after: Any) -> NDArray[np.float32]:
         present = after.present
-        values = np.asarray(call(f"reward.terms.{name}", function, before, after))
+        label = f"reward.terms.{name}"
+        values = call(label, np.asarray, call(label, function, before, after))  # NumPy refuses rows of unlike lengths
         if values.dtype.kind not in "biuf":
-            raise PartError(f"reward.terms.{name} returns {values.dtype}; it must be an array of numbers")
+            raise PartError(f"{label} returns {values.dtype}; it must be an array of numbers")
         if values.shape != present.shape:
             raise PartError(
-                f"reward.terms.{name} returns an array of shape {values.shape}; "
-                f"it must be (arenas, cars) = {present.shape}"
+                f"{label} returns an array of shape {values.shape}; it must be (arenas, cars) = {present.shape}"
             )
         with np.errstate(over="ignore"):  # too large for float32: becomes infinite
             return np.where(present > 0, values.astype(np.float32), np.float32(0))
