@@ -61,7 +61,9 @@ def test_what_is_damaged_or_foreign_is_refused(tmp_path: Path, damage: Callable[
     assert message in str(caught.value) and len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "other"}', '{"format": 1}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"format": "other"}', '{"format": 1}', pytest.param("[" * 100_000, id="deep")]
+)
 def test_another_manifest_is_no_exported_folder(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(ValueError, match="checkpoint"):

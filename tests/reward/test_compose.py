@@ -170,6 +170,10 @@ def flat(before, after):
 def only_for_absent_cars(before, after):
     return np.where(after.present > 0, 1.0, np.nan)
 
+def ragged(before, after):
+    return [[1, 2], [3]]
+
+
 def raising(before, after):
     return {}["no such key"]
 
@@ -235,6 +239,7 @@ def test_a_term_from_a_module_and_the_transforms_on_it(own: Path, monkeypatch: p
     [
         ("flat", "", r"reward\.terms\.mine returns an array of shape \(1,\); it must be \(arenas, cars\) = \(1, 4\)"),
         ("raising", "", r"reward\.terms\.mine fails: KeyError: 'no such key'"),
+        ("ragged", "", r"reward\.terms\.mine fails: ValueError: setting an array element"),
         ("climb", ", hight: 3", r"reward\.terms\.mine fails: TypeError: climb\(\) got an unexpected keyword"),
     ],
 )
