@@ -1,7 +1,7 @@
 """Gradient steps as CUDA graphs. Where there is no GPU, a stand-in for a graph on the CPU shows that a step can be
 captured: it calls the operations that the step called again, on the same tensors, and runs no line of Python."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,14 @@ from tests.learner.conftest import OBS, ON_GPU, SETTINGS, TABLE, Backend, MakePP
 
 HEADS = ["table", "multi_discrete", "continuous"]
 READS = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "_unique2")
+
+
+@pytest.fixture(autouse=True)
+def pytorchs_layers() -> Iterator[None]:
+    """On one thread hidden layers in bf16 are no operations of PyTorch, so that a `Recorder` would not see them."""
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
 
 
 class Recorder(TorchDispatchMode):
