@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -66,15 +66,20 @@ def run(case: Case, main: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     check(case, stop.value.code, *capsys.readouterr())
 
 
-# Here every fourth, in the process of the tests; the slow test takes all of them, each in a process of its own.
-@pytest.mark.parametrize("case", COMPOSED[::4], ids=str)
+def one_of(every: int, cases: Sequence[Case]) -> list[Any]:
+    """The cases, of which all but one of so many are slow tests."""
+    marks = [() if number % every == 0 else pytest.mark.slow for number in range(len(cases))]
+    return [pytest.param(case, marks=mark, id=str(case)) for case, mark in zip(cases, marks, strict=True)]
+
+
+@pytest.mark.parametrize("case", one_of(4, COMPOSED))
 def test_malformed_settings(
     case: Case, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(case, lambda: command.run(lambda config, directory: None, case.command), monkeypatch, capsys)
 
 
-@pytest.mark.parametrize("case", BUILT[::12], ids=str)
+@pytest.mark.parametrize("case", one_of(12, BUILT))
 def test_what_cannot_be_built(
     case: Case, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
