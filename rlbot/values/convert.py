@@ -98,7 +98,9 @@ class Converter:
         if origin in (Union, types.UnionType):  # X | None, or X | Ramp
             if Ramp in arguments and isinstance(value, Mapping):
                 return self._ramp(arguments[0], value, key)
-            return None if value is None and Ramp not in arguments else self.convert(arguments[0], value, key)
+            if Ramp in arguments:
+                return self.convert(arguments[0], value, key)
+            return None if value is None else self._optional(arguments[0], value, key)
         if origin is Annotated:
             number = self.convert(arguments[0], value, key)
             if number is not None and isinstance(arguments[1], Names):
@@ -121,6 +123,13 @@ class Converter:
         if not isinstance(value, Mapping):
             return self.fault(key, value, "must be a group of settings, such as {NAME: VALUE}")
         return self._mapping(arguments, value, key) if origin is dict else self._dataclass(kind, value, key)
+
+    def _optional(self, kind: Any, value: Any, key: str) -> Any:
+        before = len(self.problems)
+        converted = self.convert(kind, value, key)
+        if (get_args(kind) or (kind,))[0] in (int, float, bool):
+            self.problems[before:] = [f"{line}, or null" for line in self.problems[before:]]
+        return converted
 
     def _dataclass(self, kind: Any, value: Mapping[Any, Any], key: str) -> Any:
         prefix = f"{key}." if key else ""

@@ -322,7 +322,9 @@ SETTINGS: list[tuple[list[str], str]] = [
     # hardware and user
     (["hardware.precision=fp8"], "hardware.precision=fp8: must be one of auto"),
     (["hardware.device=cuda:1"], "hardware.device"),
-    (["hardware.threads=0"], "hardware.threads=0: must be at least 1"),
+    (["hardware.threads=0"], "hardware.threads=0: must be at least 1, or null"),
+    (["hardware.threads=auto"], "hardware.threads=auto: must be a whole number, or null"),
+    (["learner.overlap=1"], "learner.overlap=1: must be true or false, or null"),
     (["hardware.threads=1_000_000_000"], "hardware.threads=1000000000: must be at most"),
     (
         ["hardware.compile=true"],
@@ -531,7 +533,7 @@ BUILDING: list[tuple[list[str], str]] = [
 RESUMED: list[tuple[list[str], str]] = [
     (["resume=runs/good", "model.hidden=[8]"], "resume="),
     (["resume=runs/good", "model.action_head=continuous"], "resume="),
-    (["resume=runs/good", "curriculum.pool_size=3"], "curriculum.pool_size"),
+    (["resume=runs/good", "curriculum.pool_size=1"], "curriculum.pool_size=1: must be at least 2"),
     (["resume=runs/good", "learner.gamma=2"], "learner.gamma=2"),
     (["resume=runs/good", "+reward.terms.mine={_target_: 'nan.py:term', weight: 1}"], "reward.terms.mine"),
     (["resume=runs/good", "+curriculum.stages.7.until=3"], "curriculum.stages.7"),
