@@ -18,10 +18,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"tick_skip": 8.0}, "tick_skip=8.0: must be a whole number; write 8"),
     ({"tick_skip": True}, "tick_skip=true: must be a whole number"),
     ({"action_delay": -1}, "action_delay=-1: must be at least 0"),
-    ({"time_limit": math.inf}, "time_limit=Infinity: must be a finite number"),
-    ({"time_limit": 0}, "time_limit=0: must be above 0"),
-    ({"no_touch_limit": math.nan}, "no_touch_limit=NaN: must be a finite number"),
-    ({"no_touch_limit": "10 s"}, "no_touch_limit=10 s: must be a number"),
+    ({"time_limit": math.inf}, "time_limit=Infinity: must be a finite number, or null"),
+    ({"time_limit": 0}, "time_limit=0: must be above 0, or null"),
+    ({"no_touch_limit": math.nan}, "no_touch_limit=NaN: must be a finite number, or null"),
+    ({"no_touch_limit": "10 s"}, "no_touch_limit=10 s: must be a number, or null"),
 ]
 
 
