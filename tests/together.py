@@ -14,7 +14,8 @@ from rlbot.processes.torchrun import World
 
 
 def together(work: Callable[[Group], Any], size: int = 2) -> list[Any]:
-    """What `work(group)` returned in each process, by rank; None of a process that ended without returning."""
+    """What `work(group)` returned in each process, by rank; None of a process that ended without returning. If it is a
+    function, what that returns after the process has left the group."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -41,5 +42,9 @@ def _one(work: Callable[[Group], Any], rank: int, size: int, port: int, answer: 
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
     group = Group.join(World(rank, size, rank, size), "cpu")
-    answer.send(work(group))
+    found = work(group)
+    if not callable(found):
+        answer.send(found)
     group.leave()
+    if callable(found):
+        answer.send(found())

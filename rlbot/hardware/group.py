@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # see Group.leave
 from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
@@ -93,7 +94,12 @@ class Group:
             _scatter(flat, tensors)
 
     def leave(self) -> None:
-        """Leaves the group at the end of the run, when nothing more is sent."""
+        """Leaves the group at the end of the run, when nothing more is sent, and ends the threads of gloo: one that is
+        busy when Python ends takes the process with it (SIGABRT).
+
+        They live as long as anything refers to the group. The functions of torch.distributed.nn do, as their default
+        argument, if PyTorch imports them while the group exists; so they are imported above, before there is one.
+        """
         if self.size > 1:
             dist.destroy_process_group()
 

@@ -1,8 +1,10 @@
 """The process group: alone, and in two real processes."""
 
+import importlib
 import os
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
@@ -44,6 +46,19 @@ def test_two_processes() -> None:
     assert told["weights"] == [[0.0] * 4, [10.0] * 3]
     assert "rank 0 would compute on cpu in fp32, rank 1 on cpu in bf16" in told["differ"]
     assert "another process of this run ended" in told["lost"] and "\n" not in told["lost"]
+
+
+def count_threads(group: Group) -> Any:
+    """Returns a function that returns how many more threads there were within the group than there are then."""
+    group.sum(torch.ones(1))
+    importlib.import_module("torch.distributed.nn")  # as PyTorch does in a training
+    within = psutil.Process().num_threads()
+    return lambda: within - psutil.Process().num_threads()
+
+
+def test_whoever_leaves_takes_its_threads_along() -> None:
+    """Otherwise a thread of gloo that is still busy ends the process with SIGABRT when Python ends."""
+    assert min(together(count_threads)) >= 3
 
 
 def test_alone_everything_stays_as_it_is() -> None:
