@@ -1,5 +1,6 @@
 """The process group: communication between the ranks of a distributed run. With one process nothing is sent."""
 
+import importlib
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,6 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-import torch.distributed.nn  # see Group.leave
 from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
@@ -33,6 +33,7 @@ class Group:
         """
         if world.size == 1:
             return cls(world)
+        importlib.import_module("torch.distributed.nn")  # see `leave`
         cuda = device != "cpu" and torch.cuda.is_available()
         if cuda and world.local_size > torch.cuda.device_count():
             raise ValueError(
@@ -98,7 +99,7 @@ class Group:
         busy when Python ends takes the process with it (SIGABRT).
 
         They live as long as anything refers to the group. The functions of torch.distributed.nn do, as their default
-        argument, if PyTorch imports them while the group exists; so they are imported above, before there is one.
+        argument, if PyTorch imports them while the group exists; so they are imported before there is one.
         """
         if self.size > 1:
             dist.destroy_process_group()
