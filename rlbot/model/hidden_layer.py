@@ -56,7 +56,7 @@ def _bits(x: Tensor) -> Any:
     return x.view(torch.int16).numpy().view(np.uint16)
 
 
-def _widen(_context: Any, _bits: Any) -> Any:
+def _widen(_context: Any, _half: Any) -> Any:
     """The float32 of the bits of a bf16, which are the upper half of its own. (Numba's own shifts are 64 bits wide.)"""
 
     def generate(_: Any, builder: Any, _signature: Any, arguments: Any) -> Any:

@@ -96,10 +96,9 @@ class Converter:
             self.problems.append(f"{key}: has no value; give it one with {key}=VALUE")
             return None
         if origin in (Union, types.UnionType):  # X | None, or X | Ramp
-            if Ramp in arguments and isinstance(value, Mapping):
-                return self._ramp(arguments[0], value, key)
             if Ramp in arguments:
-                return self.convert(arguments[0], value, key)
+                read = self._ramp if isinstance(value, Mapping) else self.convert
+                return read(arguments[0], value, key)
             return None if value is None else self._optional(arguments[0], value, key)
         if origin is Annotated:
             number = self.convert(arguments[0], value, key)

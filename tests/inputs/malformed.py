@@ -178,7 +178,7 @@ SETTINGS: list[tuple[list[str], str]] = [
     (["learner.target_kl=0"], "learner.target_kl=0: must be above 0"),
     (["learner.gae_lambda=1.1"], "learner.gae_lambda=1.1: must be at most 1"),
     (["learner.normalize_return=maybe"], "learner.normalize_return=maybe: must be true or false"),
-    (["learner.overlap=auto"], "learner.overlap=auto: must be true or false"),
+    (["learner.overlap=auto"], "learner.overlap=auto: must be true or false, or null"),
     (["learner.overlap=true", "env.workers=0"], "learner.overlap=true: needs worker processes"),
     (["learner.minibatch_size=0"], "learner.minibatch_size=0: must be at least 1"),
     (["learner.batch_size=-1"], "learner.batch_size=-1: must be at least 1"),
@@ -324,7 +324,6 @@ SETTINGS: list[tuple[list[str], str]] = [
     (["hardware.device=cuda:1"], "hardware.device"),
     (["hardware.threads=0"], "hardware.threads=0: must be at least 1, or null"),
     (["hardware.threads=auto"], "hardware.threads=auto: must be a whole number, or null"),
-    (["learner.overlap=1"], "learner.overlap=1: must be true or false, or null"),
     (["hardware.threads=1_000_000_000"], "hardware.threads=1000000000: must be at most"),
     (
         ["hardware.compile=true"],
